@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
+/*
+ * The engine's steps, seen by uprobes at function entries and `ret` instructions. Never a return probe: it replaces the
+ * return address, so that an exception thrown through the function aborts the server and no unwinder gets past it.
+ *
+ * A step's frame is known by its stack pointer: at a `ret` it equals the entry's, whatever was called in between and also
+ * through tail jumps; a frame that an exception has unwound is recognised by the next entry at the same depth or above.
+ *
+ * Budget: three hits per step (entry, ubatch, return) whatever the number of streams; in each 0.3-0.6 us of BPF, in the
+ * ubatch about 30 ns more per token, beside the trap itself.
+ */
+#include "bpf/common.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define MAX_NESTED 2
+#define MAX_SEQUENCES 1024
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ENGINE_PROBE_ENTRIES);
+	__type(key, tp_u32);
+	__type(value, struct engine_probe_config);
+} engine_probes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ENGINE_LAYOUT_ENTRIES);
+	__type(key, tp_u32);
+	__type(value, struct layout);
+} engine_layouts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, tp_u32);
+	__type(value, struct engine_control);
+} engine_control SEC(".maps");
+
+struct step {
+	tp_u64 sp;		/* 0: none */
+	tp_u64 batch;		/* address of the public batch; 0: none */
+	struct record_step record;
+};
+
+/* The public llama_batch, passed by value: unchanged since its introduction in the fields that are read here. */
+struct public_batch {
+	tp_s32 n_tokens;
+	tp_u64 token;
+	tp_u64 embd;
+	tp_u64 pos;
+	tp_u64 n_seq_id;
+	tp_u64 seq_id;
+	tp_u64 logits;
+};
+
+/*
+ * Work space of a thread that decodes. Not per CPU: a uprobe program can be preempted by another thread's on the same
+ * CPU. Few threads decode, and a thread's entry goes with it.
+ */
+struct workspace {
+	struct step steps[MAX_NESTED];
+	tp_u64 speculation_sp;	/* inside the engine's speculation code, entered at this stack pointer; 0: not */
+	tp_u64 seen[MAX_SEQUENCES / 64];
+	tp_s32 pos[MAX_UBATCH_TOKENS];	/* copies of the engine's arrays, one entry per token */
+	tp_u64 seq_ids[MAX_UBATCH_TOKENS];
+	tp_u8 outputs[MAX_UBATCH_TOKENS];
+	tp_u64 rows[(sizeof(struct record_rows) + MAX_ROWS_PER_RECORD * sizeof(struct record_row)) / 8];
+};
+
+static __always_inline struct record_rows *workspace__rows(struct workspace *w)
+{
+	return (struct record_rows *)w->rows;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, tp_u32);
+	__type(value, struct workspace);
+} workspaces SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, tp_u32);
+	__type(value, struct workspace);
+} empty_workspace SEC(".maps");
+
+static __always_inline struct workspace *workspace__get(bool create)
+{
+	tp_u32 tid = (tp_u32)bpf_get_current_pid_tgid(), zero = 0;
+	struct workspace *w = bpf_map_lookup_elem(&workspaces, &tid);
+	void *empty;
+
+	if (w || !create)
+		return w;
+	empty = bpf_map_lookup_elem(&empty_workspace, &zero);
+	if (!empty || bpf_map_update_elem(&workspaces, &tid, empty, BPF_NOEXIST)) {
+		count_loss(LOSS_ENGINE_UNREADABLE);
+		return NULL;
+	}
+	return bpf_map_lookup_elem(&workspaces, &tid);
+}
+
+static __always_inline void cut(tp_u64 *out, tp_u64 now)
+{
+	struct meters *m = meters__get();
+
+	if (!m)
+		return;
+	out[METER_CPU_NS] = meter__read(m->word[METER_CPU_NS].value, now - m->base_ns);
+	out[METER_KERNEL_NS] = meter__read(m->word[METER_KERNEL_NS].value, now - m->base_ns);
+	out[METER_FAULTS] = m->word[METER_FAULTS].value;
+}
+
+/* What the thread waited since the attach. At entry kept in the record, at the end subtracted from it. */
+static __always_inline void own_waits(tp_u64 *runq_ns, tp_u64 *blocked_ns)
+{
+	tp_u32 tid = (tp_u32)bpf_get_current_pid_tgid();
+	struct thread_state *ts = bpf_map_lookup_elem(&threads, &tid);
+
+	if (!ts)
+		return;		/* the scheduler's collector is not attached: both stay 0 and its resources unavailable */
+	*runq_ns = ts->times.runq_ns - *runq_ns;
+	*blocked_ns = ts->times.blocked_futex_ns + ts->times.blocked_io_ns + ts->times.blocked_sleep_ns +
+		      ts->times.blocked_other_ns - *blocked_ns;
+}
+
+static __always_inline void emit_step(struct step *s, tp_u64 now, int ret, tp_u16 flags)
+{
+	struct record_step *r = &s->record;
+
+	r->end_ns = now;
+	r->ret = ret;
+	r->h.flags |= flags;
+	cut(r->meter_end, now);
+	own_waits(&r->runq_ns, &r->blocked_ns);
+	if (bpf_ringbuf_output(&events, r, sizeof(*r), wakeup_flags()))
+		count_loss(LOSS_ENGINE_RING);
+	s->sp = 0;
+}
+
+static __always_inline void on_step_entry(const struct engine_probe_config *config, tp_u64 sp, tp_u64 context)
+{
+	struct workspace *w = workspace__get(true);
+	struct meters *m = meters__get();
+	tp_u64 now = bpf_ktime_get_ns();
+	struct step *s;
+	bool nested;
+
+	if (!w || !m)
+		return;
+	/* The stack grows down: an active frame at or below the new one has been unwound by an exception. */
+	if (w->steps[1].sp && w->steps[1].sp <= sp)
+		emit_step(&w->steps[1], now, 0, STEP_NO_RETURN);
+	if (w->steps[0].sp && w->steps[0].sp <= sp)
+		emit_step(&w->steps[0], now, 0, STEP_NO_RETURN);
+	nested = w->steps[0].sp != 0;
+	s = nested ? &w->steps[1] : &w->steps[0];
+	if (s->sp)
+		return;		/* deeper than any known engine nests: part of the step around it */
+	if (w->speculation_sp && w->speculation_sp <= sp)
+		w->speculation_sp = 0;
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->sp = sp;
+	fill_header(&s->record.h, RECORD_STEP, sizeof(s->record), now);
+	s->record.h.flags = (nested ? STEP_NESTED : 0) | (w->speculation_sp ? STEP_DRAFT : 0);
+	s->record.step = __sync_fetch_and_add(&m->next_step, 1);
+	s->record.context = context;
+	s->record.step_kind = config->kind;
+	s->record.batch_tokens = -1;
+	if (config->batch_stack) {
+		s->batch = sp + config->batch_stack;
+		if (bpf_probe_read_user(&s->record.batch_tokens, sizeof(s->record.batch_tokens), (void *)s->batch)) {
+			s->record.batch_tokens = -1;
+			s->batch = 0;
+			count_loss(LOSS_ENGINE_UNREADABLE);
+		}
+	}
+	own_waits(&s->record.runq_ns, &s->record.blocked_ns);
+	cut(s->record.meter_start, now);
+}
+
+static __always_inline void on_step_return(tp_u64 sp, int ret)
+{
+	struct workspace *w = workspace__get(false);
+	tp_u64 now = bpf_ktime_get_ns();
+
+	if (!w)
+		return;		/* entered before the recorder came */
+	if (w->steps[1].sp == sp) {
+		emit_step(&w->steps[1], now, ret, 0);
+		return;
+	}
+	if (w->steps[0].sp != sp)
+		return;
+	if (w->steps[1].sp)
+		emit_step(&w->steps[1], now, 0, STEP_NO_RETURN);
+	emit_step(&w->steps[0], now, ret, 0);
+}
+
+/* Where the rows of an ubatch or of a public batch are, and what has been gathered of them. */
+struct row_reader {
+	struct workspace *w;
+	tp_u64 pos, seq_id, output;	/* addresses of the arrays */
+	tp_u32 n_tokens;
+	tp_u32 max_sequences;
+	tp_s32 max_position;
+	tp_u32 n_rows;			/* the last one is still open */
+	tp_u32 n_seqs;
+	tp_u32 check;			/* enum layout_check */
+	bool emit;
+	bool more;
+};
+
+static __always_inline int emit_rows(struct workspace *w, tp_u32 n_rows, tp_u16 flags)
+{
+	struct record_rows *r = workspace__rows(w);
+
+	if (n_rows > MAX_ROWS_PER_RECORD)
+		n_rows = MAX_ROWS_PER_RECORD;
+	r->n_rows = n_rows;
+	r->h.size = sizeof(*r) + n_rows * sizeof(struct record_row);
+	r->h.flags = flags | (r->h.flags & ~ROWS_MORE);
+	if (bpf_ringbuf_output(&events, r, r->h.size, wakeup_flags())) {
+		count_loss(LOSS_ENGINE_RING);
+		return -1;
+	}
+	return 0;
+}
+
+static __always_inline bool add_token(struct row_reader *rd, tp_s32 pos, tp_s32 seq, tp_u8 output)
+{
+	struct workspace *w = rd->w;
+	struct record_row *last;
+	tp_u32 i = rd->n_rows;
+
+	if (pos < 0 || pos >= rd->max_position) {
+		rd->check = LAYOUT_POSITION;
+		return false;
+	}
+	if (seq < 0 || (tp_u32)seq >= rd->max_sequences || seq >= MAX_SEQUENCES) {
+		rd->check = LAYOUT_SEQUENCE;
+		return false;
+	}
+	if (output > 1) {
+		rd->check = LAYOUT_OUTPUT;
+		return false;
+	}
+	if (!(w->seen[((tp_u32)seq / 64) & (MAX_SEQUENCES / 64 - 1)] & (1ULL << (seq & 63)))) {
+		w->seen[((tp_u32)seq / 64) & (MAX_SEQUENCES / 64 - 1)] |= 1ULL << (seq & 63);
+		rd->n_seqs++;
+	}
+	if (i > 0 && i <= MAX_ROWS_PER_RECORD) {
+		last = &workspace__rows(w)->row[(i - 1) & (MAX_ROWS_PER_RECORD - 1)];
+		if (last->seq == seq && last->first_pos + (tp_s32)last->n_tokens == pos) {
+			last->n_tokens++;
+			last->n_outputs += output;
+			return true;
+		}
+	}
+	if (i >= MAX_ROWS_PER_RECORD) {
+		if (rd->emit)
+			emit_rows(w, i, ROWS_MORE);
+		i = 0;
+	}
+	last = &workspace__rows(w)->row[i & (MAX_ROWS_PER_RECORD - 1)];
+	last->seq = seq;
+	last->first_pos = pos;
+	last->n_tokens = 1;
+	last->n_outputs = output;
+	rd->n_rows = i + 1;
+	return true;
+}
+
+static long read_token(tp_u32 i, void *ctx)
+{
+	struct row_reader *rd = ctx;
+	struct workspace *w = rd->w;
+	tp_s32 seq;
+
+	if (i >= rd->n_tokens || i >= MAX_UBATCH_TOKENS)
+		return 1;
+	if (bpf_probe_read_user(&seq, sizeof(seq), (void *)w->seq_ids[i])) {
+		rd->check = LAYOUT_UNREADABLE;
+		return 1;
+	}
+	return !add_token(rd, w->pos[i], seq, w->outputs[i]);
+}
+
+static __always_inline void read_rows(struct row_reader *rd)
+{
+	struct workspace *w = rd->w;
+	tp_u32 n = rd->n_tokens;
+
+	rd->n_rows = 0;
+	rd->n_seqs = 0;
+	rd->check = LAYOUT_SUM;
+	if (n == 0 || n > MAX_UBATCH_TOKENS)
+		return;
+	rd->check = LAYOUT_UNREADABLE;
+	if (bpf_probe_read_user(w->pos, n * sizeof(w->pos[0]), (void *)rd->pos) ||
+	    bpf_probe_read_user(w->seq_ids, n * sizeof(w->seq_ids[0]), (void *)rd->seq_id) ||
+	    bpf_probe_read_user(w->outputs, n, (void *)rd->output))
+		return;
+	rd->check = LAYOUT_OK;
+	__builtin_memset(w->seen, 0, sizeof(w->seen));
+	bpf_loop(n, read_token, rd, 0);
+}
+
+struct ubatch_fields {
+	tp_u32 n_tokens;
+	tp_u32 n_seqs_unq;
+	bool embeddings;
+};
+
+static __always_inline bool read_u64(tp_u64 *out, tp_u64 address)
+{
+	return bpf_probe_read_user(out, sizeof(*out), (void *)address) == 0;
+}
+
+/* Point the reader at an ubatch as the layout says. @return false where not even the pointers make sense */
+static __always_inline bool use_layout(struct row_reader *rd, tp_u64 ubatch, const struct layout *l,
+				       struct ubatch_fields *f)
+{
+	tp_u64 embd = 0, token = 0;
+
+	rd->check = LAYOUT_UNREADABLE;
+	f->n_seqs_unq = 0;
+	if (bpf_probe_read_user(&f->n_tokens, sizeof(f->n_tokens), (void *)(ubatch + l->n_tokens)))
+		return false;
+	if (l->n_seqs_unq != LAYOUT_ABSENT)
+		bpf_probe_read_user(&f->n_seqs_unq, sizeof(f->n_seqs_unq), (void *)(ubatch + l->n_seqs_unq));
+	read_u64(&token, ubatch + l->token);
+	read_u64(&embd, ubatch + l->embd);
+	f->embeddings = embd && !token;
+	if (!read_u64(&rd->pos, ubatch + l->pos) || !read_u64(&rd->seq_id, ubatch + l->seq_id) ||
+	    !read_u64(&rd->output, ubatch + l->output))
+		return false;
+	if (f->n_tokens == 0 || f->n_tokens > MAX_UBATCH_TOKENS) {
+		rd->check = LAYOUT_SUM;
+		return false;
+	}
+	rd->n_tokens = f->n_tokens;
+	return true;
+}
+
+struct layout_search {
+	struct row_reader *rd;
+	tp_u64 ubatch;
+	tp_u32 first;
+	tp_u32 limit;		/* tokens that the step's batch has; 0 unknown */
+	tp_u32 found;		/* number of layouts that passed */
+	tp_u32 which;
+	tp_u32 check;		/* of the last one that failed */
+	struct ubatch_fields fields;
+};
+
+static long try_layout(tp_u32 i, void *ctx)
+{
+	struct layout_search *search = ctx;
+	struct row_reader *rd = search->rd;
+	tp_u32 key = search->first + i;
+	struct layout *l = bpf_map_lookup_elem(&engine_layouts, &key);
+
+	if (!l)
+		return 1;
+	if (use_layout(rd, search->ubatch, l, &search->fields)) {
+		if (search->limit && search->fields.n_tokens > search->limit) {
+			rd->check = LAYOUT_SUM;
+		} else {
+			read_rows(rd);
+			if (rd->check == LAYOUT_OK && search->fields.n_seqs_unq &&
+			    search->fields.n_seqs_unq != rd->n_seqs)
+				rd->check = LAYOUT_SUM;
+		}
+	}
+	if (rd->check == LAYOUT_OK) {
+		search->found++;
+		search->which = key;
+	} else {
+		search->check = rd->check;
+	}
+	return 0;
+}
+
+/* The public batch holds all rows of the step: a fallback where no layout of the ubatch passes. */
+static __always_inline bool use_public_batch(struct row_reader *rd, tp_u64 address)
+{
+	struct public_batch b;
+
+	if (!address || bpf_probe_read_user(&b, sizeof(b), (void *)address))
+		return false;
+	if (!b.pos || !b.seq_id || !b.logits || b.n_tokens <= 0 || b.n_tokens > MAX_UBATCH_TOKENS)
+		return false;
+	rd->pos = b.pos;
+	rd->seq_id = b.seq_id;
+	rd->output = b.logits;
+	rd->n_tokens = b.n_tokens;
+	return true;
+}
+
+static __always_inline void on_ubatch(const struct engine_probe_config *config, tp_u64 ubatch)
+{
+	struct workspace *w = workspace__get(false);
+	tp_u64 now = bpf_ktime_get_ns();
+	struct layout_search search = {};
+	struct engine_control *control;
+	struct row_reader rd = {};
+	struct record_rows *r;
+	tp_u32 zero = 0;
+	struct layout *l;
+	struct step *s;
+
+	control = bpf_map_lookup_elem(&engine_control, &zero);
+	if (!w || !control)
+		return;		/* the step began before the recorder came */
+	s = w->steps[1].sp ? &w->steps[1] : &w->steps[0];
+	if (!s->sp)
+		return;
+	r = workspace__rows(w);
+	fill_header(&r->h, RECORD_ROWS, sizeof(*r), now);
+	r->step = s->record.step;
+	r->context = s->record.context;
+	r->ubatch = s->record.n_ubatches++;
+	r->check = LAYOUT_NONE;
+	r->layout = 0;
+	r->n_seqs = 0;
+
+	rd.w = w;
+	rd.max_sequences = control->max_sequences;
+	rd.max_position = control->max_position;
+	search.rd = &rd;
+	search.ubatch = ubatch;
+	search.first = config->layout_first;
+	search.limit = s->record.batch_tokens > 0 ? s->record.batch_tokens : 0;
+	search.check = LAYOUT_NONE;
+	bpf_loop(config->layout_count, try_layout, &search, 0);
+
+	if (search.found == 1) {
+		/* Read again to emit: with one candidate this costs the second pass only where rows overflow. */
+		if (config->layout_count > 1 || rd.n_tokens > MAX_ROWS_PER_RECORD) {
+			l = bpf_map_lookup_elem(&engine_layouts, &search.which);
+			if (!l || !use_layout(&rd, ubatch, l, &search.fields))
+				return;
+			r->check = LAYOUT_OK;
+			r->layout = search.which;
+			r->n_tokens = search.fields.n_tokens;
+			rd.emit = true;
+			read_rows(&rd);
+		}
+		r->check = LAYOUT_OK;
+		r->layout = search.which;
+		r->n_tokens = search.fields.n_tokens;
+		r->n_seqs = search.fields.n_seqs_unq;
+		emit_rows(w, rd.n_rows, search.fields.embeddings ? ROWS_EMBEDDINGS : 0);
+		return;
+	}
+	if (r->ubatch > 0)
+		return;		/* the first ubatch has told of the whole step */
+	r->check = search.found > 1 ? LAYOUT_NONE : search.check;
+	if (use_public_batch(&rd, s->batch)) {
+		r->n_tokens = rd.n_tokens;
+		rd.emit = false;
+		read_rows(&rd);
+		if (rd.check == LAYOUT_OK && rd.n_rows <= MAX_ROWS_PER_RECORD) {
+			emit_rows(w, rd.n_rows, ROWS_FROM_BATCH);
+			return;
+		}
+	}
+	r->n_tokens = search.fields.n_tokens;
+	emit_rows(w, 0, ROWS_UNKNOWN);
+}
+
+static __always_inline void on_memory(const struct engine_probe_config *config, tp_u64 memory, tp_s32 a1, tp_s32 a2,
+				      tp_s32 a3, tp_s32 a4)
+{
+	struct record_memory *r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
+
+	if (!r) {
+		count_loss(LOSS_ENGINE_RING);
+		return;
+	}
+	fill_header(&r->h, RECORD_MEMORY, sizeof(*r), bpf_ktime_get_ns());
+	r->memory = memory;
+	r->op = config->kind;
+	r->seq = a1;
+	r->seq_dst = -1;
+	r->delta = 0;
+	r->p0 = a2;
+	r->p1 = a3;
+	switch (config->kind) {
+	case MEMORY_SEQ_CP:	/* (mem, src, dst, p0, p1) */
+		r->seq_dst = a2;
+		r->p0 = a3;
+		r->p1 = a4;
+		break;
+	case MEMORY_SEQ_ADD:	/* (mem, seq, p0, p1, delta) */
+	case MEMORY_SEQ_DIV:
+		r->delta = a4;
+		break;
+	case MEMORY_SEQ_KEEP:	/* (mem, seq) */
+		r->p0 = -1;
+		r->p1 = -1;
+		break;
+	case MEMORY_CLEAR:	/* (mem, data) */
+		r->seq = -1;
+		r->p0 = -1;
+		r->p1 = -1;
+		break;
+	}
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
+/* The stack pointer and user arguments in the platform's calling convention. */
+#if defined(__TARGET_ARCH_x86)
+struct user_regs {		/* asm/ptrace.h, a stable interface */
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
+};
+#define ARG1(r) ((r)->di)
+#define ARG2(r) ((r)->si)
+#define ARG3(r) ((r)->dx)
+#define ARG4(r) ((r)->cx)
+#define ARG5(r) ((r)->r8)
+#define RET(r) ((r)->ax)
+#elif defined(__TARGET_ARCH_arm64)
+struct user_regs {
+	unsigned long regs[31], sp, pc, pstate;
+};
+#define ARG1(r) ((r)->regs[0])
+#define ARG2(r) ((r)->regs[1])
+#define ARG3(r) ((r)->regs[2])
+#define ARG4(r) ((r)->regs[3])
+#define ARG5(r) ((r)->regs[4])
+#define RET(r) ((r)->regs[0])
+#endif
+
+static __always_inline int on_probe(struct user_regs *regs)
+{
+	struct engine_probe_config *config;
+	struct workspace *w;
+	tp_u32 index;
+
+	if (!is_server(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	index = (tp_u32)bpf_get_attach_cookie(regs);
+	config = bpf_map_lookup_elem(&engine_probes, &index);
+	if (!config)
+		return 0;
+	switch (config->role) {
+	case PROBE_STEP_ENTRY:
+		on_step_entry(config, regs->sp, ARG1(regs));
+		break;
+	case PROBE_STEP_RETURN:
+		on_step_return(regs->sp, (int)RET(regs));
+		break;
+	case PROBE_UBATCH:
+		on_ubatch(config, ARG2(regs));
+		break;
+	case PROBE_MEMORY:
+		on_memory(config, ARG1(regs), (int)ARG2(regs), (int)ARG3(regs), (int)ARG4(regs), (int)ARG5(regs));
+		break;
+	case PROBE_SPECULATION_ENTRY:
+		w = workspace__get(true);
+		if (w)
+			w->speculation_sp = regs->sp;
+		break;
+	case PROBE_SPECULATION_RETURN:
+		w = workspace__get(false);
+		if (w && w->speculation_sp == regs->sp)
+			w->speculation_sp = 0;
+		break;
+	}
+	return 0;
+}
+
+/* The same program for both ways to attach: one link for all points (6.6, commit 89ae89f53d20), or one per point. */
+SEC("kprobe")
+int on_uprobe(struct user_regs *regs)
+{
+	return on_probe(regs);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	tp_u32 tid = task->pid;
+
+	if (is_server(task->tgid))
+		bpf_map_delete_elem(&workspaces, &tid);
+	return 0;
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
+/*
+ * Where the server's threads spend their time: on a CPU, in the kernel, runnable and waiting, blocked and on what.
+ *
+ * Sums stay in map `threads`; the server's running and in-kernel integrals go into `meters`, which the step probes read.
+ * Budget: two map look-ups (about 60 ns) per context switch of the host, about 150 ns per switch of a server's thread,
+ * about 60 ns per system call of it; nothing per token.
+ */
+#include <asm/unistd.h>
+
+#include "bpf/common.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define TASK_RUNNING 0
+#define TASK_DEAD 0x80
+
+static __always_inline enum blocked_kind classify_wait(int syscall, const struct task_struct *task)
+{
+	switch (syscall) {
+	case __NR_futex:
+		return BLOCKED_FUTEX;
+	case __NR_nanosleep:
+	case __NR_clock_nanosleep:
+		return BLOCKED_SLEEP;
+	case __NR_read:
+	case __NR_pread64:
+	case __NR_readv:
+	case __NR_write:
+	case __NR_writev:
+	case __NR_recvfrom:
+	case __NR_recvmsg:
+	case __NR_sendto:
+	case __NR_sendmsg:
+	case __NR_accept:
+	case __NR_accept4:
+	case __NR_fsync:
+	case __NR_fdatasync:
+	case __NR_ppoll:
+	case __NR_pselect6:
+	case __NR_epoll_pwait:
+#ifdef __NR_poll
+	case __NR_poll:
+	case __NR_select:
+	case __NR_epoll_wait:
+#endif
+		return BLOCKED_IO;
+	}
+	return BPF_CORE_READ_BITFIELD(task, in_iowait) ? BLOCKED_IO : BLOCKED_OTHER;
+}
+
+static __always_inline struct thread_state *thread__get(const struct task_struct *task)
+{
+	tp_u32 tid = task->pid;
+	struct thread_state *ts = bpf_map_lookup_elem(&threads, &tid);
+	struct thread_state fresh = {};
+
+	if (ts)
+		return ts;
+	fresh.tgid = task->tgid;
+	fresh.syscall = -1;
+	fresh.faults_minor_base = task->min_flt;
+	fresh.faults_major_base = task->maj_flt;
+	if (bpf_map_update_elem(&threads, &tid, &fresh, BPF_NOEXIST)) {
+		count_loss(LOSS_SCHED_THREADS);
+		return NULL;
+	}
+	return bpf_map_lookup_elem(&threads, &tid);
+}
+
+static __always_inline void thread__starts_running(struct thread_state *ts, struct meters *m, tp_u64 now)
+{
+	tp_u64 t = now - m->base_ns;
+
+	if (ts->run_since_ns)
+		return;
+	ts->run_since_ns = now;
+	__sync_fetch_and_add(&m->word[METER_CPU_NS].value, meter__start(t));
+	if (ts->kernel_depth)
+		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__start(t));
+}
+
+static __always_inline void thread__stops_running(struct thread_state *ts, struct meters *m, tp_u64 now)
+{
+	tp_u64 t = now - m->base_ns;
+
+	if (!ts->run_since_ns)
+		return;
+	ts->run_since_ns = 0;
+	__sync_fetch_and_add(&m->word[METER_CPU_NS].value, meter__stop(t));
+	if (ts->kernel_depth)
+		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__stop(t));
+}
+
+static __always_inline void thread__enters_kernel(struct thread_state *ts, struct meters *m, tp_u64 now)
+{
+	if (ts->kernel_depth++ == 0)
+		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__start(now - m->base_ns));
+}
+
+static __always_inline void thread__leaves_kernel(struct thread_state *ts, struct meters *m, tp_u64 now)
+{
+	if (ts->kernel_depth == 0)
+		return;		/* it was in the kernel before the recorder came */
+	if (--ts->kernel_depth == 0)
+		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__stop(now - m->base_ns));
+}
+
+static __always_inline void report_exit(const struct task_struct *task, struct thread_state *ts, tp_u64 now)
+{
+	struct record_task *r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
+	tp_u32 tid = task->pid;
+
+	if (!r) {
+		count_loss(LOSS_SCHED_RING);
+	} else {
+		fill_header(&r->h, RECORD_TASK, sizeof(*r), now);
+		r->h.tgid = task->tgid;
+		r->h.tid = tid;
+		r->op = TASK_EXIT;
+		r->other_tid = 0;
+		r->other_tgid = 0;
+		r->reserved = 0;
+		bpf_probe_read_kernel(r->comm, sizeof(r->comm), task->comm);
+		r->times = ts->times;
+		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	}
+	bpf_map_delete_elem(&threads, &tid);
+}
+
+static __always_inline void switched_out(const struct task_struct *task, struct meters *m, unsigned int state, tp_u64 now)
+{
+	struct thread_state *ts = thread__get(task);
+
+	if (!ts)
+		return;
+	thread__stops_running(ts, m, now);
+	ts->times.exec_ns = task->se.sum_exec_runtime;
+	ts->times.faults_minor = task->min_flt - ts->faults_minor_base;
+	ts->times.faults_major = task->maj_flt - ts->faults_major_base;
+	ts->off_since_ns = now;
+	if (state == TASK_RUNNING) {
+		ts->times.n_switches_involuntary++;
+		ts->wake_ns = now;
+		return;
+	}
+	if (state & TASK_DEAD) {
+		report_exit(task, ts, now);
+		return;
+	}
+	ts->times.n_switches_voluntary++;
+	ts->wake_ns = 0;
+	ts->blocked_kind = classify_wait(ts->syscall, task);
+}
+
+static __always_inline void end_wait(struct thread_state *ts, tp_u64 now)
+{
+	tp_u64 waited;
+
+	if (ts->wake_ns || !ts->off_since_ns)
+		return;
+	waited = now - ts->off_since_ns;
+	ts->wake_ns = now;
+	switch (ts->blocked_kind) {
+	case BLOCKED_FUTEX:
+		ts->times.blocked_futex_ns += waited;
+		break;
+	case BLOCKED_IO:
+		ts->times.blocked_io_ns += waited;
+		break;
+	case BLOCKED_SLEEP:
+		ts->times.blocked_sleep_ns += waited;
+		break;
+	default:
+		ts->times.blocked_other_ns += waited;
+	}
+}
+
+static __always_inline void switched_in(const struct task_struct *task, struct meters *m, tp_u64 now)
+{
+	struct thread_state *ts = thread__get(task);
+
+	if (!ts)
+		return;
+	end_wait(ts, now);	/* a wake-up that was not seen */
+	if (ts->wake_ns)
+		ts->times.runq_ns += now - ts->wake_ns;
+	ts->wake_ns = 0;
+	ts->off_since_ns = 0;
+	thread__starts_running(ts, m, now);
+}
+
+static __always_inline int on_switch(struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
+	tp_u32 out = is_server(prev->tgid), in = is_server(next->tgid);
+	struct meters *m;
+	tp_u64 now;
+
+	if (!out && !in)
+		return 0;
+	m = meters__get();
+	if (!m)
+		return 0;
+	now = bpf_ktime_get_ns();
+	if (out)
+		switched_out(prev, m, prev_state, now);
+	if (in)
+		switched_in(next, m, now);
+	return 0;
+}
+
+/* The state travels with the tracepoint since 5.18 (commit fa2c3254d7cf); before, it is read from the task. */
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
+	return on_switch(prev, next, prev_state);
+}
+
+SEC("?tp_btf/sched_switch")
+int BPF_PROG(on_sched_switch_old, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	unsigned int state;
+
+	if (bpf_core_field_exists(prev->__state))
+		state = prev->__state;
+	else
+		state = (unsigned int)((struct task_struct___state *)prev)->state;
+	return on_switch(prev, next, preempt ? TASK_RUNNING : state);
+}
+
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(on_sched_wakeup, struct task_struct *task)
+{
+	struct thread_state *ts;
+	tp_u32 tid;
+
+	if (!is_server(task->tgid))
+		return 0;
+	tid = task->pid;
+	ts = bpf_map_lookup_elem(&threads, &tid);
+	if (ts && !ts->run_since_ns)
+		end_wait(ts, bpf_ktime_get_ns());
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(on_sched_wakeup_new, struct task_struct *task)
+{
+	struct thread_state *ts;
+
+	if (!is_server(task->tgid))
+		return 0;
+	ts = thread__get(task);
+	if (ts)
+		ts->wake_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+static __always_inline void report_task(tp_u32 op, const struct task_struct *task, const struct task_struct *other)
+{
+	struct record_task *r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
+
+	if (!r) {
+		count_loss(LOSS_SCHED_RING);
+		return;
+	}
+	__builtin_memset(r, 0, sizeof(*r));
+	fill_header(&r->h, RECORD_TASK, sizeof(*r), bpf_ktime_get_ns());
+	r->h.tgid = task->tgid;
+	r->h.tid = task->pid;
+	r->op = op;
+	r->other_tid = other->pid;
+	r->other_tgid = other->tgid;
+	bpf_probe_read_kernel(r->comm, sizeof(r->comm), other->comm);
+	bpf_ringbuf_submit(r, 0);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	tp_u32 tgid = child->tgid, one = 1;
+
+	if (!is_server(parent->tgid) || child->tgid == parent->tgid)
+		return 0;
+	bpf_map_update_elem(&servers, &tgid, &one, BPF_ANY);
+	report_task(TASK_FORK, parent, child);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task)
+{
+	if (is_server(task->tgid))
+		report_task(TASK_EXEC, task, task);
+	return 0;
+}
+
+static __always_inline struct thread_state *current_thread(struct meters **m, tp_u64 *now)
+{
+	struct thread_state *ts;
+
+	if (!is_server(bpf_get_current_pid_tgid() >> 32))
+		return NULL;
+	*m = meters__get();
+	ts = thread__get(bpf_get_current_task_btf());
+	if (!ts || !*m)
+		return NULL;
+	*now = bpf_ktime_get_ns();
+	thread__starts_running(ts, *m, *now);	/* it was on a CPU when the recorder came */
+	return ts;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_sys_enter, struct pt_regs *regs, long nr)
+{
+	struct thread_state *ts;
+	struct meters *m = NULL;
+	tp_u64 now;
+
+	ts = current_thread(&m, &now);
+	if (!ts)
+		return 0;
+	ts->syscall = (int)nr;
+	if (ts->kernel_depth)
+		ts->kernel_depth = 1;	/* nothing is nested at a system call's entry: an exit was missed, mend it */
+	else
+		thread__enters_kernel(ts, m, now);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
+{
+	struct thread_state *ts;
+	struct meters *m = NULL;
+	tp_u64 now;
+
+	ts = current_thread(&m, &now);
+	if (!ts)
+		return 0;
+	ts->syscall = -1;
+	thread__leaves_kernel(ts, m, now);
+	return 0;
+}
+
+static __always_inline int interrupt(bool enters)
+{
+	struct thread_state *ts;
+	struct meters *m = NULL;
+	tp_u64 now;
+
+	ts = current_thread(&m, &now);
+	if (!ts)
+		return 0;
+	if (enters)
+		thread__enters_kernel(ts, m, now);
+	else
+		thread__leaves_kernel(ts, m, now);
+	return 0;
+}
+
+SEC("?tp_btf/irq_handler_entry")
+int BPF_PROG(on_irq_entry)
+{
+	return interrupt(true);
+}
+
+SEC("?tp_btf/irq_handler_exit")
+int BPF_PROG(on_irq_exit)
+{
+	return interrupt(false);
+}
+
+SEC("?tp_btf/softirq_entry")
+int BPF_PROG(on_softirq_entry)
+{
+	return interrupt(true);
+}
+
+SEC("?tp_btf/softirq_exit")
+int BPF_PROG(on_softirq_exit)
+{
+	return interrupt(false);
+}
+
+SEC("?tp_btf/local_timer_entry")
+int BPF_PROG(on_timer_entry)
+{
+	return interrupt(true);
+}
+
+SEC("?tp_btf/local_timer_exit")
+int BPF_PROG(on_timer_exit)
+{
+	return interrupt(false);
+}
+
+SEC("?tp_btf/page_fault_user")
+int BPF_PROG(on_page_fault)
+{
+	struct meters *m;
+
+	if (!is_server(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	m = meters__get();
+	if (m)
+		__sync_fetch_and_add(&m->word[METER_FAULTS].value, 1);
+	return 0;
+}

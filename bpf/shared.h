@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
+/*
+ * Values of the maps that the BPF programs and the recorder share, and the arithmetic of a meter. Layout rules as in
+ * records.h. Kept apart from records.h because these never cross the ring buffer.
+ */
+#ifndef TOKPROF_SHARED_H
+#define TOKPROF_SHARED_H
+
+#include "bpf/records.h"
+
+/*
+ * A meter integrates the number of running threads over time with one atomic addition per change and one read per cut,
+ * whatever the number of CPUs. Times are relative to the recorder's attach. A thread that starts to run at t adds
+ * METER_ONE - t, one that stops adds t - METER_ONE. With N running and I nanoseconds in sum, the word is
+ *
+ *	N * METER_ONE - sum(start) + sum(stop)  =  N * (METER_ONE - now) + I
+ *
+ * so I = word mod (METER_ONE - now), as long as I + now < METER_ONE. The recorder takes METER_LAP (13 days of CPU time) out
+ * of a word atomically whenever I has grown beyond one, and puts laps back when it reads a cut; so a recording may last
+ * METER_ONE - METER_LAP, 39 days.
+ * METER_ORIGIN keeps I positive when a cut races with a start on another CPU.
+ */
+#define METER_ONE (1ULL << 52)
+#define METER_ORIGIN (1ULL << 30)
+#define METER_LAP (1ULL << 50)
+
+struct meter_word {
+	tp_u64 value;
+	tp_u64 pad[7];		/* a cache line of its own: threads of all CPUs add to it */
+};
+
+struct meters {			/* the only entry of map `meters`; mapped into the recorder */
+	struct meter_word word[N_METERS];	/* METER_FAULTS is a plain counter */
+	tp_u64 base_ns;		/* origin of the meters' time; 0: not started */
+	tp_u64 next_step;
+	tp_u64 next_connection;
+	tp_u64 pad[5];
+};
+
+static inline tp_u64 meter__start(tp_u64 t)
+{
+	return METER_ONE - t;
+}
+
+static inline tp_u64 meter__stop(tp_u64 t)
+{
+	return t - METER_ONE;
+}
+
+static inline tp_u64 meter__read(tp_u64 word, tp_u64 t)
+{
+	return word % (METER_ONE - t);
+}
+
+/* What map `threads` keeps of each thread of the server. */
+struct thread_state {
+	struct thread_times times;
+	tp_u64 run_since_ns;	/* 0: not on a CPU, as far as is known */
+	tp_u64 off_since_ns;	/* when it was last switched out; 0: not seen yet */
+	tp_u64 wake_ns;		/* since when it is runnable and off the CPU; 0: blocked or running */
+	tp_u64 faults_minor_base;
+	tp_u64 faults_major_base;
+	tp_u32 tgid;
+	tp_s32 syscall;		/* number of the system call it is in; -1: none */
+	tp_u16 kernel_depth;	/* system call (1) plus nested interrupts */
+	tp_u16 blocked_kind;	/* enum blocked_kind of the current wait */
+	tp_u32 seen;
+};
+
+enum blocked_kind {
+	BLOCKED_OTHER = 0,
+	BLOCKED_FUTEX = 1,
+	BLOCKED_IO = 2,
+	BLOCKED_SLEEP = 3,
+};
+
+/* Where the fields of the engine's ubatch are, in bytes; LAYOUT_ABSENT: the build has no such field. */
+#define LAYOUT_ABSENT 0xffff
+#define MAX_LAYOUTS 16
+
+struct layout {
+	tp_u16 n_tokens;
+	tp_u16 n_seqs_unq;
+	tp_u16 token;
+	tp_u16 embd;
+	tp_u16 pos;
+	tp_u16 n_seq_id;
+	tp_u16 seq_id;
+	tp_u16 output;
+};
+
+/* What a probe point of the engine means; a link's cookie is an index into map `engine_probes`. */
+enum probe_role {
+	PROBE_STEP_ENTRY = 0,
+	PROBE_STEP_RETURN = 1,
+	PROBE_UBATCH = 2,
+	PROBE_MEMORY = 3,
+	PROBE_SPECULATION_ENTRY = 4,
+	PROBE_SPECULATION_RETURN = 5,
+	N_PROBE_ROLES = 6,
+};
+
+#define MAX_ENGINE_PROBES 64	/* of one engine */
+#define ENGINE_PROBE_ENTRIES 2048	/* of all engines of a session: the map's size */
+#define ENGINE_LAYOUT_ENTRIES 256	/* record_rows.layout is 8 bits wide */
+
+struct engine_probe_config {
+	tp_u32 role;		/* enum probe_role */
+	tp_u32 kind;		/* enum step_kind, or enum memory_op */
+	tp_u32 batch_stack;	/* PROBE_STEP_ENTRY: offset of the public batch from the stack pointer; 0: none */
+	tp_u32 layout_first;	/* PROBE_UBATCH: the layouts to try: all that pass the self-check count, */
+	tp_u32 layout_count;	/* exactly one must */
+	tp_u32 reserved;
+};
+
+/* Map `engine_control`, entry 0. */
+struct engine_control {
+	tp_u32 enabled;
+	tp_u32 max_sequences;	/* sequence ids are below it */
+	tp_s32 max_position;
+	tp_u32 reserved;
+};
+
+/* Map `connections`: what is known of a socket of the server. */
+struct connection_key {
+	tp_u32 tgid;
+	tp_s32 fd;
+};
+
+struct connection_state {
+	tp_u64 id;
+};
+
+/* What the observer of `tokprof overhead` puts into its own ring: one send of the server. */
+struct pulse {
+	tp_u64 time_ns;
+	tp_u32 tgid;
+	tp_s32 fd;
+};
+
+_Static_assert(sizeof(struct meters) == 64 * (N_METERS + 1), "meters");
+_Static_assert(sizeof(struct thread_state) == 80 + 40 + 16, "thread_state");
+_Static_assert(sizeof(struct layout) == 16, "layout");
+
+#endif

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine's side: find an engine in each process of the server, probe its steps, and write what they computed.
+ *
+ * A process that has no engine yet (a server that is still loading, a fork that will exec) is looked at again at each
+ * tick for a while.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collectors/collector.h"
+#include "collectors/engine_rows.h"
+#include "collectors/skeleton.h"
+#include "collectors/uprobe.h"
+#include "engine.skel.h"
+#include "userspace/engine.h"
+#include "userspace/model_file.h"
+#include "userspace/session.h"
+
+#define MAX_ENGINES 32
+#define MAX_SEQUENCES_ACCEPTED 1024
+#define MAX_POSITION_ACCEPTED (1 << 26)
+
+struct attached_engine {
+	int id;
+	struct engine_instance *instance;
+	struct uprobe_links links[ENGINE_MAX_MODULES];
+	uint32_t first_probe;	/* of its entries in map engine_probes */
+	uint32_t first_layout;
+};
+
+struct engine_collector {
+	struct engine_bpf *skel;
+	struct engine_profiles profiles;
+	struct engine_cache *cache;
+	struct attached_engine engines[MAX_ENGINES];
+	size_t n_engines;
+	uint32_t waiting[MAX_TARGETS];	/* processes without an engine so far */
+	size_t n_waiting;
+	uint32_t n_probes, n_layouts;	/* used entries of the maps */
+	struct engine_rows rows;
+	bool enabled;
+};
+
+static int write_control(struct engine_collector *c)
+{
+	struct engine_control control = {
+		.enabled = 1,
+		.max_sequences = MAX_SEQUENCES_ACCEPTED,
+		.max_position = MAX_POSITION_ACCEPTED,
+	};
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(bpf_map__fd(c->skel->maps.engine_control), &zero, &control, BPF_ANY);
+}
+
+static int engine_open(struct session *s, void **out)
+{
+	struct engine_collector *c = calloc(1, sizeof(*c));
+	char error[512];
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	engine_rows__init(&c->rows);
+	c->enabled = true;
+	err = engine_profiles__load(&c->profiles, s->options.engine_profile, error, sizeof(error));
+	if (err) {
+		session__note(s, "engine", "absent", error);
+		free(c);
+		return err;
+	}
+	c->cache = engine_cache__new();
+	c->skel = engine_bpf__open();
+	err = c->cache && c->skel ? session__share_maps(s, c->skel->obj) : -ENOMEM;
+	if (!err) {
+		uprobe__prepare(c->skel->progs.on_uprobe);
+		err = engine_bpf__load(c->skel);
+	}
+	if (!err) {
+		c->skel->links.on_exit = bpf_program__attach(c->skel->progs.on_exit);
+		err = c->skel->links.on_exit ? write_control(c) : -errno;
+	}
+	if (err) {
+		engine_bpf__destroy(c->skel);
+		engine_cache__free(c->cache);
+		engine_profiles__free(&c->profiles);
+		free(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+/* --- attaching ----------------------------------------------------------------------------------------------------- */
+
+static int fill_maps(struct engine_collector *c, struct attached_engine *e)
+{
+	const struct engine_instance *in = e->instance;
+	size_t i;
+
+	if (c->n_probes + in->n_probes > ENGINE_PROBE_ENTRIES ||
+	    c->n_layouts + in->n_layouts > ENGINE_LAYOUT_ENTRIES)
+		return -ENOSPC;
+	e->first_layout = c->n_layouts;
+	for (i = 0; i < in->n_layouts; i++) {
+		uint32_t key = c->n_layouts++;
+		int err = bpf_map_update_elem(bpf_map__fd(c->skel->maps.engine_layouts), &key, &in->layouts[i].fields,
+					      BPF_ANY);
+
+		if (err)
+			return err;
+	}
+	e->first_probe = c->n_probes;
+	for (i = 0; i < in->n_probes; i++) {
+		struct engine_probe_config config = {
+			.role = in->probes[i].role,
+			.kind = in->probes[i].kind,
+			.batch_stack = in->probes[i].batch_stack,
+			.layout_first = e->first_layout,
+			.layout_count = (uint32_t)in->n_layouts,
+		};
+		uint32_t key = c->n_probes++;
+		int err = bpf_map_update_elem(bpf_map__fd(c->skel->maps.engine_probes), &key, &config, BPF_ANY);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void detach(struct attached_engine *e)
+{
+	size_t i;
+
+	for (i = 0; i < e->instance->n_modules; i++)
+		uprobe_links__detach(&e->links[i]);
+}
+
+static int attach(struct engine_collector *c, struct attached_engine *e)
+{
+	const struct engine_instance *in = e->instance;
+	struct uprobe_point points[MAX_ENGINE_PROBES];
+	size_t m, i, n;
+	int err;
+
+	for (m = 0; m < in->n_modules; m++) {
+		n = 0;
+		for (i = 0; i < in->n_probes; i++)
+			if (in->probes[i].module == m)
+				points[n++] = (struct uprobe_point){ in->probes[i].file_offset, e->first_probe + i };
+		if (n == 0)
+			continue;
+		err = uprobe_links__attach(&e->links[m], bpf_program__fd(c->skel->progs.on_uprobe),
+					   in->modules[m].attach_path, in->pid, points, n);
+		if (err) {
+			detach(e);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void write_engine(struct session *s, const struct engine_collector *c, const struct attached_engine *e)
+{
+	const struct engine_instance *in = e->instance;
+	const struct engine_rows *rows = &c->rows;
+	char source[200];
+	struct row_engine row = {
+		.id = e->id,
+		.pid = in->pid,
+		.name = in->name,
+		.version = in->version[0] ? in->version : NULL,
+		.build_id = in->modules[0].build_id[0] ? in->modules[0].build_id : NULL,
+		.path = in->modules[0].path,
+		.device = in->modules[0].device,
+		.inode = in->modules[0].inode,
+		.rows_source = source,
+	};
+	uint64_t failed = 0;
+	int layout = rows->layout - (int)e->first_layout, worst = LAYOUT_NONE, i;
+
+	for (i = LAYOUT_UNREADABLE; i <= LAYOUT_NONE; i++) {
+		failed += rows->checks[i];
+		if (rows->checks[i])
+			worst = i;
+	}
+	if (rows->from_batch > 0)
+		snprintf(source, sizeof(source), "public batch; the ubatch's layout failed: %s", layout_check__words(worst));
+	else if (failed > 0)
+		snprintf(source, sizeof(source), "unknown in %llu ubatches: %s", (unsigned long long)failed,
+			 layout_check__words(worst));
+	else if (layout >= 0 && layout < (int)in->n_layouts)
+		snprintf(source, sizeof(source), "ubatch layout %s by %s; passed its self-check in %llu ubatches",
+			 in->layouts[layout].name, in->layout_source, (unsigned long long)rows->checks[LAYOUT_OK]);
+	else
+		snprintf(source, sizeof(source), "no step was seen");
+	if (s->writer)
+		recording_writer__engine(s->writer, &row);
+	if (failed > rows->from_batch)
+		session__note(s, "engine", "partial", "per-sequence rows unknown: the ubatch's layout failed its self-check");
+}
+
+static void write_probes(struct session *s, const struct engine_instance *in)
+{
+	char detail[700];
+	size_t i;
+
+	for (i = 0; s->writer && i < in->n_probes; i++) {
+		const struct engine_probe *p = &in->probes[i];
+		struct row_probe row = { "engine", p->symbol, in->pid, true, detail };
+
+		snprintf(detail, sizeof(detail), "%s at %s+0x%llx",
+			 p->role == PROBE_STEP_RETURN || p->role == PROBE_SPECULATION_RETURN ? "return" : "entry",
+			 in->modules[p->module].path, (unsigned long long)p->file_offset);
+		recording_writer__probe(s->writer, &row);
+	}
+	for (i = 0; s->writer && i < in->n_missing; i++) {
+		struct row_probe row = { "engine", in->missing[i].point, in->pid, false, in->missing[i].reason };
+
+		recording_writer__probe(s->writer, &row);
+	}
+}
+
+static bool is_attached(const struct engine_collector *c, uint32_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_engines; i++)
+		if (c->engines[i].instance->pid == pid)
+			return true;
+	return false;
+}
+
+static void wait_for(struct engine_collector *c, uint32_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_waiting; i++)
+		if (c->waiting[i] == pid)
+			return;
+	if (c->n_waiting < MAX_TARGETS)
+		c->waiting[c->n_waiting++] = pid;
+}
+
+static int engine_attach(struct session *s, void *state, uint32_t pid)
+{
+	struct engine_collector *c = state;
+	struct attached_engine *e = &c->engines[c->n_engines];
+	char reason[160];
+	int err;
+
+	if (is_attached(c, pid))
+		return 0;
+	if (c->n_engines == MAX_ENGINES)
+		return -ENOSPC;
+	memset(e, 0, sizeof(*e));
+	e->instance = calloc(1, sizeof(*e->instance));
+	if (!e->instance)
+		return -ENOMEM;
+	err = engine__find_cached(e->instance, pid, &c->profiles, c->cache);
+	if (err == -ENOENT)
+		wait_for(c, pid);
+	if (!err)
+		err = fill_maps(c, e);
+	if (!err && c->enabled)
+		err = attach(c, e);
+	if (err) {
+		if (err != -ENOENT && err != -ESRCH) {
+			snprintf(reason, sizeof(reason), "pid %u: %s", pid, strerror(-err));
+			session__note(s, "engine", "partial", reason);
+		}
+		free(e->instance);
+		return err;
+	}
+	e->id = (int)++c->n_engines;
+	engine_rows__know_memory(&c->rows, pid, e->instance->context_memory);
+	write_engine(s, c, e);
+	write_probes(s, e->instance);
+	if (s->writer)
+		model_file__write(s->writer, pid);
+	return 0;
+}
+
+/* --- records ------------------------------------------------------------------------------------------------------- */
+
+static void engine_record(struct session *s, void *state, const struct record_header *h)
+{
+	struct engine_collector *c = state;
+
+	switch (h->kind) {
+	case RECORD_STEP:
+		if (h->size < sizeof(struct record_step))
+			return;
+		engine_rows__step(&c->rows, s, (const struct record_step *)h);
+		if (s->on_step)
+			s->on_step(s->on_step_ctx, (const struct record_step *)h);
+		break;
+	case RECORD_ROWS:
+		if (h->size >= sizeof(struct record_rows))
+			engine_rows__rows(&c->rows, s, (const struct record_rows *)h);
+		break;
+	case RECORD_MEMORY:
+		if (h->size >= sizeof(struct record_memory))
+			engine_rows__memory(&c->rows, s, (const struct record_memory *)h);
+		break;
+	}
+}
+
+static void engine_tick(struct session *s, void *state, uint64_t now_ns)
+{
+	struct engine_collector *c = state;
+	size_t i, n = c->n_waiting, kept = 0;
+
+	(void)now_ns;
+	for (i = 0; i < n; i++) {
+		uint32_t pid = c->waiting[i];
+
+		if (engine_attach(s, c, pid) == -ENOENT)
+			c->waiting[kept++] = pid;
+	}
+	c->n_waiting = kept;
+}
+
+static int engine_set_enabled(struct session *s, void *state, bool on)
+{
+	struct engine_collector *c = state;
+	size_t i;
+	int err = 0;
+
+	(void)s;
+	if (c->enabled == on)
+		return 0;
+	c->enabled = on;
+	for (i = 0; i < c->n_engines && !err; i++) {
+		if (on)
+			err = attach(c, &c->engines[i]);
+		else
+			detach(&c->engines[i]);
+	}
+	return err;
+}
+
+static size_t engine_programs(void *state, int *fds, size_t max)
+{
+	const struct engine_collector *c = state;
+
+	if (max < 1)
+		return 0;
+	fds[0] = bpf_program__fd(c->skel->progs.on_uprobe);
+	return 1;
+}
+
+static void engine_close(struct session *s, void *state)
+{
+	struct engine_collector *c = state;
+	size_t i;
+
+	engine_rows__finish(&c->rows, s);
+	for (i = 0; i < c->n_engines; i++) {
+		write_engine(s, c, &c->engines[i]);
+		detach(&c->engines[i]);
+		free(c->engines[i].instance);
+	}
+	engine_bpf__destroy(c->skel);
+	engine_cache__free(c->cache);
+	engine_profiles__free(&c->profiles);
+	free(c);
+}
+
+/* --- doctor -------------------------------------------------------------------------------------------------------- */
+
+static int engine_probe_host(struct sensor *out, int max)
+{
+	struct engine_bpf *skel;
+	int err;
+
+	if (max < 1)
+		return 0;
+	out[0] = (struct sensor){ .id = "uprobe", .resource = "steps, rows, tokens" };
+	skel = engine_bpf__open();
+	if (skel)
+		uprobe__prepare(skel->progs.on_uprobe);
+	err = skel ? engine_bpf__load(skel) : -errno;
+	if (!err) {
+		out[0].grade = GRADE_MEASURED;
+		snprintf(out[0].source, sizeof(out[0].source), "%s",
+			 uprobe__has_multi() ? "uprobe_multi link" : "one perf event per probe point");
+	} else {
+		snprintf(out[0].reason, sizeof(out[0].reason), "the program could not be loaded: %s", strerror(-err));
+		snprintf(out[0].remedy, sizeof(out[0].remedy), "run as root on a kernel 5.17 or later");
+	}
+	engine_bpf__destroy(skel);
+	return 1;
+}
+
+const struct collector collector_engine = {
+	.name = "engine",
+	.doc = "steps of the engine and the rows they computed, by uprobes at function entries and returns",
+	.record_kinds = 1u << RECORD_STEP | 1u << RECORD_ROWS | 1u << RECORD_MEMORY,
+	.probe = engine_probe_host,
+	.open = engine_open,
+	.attach = engine_attach,
+	.record = engine_record,
+	.tick = engine_tick,
+	.set_enabled = engine_set_enabled,
+	.programs = engine_programs,
+	.traps = true,
+	.close = engine_close,
+};

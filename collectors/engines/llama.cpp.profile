@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# llama.cpp: llama-server and everything that carries libllama (Ollama from 0.30, llama-cpp-python, xllamacpp, ...).
+#
+# The format. Sections of one kind are alternatives, tried in their order: the first of which the engine has a symbol is
+# used ([step] sections: of the same `kind`). In symbols '*' stands for any characters but '.'. A copy of this file with
+# changes in ~/.config/tokprof/engines/ or in the directory $TOKPROF_ENGINES takes its place.
+#
+#   [engine]       name; symbols: any one of these functions makes it this engine; build_number: an int variable with the
+#                  number of the build; memory_getter: the context's method that returns its memory object
+#   [step]         one forward pass: kind = decode or encode; symbols: functions whose first argument is the context;
+#                  batch_stack: the llama_batch that is passed by value is so many bytes above the stack pointer at
+#                  entry (x86-64: 8, behind the return address)
+#   [ubatch]       symbols: functions whose second argument is a reference to the ubatch; struct: its name in DWARF
+#   [memory]       operation = function(memory object, sequence, ...)
+#   [speculation]  symbols: functions inside which every step is one of the draft model, never of the target
+#   [layout NAME]  offsets of the ubatch's fields in bytes; builds: build ids for which they are known to be right. For
+#                  any other build without DWARF all layouts are tried, and one is used only if it alone passes the
+#                  self-check in every ubatch.
+
+[engine]
+name = llama.cpp
+symbols = llama_decode llama_process
+build_number = LLAMA_BUILD_NUMBER
+memory_getter = _ZNK13llama_context10get_memoryEv
+
+# Builds that have llama_process (2026-10): it and llama_decode both end in this method, whose batch is private.
+[step]
+kind = decode
+symbols = _ZN13llama_context6decodeERK15llama_batch_ext
+
+# The same builds where C++ symbols are hidden. Encoder passes through llama_process are counted as decode here.
+[step]
+kind = decode
+symbols = llama_process
+
+# Older builds.
+[step]
+kind = decode
+symbols = llama_decode
+batch_stack = 8
+
+[step]
+kind = encode
+symbols = _ZN13llama_context6encodeERK15llama_batch_ext
+
+[step]
+kind = encode
+symbols = llama_encode
+batch_stack = 8
+
+[ubatch]
+symbols = _ZN13llama_context14process_ubatchERK12llama_ubatch*
+struct = llama_ubatch
+
+[memory]
+seq_rm = llama_memory_seq_rm
+seq_cp = llama_memory_seq_cp
+seq_keep = llama_memory_seq_keep
+seq_add = llama_memory_seq_add
+seq_div = llama_memory_seq_div
+clear = llama_memory_clear
+
+# Before June 2025 (ggml-org/llama.cpp#14006): the first argument is the context itself.
+[memory]
+seq_rm = llama_kv_self_seq_rm
+seq_cp = llama_kv_self_seq_cp
+seq_keep = llama_kv_self_seq_keep
+seq_add = llama_kv_self_seq_add
+seq_div = llama_kv_self_seq_div
+clear = llama_kv_self_clear
+
+[memory]
+seq_rm = llama_kv_cache_seq_rm
+seq_cp = llama_kv_cache_seq_cp
+seq_keep = llama_kv_cache_seq_keep
+seq_add = llama_kv_cache_seq_add
+seq_div = llama_kv_cache_seq_div
+clear = llama_kv_cache_clear
+
+# The implementations with a draft model. common_speculative_draft and _process themselves are called on every iteration
+# also without one, which would double the number of hits.
+[speculation]
+symbols = _ZN*common_speculative_impl_draft_*5draftE* _ZN*common_speculative_impl_draft_*7processE*
+
+[speculation]
+symbols = _ZN*common_speculative_state_draft5draftE* _ZN*common_speculative_state_eagle35draftE*
+
+[speculation]
+symbols = _Z24common_speculative_draftP* _Z26common_speculative_processP*
+
+# From the functions that fill and read the struct (llama_batch_allocr::ubatch_add, llm_graph_input_*::set_input), and
+# checked against known prompts on running servers: tests/engines/TRACES.md.
+[layout 2026-10]
+n_tokens = 4
+n_seqs_unq = 16
+token = 24
+embd = 32
+pos = 48
+n_seq_id = 56
+seq_id = 64
+output = 88
+# xllamacpp 2026.10.11549
+builds = 8aedfa31af1c52fe94168556eb93295be603e89e
+
+[layout 2026-03]
+n_tokens = 4
+n_seqs_unq = 16
+token = 24
+embd = 32
+pos = 40
+n_seq_id = 48
+seq_id = 56
+output = 80
+# xllamacpp 2026.5.9294 and 0.2.14
+builds = 73d15c96b2c7bc0a9ddcac88a191996a7163df70 b84727b71c71a6ecb12e0d28686ece50f7bb6b4f

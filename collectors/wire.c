@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The wire's side: bytes of the server's connections handed to the parser, requests and chunks to the recording.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collectors/collector.h"
+#include "collectors/skeleton.h"
+#include "userspace/process.h"
+#include "userspace/session.h"
+#include "userspace/wire.h"
+#include "wire.skel.h"
+
+struct wire_collector {
+	struct wire_bpf *skel;
+	struct wire *wire;
+	struct session *session;
+};
+
+static void on_request(void *ctx, const struct row_request *row)
+{
+	struct session *s = ((struct wire_collector *)ctx)->session;
+
+	s->counts.n_requests++;
+	if (s->writer)
+		recording_writer__request(s->writer, row);
+}
+
+static void on_chunk(void *ctx, const struct row_chunk *row)
+{
+	struct session *s = ((struct wire_collector *)ctx)->session;
+
+	s->counts.n_chunks++;
+	if (s->on_chunk)
+		s->on_chunk(s->on_chunk_ctx, row);
+	if (s->writer)
+		recording_writer__chunk(s->writer, row);
+}
+
+static const struct wire_callbacks callbacks = { .request = on_request, .chunk = on_chunk };
+
+static int wire_open(struct session *s, void **out)
+{
+	struct wire_collector *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->session = s;
+	c->wire = wire__new(&callbacks, c, 1, s->options.capture_text);
+	c->skel = wire_bpf__open();
+	err = c->wire && c->skel ? session__share_maps(s, c->skel->obj) : -ENOMEM;
+	if (!err)
+		err = wire_bpf__load(c->skel);
+	if (!err)
+		err = wire_bpf__attach(c->skel);
+	if (err) {
+		wire_bpf__destroy(c->skel);
+		wire__free(c->wire);
+		free(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+/* Connections that were open before the attach: their first bytes may stand in the middle of a message. */
+static int wire_attach(struct session *s, void *state, uint32_t pid)
+{
+	struct wire_collector *c = state;
+	struct process_socket *sockets = NULL;
+	size_t n = 0, i;
+	int err = process__sockets(pid, &sockets, &n);
+
+	if (err)
+		return err;
+	for (i = 0; i < n; i++) {
+		struct connection_key key = { .tgid = pid, .fd = sockets[i].fd };
+		struct connection_state value;
+
+		if (sockets[i].state != PROCESS_SOCKET_CONNECTED || !sockets[i].accepted)
+			continue;
+		value.id = __atomic_fetch_add((uint64_t *)&s->meters->next_connection, 1, __ATOMIC_RELAXED);
+		if (bpf_map_update_elem(bpf_map__fd(c->skel->maps.connections), &key, &value, BPF_NOEXIST))
+			continue;	/* known: accepted since the programs were attached */
+		wire__open(c->wire, value.id, pid, sockets[i].peer, monotonic_ns(), true);
+	}
+	free(sockets);
+	return 0;
+}
+
+static void open_connection(struct wire_collector *c, const struct record_socket *r)
+{
+	char peer[PROCESS_ADDRESS_SIZE];
+
+	if (process__socket_peer(r->h.tgid, r->fd, peer, sizeof(peer)))
+		snprintf(peer, sizeof(peer), "unknown");	/* closed again already */
+	wire__open(c->wire, r->connection, r->h.tgid, peer, r->h.time_ns, false);
+}
+
+static void wire_record(struct session *s, void *state, const struct record_header *h)
+{
+	const struct record_socket *r = (const struct record_socket *)h;
+	struct wire_collector *c = state;
+	bool in;
+
+	(void)s;
+	if (h->size < sizeof(*r))
+		return;
+	switch (r->op) {
+	case SOCKET_OPEN:
+		open_connection(c, r);
+		break;
+	case SOCKET_IN:
+	case SOCKET_OUT:
+		in = r->op == SOCKET_IN;
+		if (h->flags & SOCKET_GAP)
+			wire__bytes(c->wire, r->connection, in, h->time_ns, NULL, r->n_bytes);
+		else if (h->size - sizeof(*r) >= r->n_bytes)
+			wire__bytes(c->wire, r->connection, in, h->time_ns, r->data, r->n_bytes);
+		break;
+	case SOCKET_END_IN:
+		wire__end_in(c->wire, r->connection, h->time_ns);
+		break;
+	case SOCKET_CLOSE:
+		wire__close(c->wire, r->connection, h->time_ns);
+		break;
+	}
+}
+
+static void wire_tick(struct session *s, void *state, uint64_t now_ns)
+{
+	struct wire_collector *c = state;
+	uint64_t lost = session__kernel_losses(s, LOSS_WIRE_RING);
+
+	s->counts.requests_in_flight = (int64_t)wire__in_flight(c->wire);
+	if (lost > s->lost_seen[LOSS_WIRE_RING])
+		wire__lost(c->wire, 0, now_ns);	/* of which connection is not known: all that are open */
+}
+
+static int wire_set_enabled(struct session *s, void *state, bool on)
+{
+	struct wire_collector *c = state;
+
+	(void)s;
+	if (!on) {
+		wire_bpf__detach(c->skel);
+		return 0;
+	}
+	return wire_bpf__attach(c->skel);
+}
+
+static void wire_close_collector(struct session *s, void *state)
+{
+	struct wire_collector *c = state;
+
+	(void)s;
+	wire__finish(c->wire, monotonic_ns());
+	wire__free(c->wire);
+	wire_bpf__destroy(c->skel);
+	free(c);
+}
+
+static size_t wire_programs(void *state, int *fds, size_t max)
+{
+	return skeleton__programs(((struct wire_collector *)state)->skel->obj, fds, max);
+}
+
+const struct collector collector_wire = {
+	.name = "wire",
+	.doc = "requests, chunks and bills from the bytes of the server's connections, at the system calls",
+	.record_kinds = 1u << RECORD_SOCKET,
+	.open = wire_open,
+	.attach = wire_attach,
+	.record = wire_record,
+	.tick = wire_tick,
+	.set_enabled = wire_set_enabled,
+	.programs = wire_programs,
+	.close = wire_close_collector,
+};

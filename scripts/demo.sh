@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# make demo: set-up, build, a real llama.cpp server with a synthetic model, load, record, report. Ends what it started.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+version=2026.10.11549
+model=small-f16
+recording=build/demo.tokprof
+server_pid=
+recorder_pid=
+
+cleanup() {
+	for pid in $recorder_pid $server_pid; do
+		kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+	done
+	return 0
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+step() {
+	printf '\n== %s\n' "$*"
+}
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "make demo attaches BPF programs to a server: run it as root" >&2
+	exit 4
+fi
+step "set-up: packages and the servers' virtual environments"
+scripts/setup.sh
+step "build"
+make -j"$(nproc)" all
+step "a model of random weights, about 60 MB"
+python3 tests/engines/make_model.py "$model"
+step "the llama.cpp server of xllamacpp $version, four slots"
+server_log=build/demo-server.log
+server_out=build/demo-server.json
+python3 tests/engines/server.py --version "$version" --model "build/models/$model.gguf" --slots 4 \
+	>"$server_out" 2>"$server_log" &
+server_pid=$!
+for _ in $(seq 600); do
+	[ -s "$server_out" ] && break
+	kill -0 "$server_pid" 2>/dev/null || {
+		tail -n 20 "$server_log" >&2
+		echo "demo: the server did not start; $server_log has its words" >&2
+		exit 1
+	}
+	sleep 0.1
+done
+port=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["port"])' "$server_out")
+echo "pid $server_pid, http://127.0.0.1:$port"
+build/tokprof list
+
+step "tokprof record -p $server_pid -o $recording"
+build/tokprof record -f -p "$server_pid" -o "$recording" 2>build/demo-record.log &
+recorder_pid=$!
+for _ in $(seq 100); do
+	grep -q '^recording ' build/demo-record.log && break
+	sleep 0.1
+done
+cat build/demo-record.log
+step "load: 24 requests (streams, cached prompts, two choices, a client that leaves, a refused one)"
+python3 tests/engines/demo_load.py "$port"
+kill -INT "$recorder_pid"
+wait "$recorder_pid" || true
+recorder_pid=
+tail -n 2 build/demo-record.log
+
+step "tokprof report $recording"
+build/tokprof report "$recording"
+step "tokprof report --by step $recording (its first lines)"
+build/tokprof report --by step "$recording" | sed -n '1,16p'
+step "done"
+cat <<EOF
+$recording is one SQLite file: docs/recording.md names its tables. Look further:
+  build/tokprof report --by token $recording
+  build/tokprof report --format json $recording
+  sqlite3 $recording 'select path, status, billed_prompt_tokens from request'
+EOF

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# All tests, suite by suite; ends with a table and 'N passed, N failed'. Nothing is skipped in silence: a suite that cannot
+# run is a failure.
+#
+#	scripts/test.sh [--all]	with --all the slow checks too
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+slow=false
+[ "${1:-}" = --all ] && slow=true
+logs=build/test-logs
+mkdir -p "$logs"
+passed=0
+failed=0
+table=()
+
+# The last 'N passed, N failed' of a suite's log; else the suite is one test, judged by its exit status.
+count() {
+	local name=$1 status=$2 seconds=$3 log=$4 line p f
+	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+	if [ -n "$line" ]; then
+		p=$(echo "$line" | sed 's/ passed.*//')
+		f=$(echo "$line" | sed 's/.*, \([0-9]*\) failed.*/\1/')
+		[ "$status" -eq 0 ] || [ "$f" -gt 0 ] || f=1
+	elif [ "$status" -eq 0 ]; then
+		p=1 f=0
+	else
+		p=0 f=1
+	fi
+	passed=$((passed + p))
+	failed=$((failed + f))
+	table+=("$(printf '%-34s %6d passed %4d failed %5d s' "$name" "$p" "$f" "$seconds")")
+	echo "${table[-1]}"
+	if [ "$f" -gt 0 ]; then
+		grep -nE 'FAILED|[Ee]rror|ERROR|FAIL' "$log" | head -n 20
+		tail -n 25 "$log" | sed 's/^/    /'
+	fi
+}
+
+suite() {
+	local name=$1 log="$logs/$1.log" start status
+	shift
+	start=$(date +%s)
+	"$@" >"$log" 2>&1
+	status=$?
+	count "$name" "$status" $(($(date +%s) - start)) "$log"
+	return $status
+}
+
+# cmocka's own counts, summed over the programs of a folder.
+run_cmocka() {
+	local folder=$1 program out p=0 f=0 ok bad status
+	for program in "$folder"/test_*; do
+		case $program in *.d | *.o) continue ;; esac
+		echo "== $program"
+		out=$("$program" 2>&1)
+		status=$?
+		echo "$out"
+		ok=$(echo "$out" | sed -n 's/.*\[  PASSED  \] \([0-9]*\) test.*/\1/p' | paste -sd+ | bc)
+		bad=$(echo "$out" | sed -n 's/^\[  FAILED  \] [^:]*: \([0-9]*\) test.*/\1/p' | paste -sd+ | bc)
+		[ $status -eq 0 ] || [ "${bad:-0}" -gt 0 ] || bad=1
+		p=$((p + ${ok:-0}))
+		f=$((f + ${bad:-0}))
+	done
+	echo "$p passed, $f failed"
+	[ $f -eq 0 ] && [ $p -gt 0 ]
+}
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "make test attaches BPF programs to real servers and installs packages: run it as root" >&2
+	echo "0 passed, 1 failed"
+	exit 1
+fi
+
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
+start_all=$(date +%s)
+suite set-up scripts/setup.sh
+suite models python3 tests/engines/make_model.py
+suite build make -j2 all
+suite lint make lint
+suite unit-build make -j2 unit-tests
+suite unit run_cmocka build/tests
+suite sanitizer-build make -j2 sanitize
+suite sanitizer run_cmocka build/asan/tests
+suite fuzz-build make -j2 fuzzers
+suite fuzz scripts/fuzz.sh "$($slow && echo 60 || echo 5)"
+suite command-line python3 tests/cli/run.py
+
+if $slow; then
+	for version in 2026.10.11549 2026.5.9294 0.2.14; do
+		suite "engine-$version" python3 tests/engines/smoke.py --version "$version"
+	done
+	suite scenarios python3 tests/scenarios/run.py --all
+	suite faults python3 tests/scenarios/faults.py --all
+else
+	suite scenarios python3 tests/scenarios/run.py
+	suite faults python3 tests/scenarios/faults.py
+fi
+
+echo
+printf '%s\n' "${table[@]}"
+echo "$(($(date +%s) - start_all)) s in all; logs are in $logs"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

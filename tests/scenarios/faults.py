@@ -1,0 +1,405 @@
+#!/usr/bin/env python3
+"""What goes wrong in the field, done on purpose: each fault has its message and exit code, the server is never harmed, and
+nothing recorded is lost.
+
+    faults.py [--all] [--only PART] [--version V]
+
+Ends with 'N passed, N failed'.
+"""
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "engines"))
+
+import client  # noqa: E402
+import engine  # noqa: E402
+import law  # noqa: E402
+import meter  # noqa: E402
+from traits import TRAITS  # noqa: E402
+
+NOBODY = 65534
+ALL = []
+
+
+def fault(function):
+    ALL.append(function)
+    return function
+
+
+def expect(what, actual, expected):
+    if actual != expected:
+        raise AssertionError(f"{what}: {actual!r}, expected {expected!r}")
+
+
+def expect_words(words, *parts):
+    for part in parts:
+        if part not in words:
+            raise AssertionError(f"'{part}' is missing in: {words}")
+
+
+@contextlib.contextmanager
+def load(port, streams=2):
+    """Clients that stream without end beside the test; how many streams ended whole."""
+    stop = threading.Event()
+    ended = []
+
+    def ask():
+        while not stop.is_set():
+            reply = client.completion(port, "Load on the server", n_predict=64, stream=True, cache_prompt=False)
+            ended.append(len(reply.token_ids))
+
+    threads = [threading.Thread(target=ask) for _ in range(streams)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield ended
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def bpf_objects():
+    """Numbers of all BPF links, programs and maps on this host."""
+    tool = shutil.which("bpftool") or "/usr/sbin/bpftool"
+    found = set()
+    for kind in ("link", "prog", "map"):
+        listing = subprocess.run([tool, "-j", kind, "list"], capture_output=True, text=True, check=True).stdout
+        found |= {(kind, item["id"]) for item in json.loads(listing or "[]")}
+    return found
+
+
+def wait_for_objects(expected, timeout_s=10):
+    """The kernel frees BPF objects a grace period after their last user has gone."""
+    deadline = time.monotonic() + timeout_s
+    while bpf_objects() - expected:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"left behind: {sorted(bpf_objects() - expected)}")
+        time.sleep(0.1)
+
+
+def reference_text(port):
+    return client.completion(port, "The same words before and after", n_predict=32, cache_prompt=False).token_ids
+
+
+@fault
+def kill_9_at_random_moments_harms_nothing(s):
+    before, text = bpf_objects(), reference_text(s.port)
+    rng = random.Random(3)
+    with load(s.port):
+        for _ in range(50 if s.all else 6):
+            recording = meter.record(s.server.pid)
+            time.sleep(rng.uniform(0, 1.5))
+            recording.kill()
+            report = recording.read()
+            expect("complete", report["recording"]["complete"], False)
+            law.check(report)
+    expect("what the server says afterwards", reference_text(s.port), text)
+    wait_for_objects(before)
+
+
+@fault
+def kill_9_while_attaching_leaves_nothing(s):
+    before = bpf_objects()
+    rng = random.Random(4)
+    with load(s.port), tempfile.TemporaryDirectory() as folder:
+        for i in range(50 if s.all else 6):
+            process = subprocess.Popen([str(meter.TOKPROF), "record", "-p", str(s.server.pid), "-o", f"{folder}/{i}"],
+                                       stderr=subprocess.DEVNULL)
+            time.sleep(rng.uniform(0, 0.8))
+            process.kill()
+            process.wait()
+    wait_for_objects(before)
+    expect("the server answers", client.get(s.port, "/health").status, 200)
+
+
+@fault
+def attach_and_detach_under_load(s):
+    text = reference_text(s.port)
+    with load(s.port) as ended:
+        for _ in range(200 if s.all else 10):
+            with meter.record(s.server.pid, "-d", "0.05") as recording:
+                expect("exit status", recording.wait(), 0)
+    if not ended or set(ended) != {64}:
+        raise AssertionError(f"streams of {set(ended)} tokens, all should have 64")
+    expect("what the server says afterwards", reference_text(s.port), text)
+
+
+@fault
+def a_ring_buffer_too_small_counts_losses_and_marks_requests(s):
+    with meter.record(s.server.pid, "--ring-kib", "4") as recording:
+        with load(s.port, streams=4):
+            time.sleep(2)
+    report = recording.report
+    if sum(report["recording"]["losses"].values()) == 0:
+        raise AssertionError("nothing was lost in a ring of 4 KiB")
+    hit = [r for r in meter.token_requests(report) if not r["complete"]]
+    if not hit:
+        raise AssertionError("no request is marked incomplete")
+    law.check(report)
+
+
+@fault
+def attach_in_mid_generation(s):
+    with client.Connection(s.port) as connection:
+        sent_ns = connection.send(client.request_bytes("/completion", {
+            "prompt": "Begun before the meter came", "n_predict": 600, "temperature": 0, "stream": True}))
+        client.wait_busy(s.port)
+        with meter.record(s.server.pid) as recording:
+            reply = connection.read_reply(sent_ns)
+            client.wait_idle(s.port)
+    expect("tokens arrived", reply.native["tokens_predicted"], 600)
+    found = [r for r in meter.token_requests(recording.report) if "before_attach" in " ".join(
+        r.get("incomplete_reasons", [])).replace(" ", "_")]
+    if not found:
+        raise AssertionError(f"no request from before the attach: {recording.report['requests']}")
+    expect("complete", found[0]["complete"], False)
+    law.check(recording.report)
+
+
+@fault
+def two_servers_one_recorded(s):
+    with engine.start(s.version, "tiny-f16") as other:
+        with meter.record(s.server.pid) as recording:
+            client.completion(other.port, "Not for the record", n_predict=8)
+            client.completion(s.port, "For the record", n_predict=5)
+    requests = meter.token_requests(recording.report)
+    expect("requests", len(requests), 1)
+    expect("tokens", requests[0]["computed"]["completion_tokens"], 5)
+    expect("processes", recording.report["server"]["pids"], [s.server.pid])
+    law.check(recording.report)
+
+
+@fault
+def the_server_is_killed_while_recording(s):
+    with engine.start(s.version, "tiny-f16") as victim:
+        recording = meter.record(victim.pid)
+        with client.Connection(victim.port) as connection:
+            connection.send(client.request_bytes("/completion", {"prompt": "Last words", "n_predict": 3000,
+                                                                 "stream": True}))
+            connection.socket.recv(1)
+            victim.process.kill()
+            expect("exit status", recording.wait(), 0)
+    report = recording.read()
+    expect("recording complete", report["recording"]["complete"], True)
+    expect("request complete", meter.token_requests(report)[0]["complete"], False)
+    law.check(report)
+
+
+@fault
+def a_server_that_forks(s):
+    normal, engine.SERVER = engine.SERVER, HERE / "forking_server.py"
+    try:
+        with engine.start(s.version, "tiny-f16") as server, meter.record(server.pid) as recording:
+            for i in range(4):
+                reply = client.completion(server.port, f"{i} while it forks", n_predict=60)
+                time.sleep(0.3)
+            expect("tokens", reply.native["tokens_predicted"], 60)
+    finally:
+        engine.SERVER = normal
+    report = recording.report
+    expect("tokens", [r["computed"]["completion_tokens"] for r in meter.token_requests(report)], [60] * 4)
+    if len(report["server"]["pids"]) < 2:
+        raise AssertionError(f"no child was recorded: {report['server']['pids']}")
+    law.check(report)
+
+
+@fault
+def a_function_that_throws_through_its_probe_goes_on(s):
+    del s
+    with tempfile.TemporaryDirectory() as folder:
+        program = pathlib.Path(folder) / "thrower"
+        subprocess.run(["g++", "-O1", "-g", "-rdynamic", "-o", program, HERE / "thrower.cpp"], check=True)
+        process = subprocess.Popen([program, "1000"], stdout=subprocess.PIPE, text=True)
+        recording = meter.record(process.pid)
+        out, _ = process.communicate(timeout=60)
+        expect("exit status of the program", process.returncode, 0)
+        expect("exceptions caught", out, "500 caught\n")
+        expect("exit status", recording.wait(), 0)
+        report = recording.read("--by", "step")
+    steps = report["steps"]
+    returned = [x for x in steps if x["ret"] == 0 and not x.get("no_return")]
+    if len(returned) < 100:
+        raise AssertionError(f"only {len(returned)} steps that returned")
+
+
+@fault
+def without_root(s):
+    status, _, words = meter.run("record", "-p", s.server.pid, "-o", "/dev/null", user=NOBODY, group=NOBODY)
+    expect("exit status", status, 4)
+    expect_words(words, "root")
+
+
+@fault
+def no_such_process(s):
+    del s
+    status, _, words = meter.run("record", "-p", 2 ** 22 - 1, "-o", "/nonexistent/x")
+    expect("exit status", status, 5)
+    expect_words(words, "no process")
+
+
+@fault
+def a_process_that_is_no_server(s):
+    del s
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        status, _, words = meter.run("record", "-p", sleeper.pid, "-o", "/nonexistent/x")
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    expect("exit status", status, 5)
+    expect_words(words, "no server")
+
+
+@fault
+def an_option_that_does_not_exist(s):
+    status, _, words = meter.run("record", "-p", s.server.pid, "--ouput", "x")
+    expect("exit status", status, 2)
+    expect_words(words, "--output")
+
+
+@fault
+def a_folder_that_cannot_be_written(s):
+    status, _, words = meter.run("record", "-p", s.server.pid, "-o", "/nonexistent/run.tokprof")
+    expect("exit status", status, 2)
+    expect_words(words, "/nonexistent")
+
+
+@fault
+def a_file_that_exists_is_kept(s):
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"precious")
+        file.flush()
+        status, _, words = meter.run("record", "-p", s.server.pid, "-o", file.name)
+        expect("exit status", status, 2)
+        expect_words(words, file.name, "-f")
+        expect("the file", pathlib.Path(file.name).read_bytes(), b"precious")
+
+
+@fault
+def a_full_disk_stops_the_recording_cleanly(s):
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=True)
+        try:
+            recording = meter.record(s.server.pid, path=f"{folder}/run.tokprof")
+            with load(s.port, streams=4):
+                status = recording.wait()
+            expect("exit status", status, 2)
+            expect_words(recording.words, "run.tokprof")
+            law.check(recording.read())
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
+@fault
+def a_damaged_recording(s):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "run.tokprof"
+        with meter.record(s.server.pid, path=path):
+            client.completion(s.port, "Soon to be damaged", n_predict=4)
+        data = path.read_bytes()
+        path.write_bytes(data[:len(data) // 2])
+        status, _, words = meter.run("report", path)
+        expect("exit status", status, 2)
+        expect_words(words, str(path))
+        path.write_bytes(b"no recording at all" * 100)
+        status, _, words = meter.run("report", path)
+        expect("exit status", status, 2)
+
+
+@fault
+def an_engine_without_symbols_is_recorded_by_its_traffic(s):
+    """A server that tokprof does not know: requests and CPU time, and no word of tokens computed."""
+    del s
+    server = subprocess.Popen([sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd="/")
+    try:
+        port = int(server.stdout.readline().split("port ")[1].split()[0])
+        with meter.record(server.pid) as recording:
+            client.get(port, "/etc/hostname")
+    finally:
+        server.kill()
+        server.wait()
+    requests = recording.report["requests"]
+    expect("requests", [(r["method"] if "method" in r else "GET", r["path"], r["status"]) for r in requests],
+           [("GET", "/etc/hostname", 200)])
+    law.check(recording.report)
+
+
+@fault
+def a_wrong_layout_falls_back_and_never_guesses(s):
+    """A profile whose offsets are wrong: rows from the public batch where there is one, else said to be unknown."""
+    profile = (meter.ROOT / "collectors/engines/llama.cpp.profile").read_text()
+    lines = []
+    for line in profile.splitlines():
+        name = line.split("=")[0].strip()
+        if name == "pos":
+            line = "pos = 8"
+        lines.append(line)
+    with tempfile.NamedTemporaryFile("w", suffix=".profile") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        with meter.record(s.server.pid, "--engine-profile", file.name) as recording:
+            reply = client.completion(s.port, "Rows by other means", n_predict=6)
+            client.wait_idle(s.port)
+    request = meter.token_requests(recording.report)[0]
+    law.check(recording.report)
+    if request["complete"]:
+        expect("tokens", request["computed"]["completion_tokens"], reply.native["tokens_predicted"])
+    else:
+        expect("tokens", request["computed"]["completion_tokens"], None)
+
+
+class Session:
+    def __init__(self, version, server, all_):
+        self.version, self.server, self.all = version, server, all_
+        self.port = server.port
+        self.traits = TRAITS[version]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--only", default="", metavar="PART")
+    parser.add_argument("--version", choices=list(TRAITS))
+    args = parser.parse_args()
+    versions = [args.version] if args.version else list(TRAITS) if args.all else list(TRAITS)[-1:]
+    passed = failed = 0
+    for version in versions:
+        with engine.start(version, "small-f16") as server:
+            session = Session(version, server, args.all)
+            for test in ALL:
+                title = f"{version} {test.__name__.replace('_', ' ')}"
+                if args.only not in title:
+                    continue
+                start = time.monotonic()
+                try:
+                    test(session)
+                    passed += 1
+                    print(f"ok    {title} ({time.monotonic() - start:.1f} s)", flush=True)
+                except Exception as error:  # a dead server shows up as any kind
+                    failed += 1
+                    print(f"FAIL  {title}\n      {type(error).__name__}: {error}", flush=True)
+                    if not isinstance(error, AssertionError):
+                        traceback.print_exc()
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    assert os.geteuid() == 0, "faults.py attaches BPF programs: run it as root"
+    sys.exit(main())

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Recordings for the tests of the recording: a folder of their own, and two rows of every kind, full and bare. */
+#ifndef TOKPROF_RECORDING_EXAMPLE_H
+#define TOKPROF_RECORDING_EXAMPLE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "userspace/recording_schema.h"
+
+struct folder {
+	char path[256];
+	char file[512];		/* path/run.tokprof */
+};
+
+static inline int folder__set_up(void **state)
+{
+	struct folder *f = calloc(1, sizeof(*f));
+	const char *tmp = getenv("TMPDIR");
+
+	if (!f)
+		return -1;
+	snprintf(f->path, sizeof(f->path), "%s/tokprof-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (!mkdtemp(f->path)) {
+		free(f);
+		return -1;
+	}
+	snprintf(f->file, sizeof(f->file), "%s/run.tokprof", f->path);
+	*state = f;
+	return 0;
+}
+
+static inline int folder__tear_down(void **state)
+{
+	struct folder *f = *state;
+	struct dirent *entry;
+	DIR *d;
+
+	chmod(f->path, 0700);
+	d = opendir(f->path);
+	while (d && (entry = readdir(d))) {
+		char name[1024];
+
+		snprintf(name, sizeof(name), "%s/%s", f->path, entry->d_name);
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			remove(name);
+	}
+	if (d)
+		closedir(d);
+	rmdir(f->path);
+	free(f);
+	return 0;
+}
+
+static inline const char *beside(const struct folder *f, const char *suffix)
+{
+	static char name[1024];
+
+	snprintf(name, sizeof(name), "%s%s", f->file, suffix);
+	return name;
+}
+
+static inline bool exists(const char *path)
+{
+	return !access(path, F_OK);
+}
+
+/* Every field of every row set, each to a figure of its own; the greatest there can be where that is telling. */
+static const struct row_resource full_resource = { 1, "cpu_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED, "s", "why" };
+static const struct row_total full_total = { 1, -7, "schedstat", 12, "meter" };
+static const struct row_collector full_collector = { "engine", "steps", "partial", "no layout" };
+static const struct row_probe full_probe = { "engine", "llama_decode", UINT32_MAX, true, "libllama.so+0x1234" };
+static const struct row_loss full_loss = { "engine", "ring", 3000000000u, 17 };
+static const struct row_process full_process = { 41, 40, 1, UINT64_C(1) << 62, "server", "/usr/bin/server", "engine" };
+static const struct row_thread full_thread = { 42, 41, "worker", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, true };
+static const struct row_engine full_engine = { 1, 41, "llama.cpp", "b9294", "00ff", "/opt/libllama.so",
+					       UINT64_MAX, UINT64_C(1) << 63, "ubatch layout x" };
+static const struct row_model full_model = { 1, 41, "small", "/m.gguf", "llama", "Q8_0", 7, INT64_C(1) << 62 };
+static const struct row_context full_context = { 1, 41, UINT64_C(0x7fffdeadbeef), UINT64_MAX, "draft" };
+static const struct row_step full_step = { 7, 1, 42, 1000, 5000, 1, 7, INT32_MIN, INT32_MAX, 11, 12 };
+static const struct row_step_resource full_step_resource = { 7, 1, INT64_C(1) << 62, -5 };
+static const struct row_sample full_sample = { 6000, 1, 99 };
+static const struct row_row full_row = { 7, 1, 2, -1, INT32_MAX, 512, 3 };
+static const struct row_memory full_memory = { 4000, 42, 1, 5, -1, 3, 4, -1, INT32_MIN };
+static const struct row_request full_request = {
+	.id = 3, .connection = UINT64_MAX, .pid = 41, .client = "[::1]:5", .arrival_ns = 10, .request_end_ns = 20,
+	.first_byte_ns = 30, .first_token_ns = 40, .last_token_ns = 50, .end_ns = 60, .method = "POST",
+	.path = "/v1/completions?a='\"%", .status = 200, .model = "m", .response_model = "\xc3\xa9\xff", .stream = true,
+	.client_left = true, .max_tokens = 100, .n = 2, .body_bytes = 1000, .prompt_bytes = 900,
+	.prompt_hash = UINT64_C(0xfedcba9876543210), .api_id = "cmpl-1", .finish_reason = "stop", .slot = -1,
+	.n_chunks = 8,
+	.billed_prompt_tokens = INT64_MAX, .billed_cached_tokens = -1, .billed_completion_tokens = 13,
+	.reported_prompt_tokens = 14, .reported_cached_tokens = 15, .reported_completion_tokens = 16,
+	.reported_draft_tokens = 17, .reported_draft_accepted_tokens = 18, .reported_prompt_us = 19,
+	.reported_completion_us = 20, .incomplete = 0xff, .text = "line 1\nline 2" };
+static const struct row_chunk full_chunk = { 3, 5, 45 };
+
+/* Everything that may be absent is. */
+static const struct row_resource bare_resource = { .id = 2, .name = "x", .unit = "" };
+static const struct row_total bare_total = { .resource = 2, .check_value = ABSENT };
+static const struct row_collector bare_collector = { .name = "wire", .state = "attached" };
+static const struct row_probe bare_probe = { .collector = "wire", .point = "accept" };
+static const struct row_loss bare_loss = { "wire", "ring", 0, 1 };
+static const struct row_process bare_process = { .pid = 43 };
+static const struct row_thread bare_thread = { 43, 43, NULL, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT,
+					       ABSENT, ABSENT, ABSENT, false };
+static const struct row_engine bare_engine = { .id = 2, .name = "x" };
+static const struct row_model bare_model = { .id = 2, .n_params = ABSENT, .weight_bytes = ABSENT };
+static const struct row_context bare_context = { .id = 2, .role = "target" };
+static const struct row_step bare_step = { .id = 8, .start_ns = 1001, .end_ns = 1001, .n_tokens = ABSENT };
+static const struct row_step_resource bare_step_resource = { 8, 1, 0, 0 };
+static const struct row_sample bare_sample = { 6001, 0, 0 };
+static const struct row_row bare_row = { .step = 8 };
+static const struct row_memory bare_memory = { .time_ns = 4000 };
+static const struct row_request bare_request = {
+	.id = 4, .arrival_ns = 11, .max_tokens = ABSENT, .n = ABSENT, .body_bytes = ABSENT, .prompt_bytes = ABSENT,
+	.slot = ABSENT, .n_chunks = ABSENT, .billed_prompt_tokens = ABSENT, .billed_cached_tokens = ABSENT,
+	.billed_completion_tokens = ABSENT, .reported_prompt_tokens = ABSENT, .reported_cached_tokens = ABSENT,
+	.reported_completion_tokens = ABSENT, .reported_draft_tokens = ABSENT, .reported_draft_accepted_tokens = ABSENT,
+	.reported_prompt_us = ABSENT, .reported_completion_us = ABSENT };
+static const struct row_chunk bare_chunk = { 4, 0, 0 };
+
+static inline void put_full_rows(struct recording_writer *w)
+{
+	assert_int_equal(recording_writer__resource(w, &full_resource), 0);
+	assert_int_equal(recording_writer__total(w, &full_total), 0);
+	assert_int_equal(recording_writer__collector(w, &full_collector), 0);
+	assert_int_equal(recording_writer__probe(w, &full_probe), 0);
+	assert_int_equal(recording_writer__loss(w, &full_loss), 0);
+	assert_int_equal(recording_writer__process(w, &full_process), 0);
+	assert_int_equal(recording_writer__thread(w, &full_thread), 0);
+	assert_int_equal(recording_writer__engine(w, &full_engine), 0);
+	assert_int_equal(recording_writer__model(w, &full_model), 0);
+	assert_int_equal(recording_writer__context(w, &full_context), 0);
+	assert_int_equal(recording_writer__step(w, &full_step), 0);
+	assert_int_equal(recording_writer__step_resource(w, &full_step_resource), 0);
+	assert_int_equal(recording_writer__sample(w, &full_sample), 0);
+	assert_int_equal(recording_writer__row(w, &full_row), 0);
+	assert_int_equal(recording_writer__memory(w, &full_memory), 0);
+	assert_int_equal(recording_writer__request(w, &full_request), 0);
+	assert_int_equal(recording_writer__chunk(w, &full_chunk), 0);
+}
+
+static inline void put_bare_rows(struct recording_writer *w)
+{
+	assert_int_equal(recording_writer__resource(w, &bare_resource), 0);
+	assert_int_equal(recording_writer__total(w, &bare_total), 0);
+	assert_int_equal(recording_writer__collector(w, &bare_collector), 0);
+	assert_int_equal(recording_writer__probe(w, &bare_probe), 0);
+	assert_int_equal(recording_writer__loss(w, &bare_loss), 0);
+	assert_int_equal(recording_writer__process(w, &bare_process), 0);
+	assert_int_equal(recording_writer__thread(w, &bare_thread), 0);
+	assert_int_equal(recording_writer__engine(w, &bare_engine), 0);
+	assert_int_equal(recording_writer__model(w, &bare_model), 0);
+	assert_int_equal(recording_writer__context(w, &bare_context), 0);
+	assert_int_equal(recording_writer__step(w, &bare_step), 0);
+	assert_int_equal(recording_writer__step_resource(w, &bare_step_resource), 0);
+	assert_int_equal(recording_writer__sample(w, &bare_sample), 0);
+	assert_int_equal(recording_writer__row(w, &bare_row), 0);
+	assert_int_equal(recording_writer__memory(w, &bare_memory), 0);
+	assert_int_equal(recording_writer__request(w, &bare_request), 0);
+	assert_int_equal(recording_writer__chunk(w, &bare_chunk), 0);
+}
+
+/* n steps from 1 on, each with one row of sequence 0 and one sample. */
+static inline int put_step(struct recording_writer *w, int64_t i)
+{
+	const struct row_step step = { .id = i, .start_ns = (uint64_t)i * 1000, .end_ns = (uint64_t)i * 1000 + 900,
+				       .n_tokens = 1 };
+	const struct row_row row = { .step = i, .first_pos = (int)i, .n_tokens = 1, .n_outputs = 1 };
+	int r = recording_writer__step(w, &step);
+
+	return r ? r : recording_writer__row(w, &row);
+}
+
+static inline struct recording_writer *open_writer(const struct folder *f)
+{
+	struct recording_writer *w;
+
+	if (recording_writer__open(&w, f->file, false))
+		fail_msg("%s", recording_writer__error(w));
+	return w;
+}
+
+static inline void load(struct recording *r, const char *path)
+{
+	char error[4096];
+
+	if (recording__load(r, path, error, sizeof(error)))
+		fail_msg("%s", error);
+}
+
+/* A whole recording with everything in it, for tests that then damage or query it. */
+static inline void write_example(const struct folder *f)
+{
+	struct recording_writer *w = open_writer(f);
+
+	put_full_rows(w);
+	put_bare_rows(w);
+	for (int64_t i = 100; i < 400; i++)
+		assert_int_equal(put_step(w, i), 0);
+	for (int64_t i = 6; i < 300; i++)
+		assert_int_equal(recording_writer__chunk(w, &(struct row_chunk){ 3, i, (uint64_t)(i * i) + 50 }), 0);
+	assert_int_equal(recording_writer__put_meta(w, "host", "h"), 0);
+	assert_int_equal(recording_writer__close(w, true), 0);
+}
+
+#endif

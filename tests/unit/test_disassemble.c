@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Functions in assembly, so that the bytes and with them the places of their returns are known. x86-64 only. */
+#include "userspace/disassemble.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "compiled.h"
+
+#define FUNCTION(name, body) \
+	".globl " name "\n.type " name ",@function\n" name ":\n" body "\n.size " name ",.-" name "\n"
+
+static const char source[] =
+	"__asm__(R\"(\n.text\n"
+	FUNCTION("two_returns", "test %edi,%edi\n je 1f\n ret\n1: ret")				/* 2 + 2: at 4 and 5 */
+	FUNCTION("return_in_constant", "mov $0xc3c3c3c3,%eax\n ret")				/* at 5 */
+	FUNCTION("leaf", "nop\n ret")								/* at 1 */
+	FUNCTION("jumps_near", "jmp leaf_local")
+	".type leaf_local,@function\nleaf_local: nop\n nop\n ret\n.size leaf_local,.-leaf_local\n"	/* at 2 */
+	FUNCTION("jumps_through_plt", "test %edi,%edi\n je 1f\n jmp leaf@PLT\n1: ret")		/* own: 2 + 2 + 5 = 9 */
+	FUNCTION("jumps_out", "jmp getenv@PLT")							/* at 0 */
+	FUNCTION("jumps_through_got", "jmp *leaf@GOTPCREL(%rip)")
+	FUNCTION("calls_pointer", "mov (%rdi),%rax\n jmp *0x38(%rax)")				/* the jump at 3 */
+	FUNCTION("has_switch", "jmp *%rax\n nop\n ret")						/* at 3 */
+	FUNCTION("has_cold", "test %edi,%edi\n jne has_cold.cold\n ret")			/* at 2 + 6 = 8 */
+	".type has_cold.cold,@function\nhas_cold.cold: ud2\n.size has_cold.cold,.-has_cold.cold\n"
+	FUNCTION("cold_returns", "test %edi,%edi\n jne cold_returns.cold\n ret")
+	".type cold_returns.cold,@function\ncold_returns.cold: nop\n ret\n.size cold_returns.cold,.-cold_returns.cold\n"
+	FUNCTION("never", "ud2")
+	FUNCTION("no_code", ".byte 0x06\n ret")
+	FUNCTION("ping", "test %edi,%edi\n je 1f\n jmp pong_local\n1: ret")
+	".type pong_local,@function\npong_local: test %edi,%edi\n je 1f\n jmp ping_local\n1: ret\n.size pong_local,.-pong_local\n"
+	".set ping_local,ping\n"
+	FUNCTION("getter", "mov 0x118(%rdi),%rax\n ret")
+	FUNCTION("getter_with_endbr", "endbr64\n mov 0x40(%rdi),%rax\n ret")
+	FUNCTION("no_getter", "mov 0x118(%rsi),%rax\n ret")
+	")\");\n";
+
+static char library[128];
+static struct elf_file *file;
+
+static int build(void **state)
+{
+	(void)state;
+	compiled__build("returns.so", source, "-shared -fPIC -nostdlib -Wl,-z,lazy", library, sizeof(library));
+	return elf_file__open(&file, library);
+}
+
+static int end(void **state)
+{
+	(void)state;
+	elf_file__free(file);
+	return 0;
+}
+
+static struct elf_symbol symbol(const struct elf_file *f, const char *name)
+{
+	struct elf_match *matches;
+	struct elf_symbol found;
+	size_t n;
+
+	assert_int_equal(elf_file__find(f, &name, 1, &matches, &n), 0);
+	assert_true(n > 0);
+	found = matches[0].symbol;
+	free(matches);
+	return found;
+}
+
+static int returns_of(const char *name, enum return_points points, struct function_returns *out)
+{
+	struct elf_symbol s = symbol(file, name);
+
+	return disassemble__returns(file, &s, points, out);
+}
+
+static void check(const char *name, size_t n, ...)
+{
+	struct function_returns returns;
+	va_list args;
+	size_t i;
+
+	assert_int_equal(returns_of(name, RETURNS_WITH_VALUE, &returns), 0);
+	assert_int_equal(returns.n, n);
+	va_start(args, n);
+	for (i = 0; i < n; i++) {
+		const char *function = va_arg(args, const char *);
+		uint64_t expected = symbol(file, function).vaddr + (uint64_t)va_arg(args, int), offset;
+		size_t k;
+
+		for (k = 0; k < returns.n && returns.vaddr[k] != expected; k++)
+			;
+		assert_true(k < returns.n);
+		assert_int_equal(elf_file__offset(file, expected, &offset), 0);
+		assert_int_equal(returns.file_offset[k], offset);
+	}
+	va_end(args);
+}
+
+static void every_return_is_found(void **state)
+{
+	(void)state;
+	check("two_returns", 2, "two_returns", 4, "two_returns", 5);
+}
+
+static void a_byte_inside_an_instruction_is_no_return(void **state)
+{
+	(void)state;
+	check("return_in_constant", 1, "return_in_constant", 5);
+}
+
+static void a_tail_call_returns_where_the_called_function_does(void **state)
+{
+	(void)state;
+	check("jumps_near", 1, "leaf_local", 2);
+	check("jumps_through_plt", 2, "jumps_through_plt", 9, "leaf", 1);
+	check("jumps_through_got", 1, "leaf", 1);
+}
+
+static void functions_that_tail_call_each_other_come_to_an_end(void **state)
+{
+	(void)state;
+	check("ping", 2, "ping", 9, "pong_local", 9);
+}
+
+static void a_tail_call_out_of_the_file_is_refused_where_the_value_is_wanted(void **state)
+{
+	struct function_returns returns;
+
+	(void)state;
+	assert_int_equal(returns_of("jumps_out", RETURNS_WITH_VALUE, &returns), -ENOLINK);
+	assert_non_null(strstr(returns.note, "getenv"));
+	assert_int_equal(returns_of("calls_pointer", RETURNS_WITH_VALUE, &returns), -ENOLINK);
+	assert_non_null(strstr(returns.note, "pointer"));
+}
+
+static void a_tail_call_out_of_the_file_is_a_return_where_no_value_is_wanted(void **state)
+{
+	struct function_returns returns;
+
+	(void)state;
+	assert_int_equal(returns_of("jumps_out", RETURNS_ANY, &returns), 0);
+	assert_int_equal(returns.n, 1);
+	assert_int_equal(returns.vaddr[0], symbol(file, "jumps_out").vaddr);
+	assert_int_equal(returns_of("calls_pointer", RETURNS_ANY, &returns), 0);
+	assert_int_equal(returns.vaddr[0], symbol(file, "calls_pointer").vaddr + 3);
+}
+
+static void the_jump_table_of_a_switch_is_no_tail_call(void **state)
+{
+	(void)state;
+	check("has_switch", 1, "has_switch", 3);
+}
+
+static void parts_that_were_moved_away_belong_to_the_function(void **state)
+{
+	(void)state;
+	check("has_cold", 1, "has_cold", 8);
+	check("cold_returns", 2, "cold_returns", 8, "cold_returns.cold", 1);
+}
+
+static void a_function_without_a_return_is_refused(void **state)
+{
+	struct function_returns returns;
+
+	(void)state;
+	assert_int_equal(returns_of("never", RETURNS_WITH_VALUE, &returns), -ENODATA);
+}
+
+static void bytes_that_are_no_code_are_refused_with_their_address(void **state)
+{
+	struct function_returns returns;
+
+	(void)state;
+	assert_int_equal(returns_of("no_code", RETURNS_WITH_VALUE, &returns), -EILSEQ);
+	assert_non_null(strstr(returns.note, "0x"));
+}
+
+static void a_function_larger_than_its_file_is_refused(void **state)
+{
+	struct elf_symbol s = symbol(file, "leaf");
+	struct function_returns returns;
+
+	(void)state;
+	s.size = 1u << 19;
+	assert_int_equal(disassemble__returns(file, &s, RETURNS_WITH_VALUE, &returns), -ENOENT);
+	s.size = 0;
+	assert_int_equal(disassemble__returns(file, &s, RETURNS_WITH_VALUE, &returns), -E2BIG);
+}
+
+static void another_architecture_is_refused_in_words(void **state)
+{
+	static const uint16_t aarch64 = EM_AARCH64;
+	struct function_returns returns;
+	struct elf_symbol s;
+	struct elf_file *f;
+	char path[128];
+
+	(void)state;
+	compiled__copy(library, "aarch64.so", -1, (long)offsetof(Elf64_Ehdr, e_machine), &aarch64, sizeof(aarch64), path,
+		       sizeof(path));
+	assert_int_equal(elf_file__open(&f, path), 0);
+	s = symbol(f, "leaf");
+	assert_int_equal(disassemble__returns(f, &s, RETURNS_WITH_VALUE, &returns), -ENOTSUP);
+	assert_non_null(strstr(returns.note, "x86-64"));
+	elf_file__free(f);
+}
+
+static void a_getter_tells_the_offset_of_its_field(void **state)
+{
+	struct elf_symbol s = symbol(file, "getter");
+	uint32_t offset = 0;
+
+	(void)state;
+	assert_int_equal(disassemble__getter_offset(file, &s, &offset), 0);
+	assert_int_equal(offset, 0x118);
+	s = symbol(file, "getter_with_endbr");
+	assert_int_equal(disassemble__getter_offset(file, &s, &offset), 0);
+	assert_int_equal(offset, 0x40);
+	s = symbol(file, "no_getter");
+	assert_int_equal(disassemble__getter_offset(file, &s, &offset), -ENODATA);
+	s = symbol(file, "leaf");
+	assert_int_equal(disassemble__getter_offset(file, &s, &offset), -ENODATA);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_return_is_found),
+		cmocka_unit_test(a_byte_inside_an_instruction_is_no_return),
+		cmocka_unit_test(a_tail_call_returns_where_the_called_function_does),
+		cmocka_unit_test(functions_that_tail_call_each_other_come_to_an_end),
+		cmocka_unit_test(a_tail_call_out_of_the_file_is_refused_where_the_value_is_wanted),
+		cmocka_unit_test(a_tail_call_out_of_the_file_is_a_return_where_no_value_is_wanted),
+		cmocka_unit_test(the_jump_table_of_a_switch_is_no_tail_call),
+		cmocka_unit_test(parts_that_were_moved_away_belong_to_the_function),
+		cmocka_unit_test(a_function_without_a_return_is_refused),
+		cmocka_unit_test(bytes_that_are_no_code_are_refused_with_their_address),
+		cmocka_unit_test(a_function_larger_than_its_file_is_refused),
+		cmocka_unit_test(another_architecture_is_refused_in_words),
+		cmocka_unit_test(a_getter_tells_the_offset_of_its_field),
+	};
+
+	return cmocka_run_group_tests_name("disassemble", tests, build, end);
+}

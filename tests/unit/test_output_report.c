@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/golden.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "output/output.h"
+#include "tests/unit/example_report.h"
+
+/* Write the example in one format. Frees nothing of the example. @return text, to be freed */
+static char *write_example(struct example *e, const char *format, const struct output_options *options, size_t *n)
+{
+	const struct output *output = output__find(format);
+	char *text = NULL;
+	FILE *f = open_memstream(&text, n);
+
+	assert_non_null(output);
+	assert_non_null(f);
+	assert_int_equal(output->write(f, &e->ledger, options), 0);
+	assert_int_equal(fclose(f), 0);
+	return text;
+}
+
+static void check_golden(const char *format, enum report_by by, int verbose, bool color, int columns, const char *name)
+{
+	struct output_options options = {.by = by, .verbose = verbose, .color = color, .columns = columns};
+	struct example example;
+	size_t n = 0;
+	char *text;
+
+	example__make(&example);
+	text = write_example(&example, format, &options, &n);
+	golden__check(name, text, n);
+	free(text);
+}
+
+static void the_text_report_reads_as_it_did(void **state)
+{
+	(void)state;
+	check_golden("text", BY_REQUEST, 0, false, 80, "report.txt");
+	check_golden("text", BY_REQUEST, 1, false, 80, "report-verbose.txt");
+	check_golden("text", BY_REQUEST, 0, true, 120, "report-wide-color.txt");
+}
+
+static void the_text_of_every_grouping_reads_as_it_did(void **state)
+{
+	(void)state;
+	check_golden("text", BY_STEP, 0, false, 80, "report-by-step.txt");
+	check_golden("text", BY_TOKEN, 0, false, 80, "report-by-token.txt");
+	check_golden("text", BY_PHASE, 0, false, 80, "report-by-phase.txt");
+	check_golden("text", BY_MODEL, 0, false, 80, "report-by-model.txt");
+	check_golden("text", BY_CLIENT, 0, false, 80, "report-by-client.txt");
+}
+
+static void the_json_report_is_as_it_was(void **state)
+{
+	(void)state;
+	check_golden("json", BY_REQUEST, 0, false, 80, "report.json");
+}
+
+static void the_csv_report_is_as_it_was(void **state)
+{
+	(void)state;
+	check_golden("csv", BY_REQUEST, 0, false, 80, "report.csv");
+	check_golden("csv", BY_STEP, 0, false, 80, "report-by-step.csv");
+	check_golden("csv", BY_TOKEN, 0, false, 80, "report-by-token.csv");
+	check_golden("csv", BY_PHASE, 0, false, 80, "report-by-phase.csv");
+	check_golden("csv", BY_CLIENT, 0, false, 80, "report-by-client.csv");
+}
+
+/* Columns that a terminal shows: escape sequences none, UTF-8 continuation bytes none. */
+static int columns_of(const char *line, size_t n)
+{
+	int columns = 0;
+
+	for (size_t i = 0; i < n; i++)
+		columns += ((unsigned char)line[i] & 0xc0) != 0x80;
+	return columns;
+}
+
+static void no_line_of_the_report_is_wider_than_the_terminal(void **state)
+{
+	(void)state;
+	for (int by = 0; by < N_REPORT_BY; by++) {
+		struct output_options options = {.by = (enum report_by)by, .verbose = by == BY_REQUEST, .columns = 80};
+		struct example example;
+		size_t n = 0;
+		char *text;
+
+		example__make(&example);
+		text = write_example(&example, "text", &options, &n);
+		for (const char *line = text; *line;) {
+			size_t length = strcspn(line, "\n");
+
+			if (columns_of(line, length) > 80)
+				fail_msg("wider than 80 columns: %.*s", (int)length, line);
+			line += length + (line[length] == '\n');
+		}
+		free(text);
+	}
+}
+
+static void a_hostile_path_reaches_no_terminal_as_an_escape_sequence(void **state)
+{
+	struct output_options options = {.by = BY_REQUEST, .verbose = 1, .columns = 80};
+	struct example example;
+	size_t n = 0;
+	char *text;
+
+	(void)state;
+	example__make(&example);
+	text = write_example(&example, "text", &options, &n);
+	assert_null(memchr(text, '\033', n));
+	free(text);
+}
+
+static void a_figure_that_was_not_measured_is_never_printed_as_0(void **state)
+{
+	struct output_options options = {.by = BY_REQUEST, .columns = 80};
+	struct example example;
+	size_t n = 0;
+	char *text;
+
+	(void)state;
+	example__make(&example);
+	for (int k = 0; k < EXAMPLE_RESOURCES; k++) {
+		example.resources[k].grade = GRADE_UNAVAILABLE;
+		example.ledger.resources[k].measured = false;
+	}
+	text = write_example(&example, "json", &options, &n);
+	assert_null(strstr(text, "\"cpu_ns\": 0"));
+	assert_non_null(strstr(text, "\"cpu_ns\": null"));
+	free(text);
+	text = write_example(&example, "text", &options, &n);
+	assert_non_null(strstr(text, "Nothing that adds up was measured"));
+	free(text);
+}
+
+static void a_full_disk_is_an_error_of_every_format(void **state)
+{
+	struct output_options options = {.by = BY_REQUEST, .columns = 80};
+	struct example example;
+
+	(void)state;
+	example__make(&example);
+	for (int i = 0; outputs[i]; i++) {
+		FILE *f = fopen("/dev/full", "w");
+
+		assert_non_null(f);
+		setvbuf(f, NULL, _IONBF, 0);
+		assert_int_equal(outputs[i]->write(f, &example.ledger, &options), -EIO);
+		fclose(f);
+	}
+}
+
+static void an_empty_recording_has_a_report_in_every_format_and_grouping(void **state)
+{
+	(void)state;
+	for (int i = 0; outputs[i]; i++) {
+		for (int by = 0; by < N_REPORT_BY; by++) {
+			struct output_options options = {.by = (enum report_by)by, .columns = 80};
+			struct recording recording = {0};
+			uint32_t first[1] = {0};
+			struct timeline timeline = {.recording = &recording, .step_first_row = first};
+			struct ledger ledger = {.timeline = &timeline, .rule = &example_rule};
+			char *text = NULL;
+			size_t n = 0;
+			FILE *f = open_memstream(&text, &n);
+
+			assert_int_equal(outputs[i]->write(f, &ledger, &options), 0);
+			fclose(f);
+			assert_true(n > 0);
+			free(text);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_text_report_reads_as_it_did),
+		cmocka_unit_test(the_text_of_every_grouping_reads_as_it_did),
+		cmocka_unit_test(the_json_report_is_as_it_was),
+		cmocka_unit_test(the_csv_report_is_as_it_was),
+		cmocka_unit_test(no_line_of_the_report_is_wider_than_the_terminal),
+		cmocka_unit_test(a_hostile_path_reaches_no_terminal_as_an_escape_sequence),
+		cmocka_unit_test(a_figure_that_was_not_measured_is_never_printed_as_0),
+		cmocka_unit_test(a_full_disk_is_an_error_of_every_format),
+		cmocka_unit_test(an_empty_recording_has_a_report_in_every_format_and_grouping),
+	};
+
+	return cmocka_run_group_tests_name("output_report", tests, NULL, NULL);
+}

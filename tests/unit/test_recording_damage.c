@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that are no recording, or a broken one, or one made to deceive: a sentence each, and never a crash. */
+#include "tests/unit/recording_example.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+
+struct bytes {
+	unsigned char *data;
+	size_t n;
+};
+
+static struct bytes read_file(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	struct bytes b;
+
+	assert_non_null(f);
+	fseek(f, 0, SEEK_END);
+	b.n = (size_t)ftell(f);
+	rewind(f);
+	b.data = malloc(b.n);
+	assert_int_equal(fread(b.data, 1, b.n, f), b.n);
+	fclose(f);
+	return b;
+}
+
+static void write_file(const char *path, const unsigned char *data, size_t n)
+{
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(data, 1, n, f), n);
+	fclose(f);
+}
+
+/* @return what recording__load() returned; good or refused with a sentence are both well */
+static int load_any(const struct folder *f)
+{
+	struct recording r;
+	char error[4096];
+	int result = recording__load(&r, f->file, error, sizeof(error));
+
+	if (result) {
+		assert_int_equal(result, -EBADMSG);
+		assert_non_null(strstr(error, f->file));
+		assert_non_null(strchr(error, ';'));
+		assert_int_equal(r.n_steps, 0);
+		assert_null(r.steps);
+	}
+	recording__free(&r);
+	return result;
+}
+
+static void assert_refused(const struct folder *f, const char *says)
+{
+	struct recording r;
+	char error[4096];
+
+	assert_int_equal(recording__load(&r, f->file, error, sizeof(error)), -EBADMSG);
+	if (!strstr(error, says))
+		fail_msg("'%s' does not say '%s'", error, says);
+}
+
+static void run_sql(const struct folder *f, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(f->file, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL))
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
+static void a_recording_cut_short_anywhere_is_refused(void **state)
+{
+	struct folder *f = *state;
+	struct bytes b;
+
+	write_example(f);
+	b = read_file(f->file);
+	for (size_t n = 0; n < b.n; n += n < 200 ? 1 : 509) {
+		write_file(f->file, b.data, n);
+		assert_int_equal(load_any(f), -EBADMSG);
+	}
+	write_file(f->file, b.data, b.n - 1);
+	assert_refused(f, "cut short");
+	write_file(f->file, b.data, 20);
+	assert_refused(f, "no recording");
+	free(b.data);
+}
+
+static void no_flipped_byte_crashes_the_reader(void **state)
+{
+	struct folder *f = *state;
+	uint64_t seed = 1;
+	struct bytes b;
+	int n_refused = 0;
+
+	write_example(f);
+	b = read_file(f->file);
+	for (int i = 0; i < 1000; i++) {
+		size_t at;
+		unsigned char was;
+
+		seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		/* Half of them where every byte has a meaning: page headers and cell pointers. */
+		at = (size_t)(seed >> 33) % b.n;
+		if (i & 1)
+			at -= at % RECORDING_PAGE_SIZE - at % 40;
+		at = at < b.n ? at : b.n - 1;
+		was = b.data[at];
+		b.data[at] ^= (unsigned char)(1 + (seed >> 24) % 255);
+		write_file(f->file, b.data, b.n);
+		n_refused += load_any(f) != 0;
+		b.data[at] = was;
+	}
+	assert_true(n_refused > 30);
+	free(b.data);
+}
+
+static void what_is_no_database_is_refused(void **state)
+{
+	struct folder *f = *state;
+	char text[4096];
+
+	write_file(f->file, (const unsigned char *)"", 0);
+	assert_refused(f, "no recording");
+	memset(text, 'x', sizeof(text));
+	write_file(f->file, (const unsigned char *)text, sizeof(text));
+	assert_refused(f, "no SQLite database");
+}
+
+static void a_database_of_another_application_is_refused(void **state)
+{
+	struct folder *f = *state;
+
+	run_sql(f, "CREATE TABLE step(id INTEGER PRIMARY KEY)");
+	assert_refused(f, "another application");
+}
+
+static void a_newer_schema_is_refused_with_its_version(void **state)
+{
+	struct folder *f = *state;
+
+	write_example(f);
+	run_sql(f, "PRAGMA user_version=2");
+	assert_refused(f, "schema version 2");
+	run_sql(f, "PRAGMA user_version=0");
+	assert_refused(f, "no schema version");
+}
+
+static void values_that_no_writer_writes_are_refused_with_their_column(void **state)
+{
+	static const struct { const char *sql, *says; } lies[] = {
+		{ "UPDATE step SET start_ns = 'noon' WHERE id = 7", "table step has a row whose start_ns is noon" },
+		{ "UPDATE step SET start_ns = 1.5 WHERE id = 7", "start_ns" },
+		{ "UPDATE step SET start_ns = x'00' WHERE id = 7", "start_ns is binary" },
+		{ "UPDATE step SET duration_ns = -1 WHERE id = 7", "duration_ns is -1" },
+		{ "UPDATE step SET start_ns = 9223372036854775807 WHERE id = 7", "start_ns" },
+		{ "UPDATE step SET start_ns = -9223372036854775807 WHERE id = 7", "start_ns" },
+		{ "UPDATE step SET tid = 4294967296 WHERE id = 7", "tid" },
+		{ "UPDATE step SET kind = 2 WHERE id = 7", "kind" },
+		{ "UPDATE step SET id = -1 WHERE id = 7", "id is -1" },
+		{ "UPDATE row SET n_tokens = -1", "n_tokens is -1" },
+		{ "UPDATE row SET n_tokens = 2147483648", "n_tokens" },
+		{ "UPDATE row SET seq = 2147483648", "seq" },
+		{ "UPDATE resource SET grade = 4", "grade" },
+		{ "UPDATE resource SET kind = -1", "kind" },
+		{ "UPDATE resource SET name = 5 WHERE id = 1; UPDATE resource SET name = x'41' WHERE id = 1", "name" },
+		{ "UPDATE memory SET op = 6", "op" },
+		{ "UPDATE request SET stream = 2", "stream" },
+		{ "UPDATE thread SET cpu_ns = -1", "cpu_ns" },
+		{ "UPDATE step_resource SET value = 4611686018427387904; INSERT INTO step_resource VALUES "
+		  "(90, 1, 0, 4611686018427387904), (91, 1, 0, -4611686018427387904)", "add up" },
+		{ "UPDATE recording SET value = 'now' WHERE key = 'origin_mono_ns'", "origin_mono_ns" },
+		{ "UPDATE recording SET value = '-5' WHERE key = 'origin_mono_ns'", "origin_mono_ns" },
+		{ "DELETE FROM recording", "origin_mono_ns" },
+	};
+	struct folder *f = *state;
+	struct bytes b;
+
+	write_example(f);
+	b = read_file(f->file);
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		write_file(f->file, b.data, b.n);
+		run_sql(f, lies[i].sql);
+		assert_refused(f, lies[i].says);
+	}
+	free(b.data);
+}
+
+static void a_table_that_is_missing_or_of_another_make_is_refused(void **state)
+{
+	static const char *const makes[] = {
+		"DROP TABLE chunk",
+		"DROP TABLE chunk; CREATE VIEW chunk AS SELECT 1 AS request, 1 AS idx, 1 AS time_ns",
+		"ALTER TABLE chunk ADD COLUMN extra",
+		"ALTER TABLE chunk RENAME COLUMN idx TO i",
+		"DROP TABLE chunk; CREATE TABLE chunk(request INTEGER, idx INTEGER, time_ns INTEGER)",
+		"DROP TABLE chunk; CREATE TABLE chunk(request, idx, time_ns AS (1), PRIMARY KEY(request, idx))",
+		"DROP TABLE chunk; CREATE VIRTUAL TABLE chunk USING fts5(request, idx, time_ns)",
+	};
+	struct folder *f = *state;
+	struct bytes b;
+
+	write_example(f);
+	b = read_file(f->file);
+	for (size_t i = 0; i < sizeof(makes) / sizeof(makes[0]); i++) {
+		write_file(f->file, b.data, b.n);
+		run_sql(f, makes[i]);
+		assert_refused(f, "table chunk");
+	}
+	free(b.data);
+}
+
+static void what_a_user_adds_beside_the_tables_does_no_harm(void **state)
+{
+	struct folder *f = *state;
+
+	write_example(f);
+	run_sql(f, "CREATE INDEX by_time ON chunk(time_ns, request, idx); CREATE TABLE note(text); "
+		   "CREATE VIEW slow AS SELECT * FROM step_cost WHERE duration_ns > 1; ANALYZE; VACUUM");
+	assert_int_equal(load_any(f), 0);
+}
+
+static void a_row_of_an_unknown_step_is_loaded(void **state)
+{
+	struct folder *f = *state;
+	struct recording r;
+
+	write_example(f);
+	run_sql(f, "INSERT INTO row VALUES (1000000, 0, 0, 0, 0, 1, 1)");
+	load(&r, f->file);
+	assert_int_equal(r.rows[r.n_rows - 1].step, 1000000);
+	recording__free(&r);
+}
+
+/* Two leaves of one table made one: a walk along the tree meets each row twice. */
+static void a_page_that_is_linked_twice_is_refused(void **state)
+{
+	struct folder *f = *state;
+	struct recording_writer *w = open_writer(f);
+	unsigned char *page, *cell;
+	struct bytes b;
+	sqlite3_stmt *s;
+	sqlite3 *db;
+	size_t root;
+
+	for (int64_t i = 1; i < 2000; i++)
+		assert_int_equal(put_step(w, i), 0);
+	assert_int_equal(recording_writer__close(w, true), 0);
+	assert_int_equal(sqlite3_open(f->file, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT rootpage FROM sqlite_master WHERE name = 'step'", -1, &s, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+	root = (size_t)sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	sqlite3_close(db);
+	b = read_file(f->file);
+	page = b.data + (root - 1) * RECORDING_PAGE_SIZE;
+	assert_int_equal(page[0], 5); /* interior page of a table: https://www.sqlite.org/fileformat2.html, 1.6 */
+	cell = page + (page[12] << 8 | page[13]);
+	memcpy(page + (page[14] << 8 | page[15]), cell, 4);
+	write_file(f->file, b.data, b.n);
+	assert_int_equal(load_any(f), -EBADMSG);
+	free(b.data);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, folder__set_up, folder__tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_recording_cut_short_anywhere_is_refused),
+		TEST(no_flipped_byte_crashes_the_reader),
+		TEST(what_is_no_database_is_refused),
+		TEST(a_database_of_another_application_is_refused),
+		TEST(a_newer_schema_is_refused_with_its_version),
+		TEST(values_that_no_writer_writes_are_refused_with_their_column),
+		TEST(a_table_that_is_missing_or_of_another_make_is_refused),
+		TEST(what_a_user_adds_beside_the_tables_does_no_harm),
+		TEST(a_row_of_an_unknown_step_is_loaded),
+		TEST(a_page_that_is_linked_twice_is_refused),
+	};
+
+	return cmocka_run_group_tests_name("damaged recordings", tests, NULL, NULL);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger's accounts that are no request: one line each. */
+#include "userspace/analysis/ledger.h"
+
+const struct account accounts[N_ACCOUNTS] = {
+	[ACCOUNT_HOST] = { "host", "between steps, while a request was in flight: scheduler, sampling, HTTP, tokenizer" },
+	[ACCOUNT_IDLE] = { "idle", "between steps, while no request was in flight" },
+	[ACCOUNT_RECOMPUTE] = { "recompute", "positions computed again after the server had dropped them" },
+	[ACCOUNT_DISTURBANCE] = { "disturbance", "a step's excess that a preemption or a foreign process explains" },
+	[ACCOUNT_UNEXPLAINED] = { "unexplained", "the total less everything else; signed, and spread over nobody" },
+};

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/records.h"
+#include "userspace/analysis/array.h"
+#include "userspace/analysis/ledger.h"
+#include "userspace/analysis/meters.h"
+
+#define ARRAYS_PER_REQUEST (N_PHASES + 3)
+
+__extension__ typedef __int128 i128;
+
+/* Resources of the first schema: a recording that does not know one of them still reports it as unavailable. */
+static const struct row_resource known_resources[] = {
+	{ .id = RESOURCE_CPU_NS, .name = "cpu_ns", .unit = "ns", .kind = RESOURCE_ADDITIVE },
+	{ .id = RESOURCE_KERNEL_NS, .name = "kernel_ns", .unit = "ns", .kind = RESOURCE_ADDITIVE },
+	{ .id = RESOURCE_FAULTS, .name = "faults", .unit = "count", .kind = RESOURCE_ADDITIVE },
+	{ .id = RESOURCE_DEVICE_NS, .name = "device_ns", .unit = "ns", .kind = RESOURCE_ADDITIVE },
+	{ .id = RESOURCE_MEM_BYTES, .name = "mem_bytes", .unit = "bytes", .kind = RESOURCE_ADDITIVE },
+	{ .id = RESOURCE_ENERGY_UJ, .name = "energy_uj", .unit = "uJ", .kind = RESOURCE_ADDITIVE },
+	{ .id = RESOURCE_CYCLES, .name = "cycles", .unit = "count", .kind = RESOURCE_ADDITIVE },
+	{ .id = RESOURCE_INSTRUCTIONS, .name = "instructions", .unit = "count", .kind = RESOURCE_ADDITIVE },
+	{ .id = RESOURCE_RUNQ_NS, .name = "runq_ns", .unit = "ns", .kind = RESOURCE_DURATION },
+	{ .id = RESOURCE_BLOCKED_NS, .name = "blocked_ns", .unit = "ns", .kind = RESOURCE_DURATION },
+};
+#define N_KNOWN (sizeof(known_resources) / sizeof(known_resources[0]))
+
+struct builder {
+	struct ledger *l;
+	int runq, blocked;		/* positions of the two durations */
+	double *weights;
+	int64_t *shares;
+	size_t weights_capacity, shares_capacity;
+	uint32_t *last_step;		/* per request: step + 1 whose durations it has been given */
+	int64_t nobody[MAX_RESOURCES];	/* use of steps' rows that belong to no request */
+};
+
+/* ---------------------------------------------------------------------------------------------------------- resources --- */
+
+static int compare_resources(const void *a, const void *b)
+{
+	const struct row_resource *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int list_resources(struct ledger *l)
+{
+	const struct recording *r = l->timeline->recording;
+	size_t n = 0;
+
+	l->own_rows = array__zeroed(r->n_resources + N_KNOWN, sizeof(*l->own_rows));
+	if (!l->own_rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->n_resources; i++)
+		l->own_rows[n++] = r->resources[i];
+	for (size_t i = 0; i < N_KNOWN; i++) {
+		bool declared = false;
+
+		for (size_t k = 0; k < r->n_resources; k++)
+			declared |= r->resources[k].id == known_resources[i].id;
+		if (declared)
+			continue;
+		l->own_rows[n] = known_resources[i];
+		l->own_rows[n].grade = GRADE_UNAVAILABLE;
+		l->own_rows[n++].reason = "not collected";
+	}
+	if (n > MAX_RESOURCES)
+		return -EINVAL;
+	qsort(l->own_rows, n, sizeof(*l->own_rows), compare_resources);
+	for (size_t k = 0; k < n; k++) {
+		l->resources[k] = (struct ledger_resource){
+			.row = &l->own_rows[k],
+			.measured = l->own_rows[k].grade > GRADE_UNAVAILABLE,
+			.total = ABSENT,
+			.check_total = ABSENT,
+		};
+	}
+	l->n_resources = n;
+	return 0;
+}
+
+static int read_totals(struct ledger *l)
+{
+	const struct recording *r = l->timeline->recording;
+
+	for (size_t i = 0; i < r->n_totals; i++) {
+		const struct row_total *total = &r->totals[i];
+		const int k = resources__find(l->resources, l->n_resources, total->resource);
+
+		if (k < 0)
+			return -EINVAL;
+		if (!l->resources[k].measured || l->resources[k].row->kind != RESOURCE_ADDITIVE)
+			continue;
+		l->resources[k].total = total->value;
+		l->resources[k].total_source = total->source;
+		l->resources[k].check_total = total->check_value;
+		l->resources[k].check_source = total->check_source;
+	}
+	return 0;
+}
+
+static int allocate(struct ledger *l, bool want_rows)
+{
+	const struct recording *r = l->timeline->recording;
+	const size_t n_figures = r->n_requests * ARRAYS_PER_REQUEST * l->n_resources;
+	const size_t n_row_costs = l->timeline->n_rows * l->n_resources;
+	int64_t *next;
+
+	l->requests = array__zeroed(r->n_requests, sizeof(*l->requests));
+	l->figures = array__zeroed(n_figures, sizeof(*l->figures));
+	if (!l->requests || !l->figures)
+		return -ENOMEM;
+	l->memory_bytes += r->n_requests * sizeof(*l->requests) + n_figures * sizeof(*l->figures);
+	next = l->figures;
+	for (size_t i = 0; i < r->n_requests; i++) {
+		struct ledger_request *q = &l->requests[i];
+		int64_t **arrays[] = { &q->cost, &q->prompt_cost, &q->completion_cost };
+
+		for (size_t p = 0; p < N_PHASES; p++, next += l->n_resources)
+			q->by_phase[p] = next;
+		for (size_t k = 0; k < sizeof(arrays) / sizeof(arrays[0]); k++, next += l->n_resources)
+			*arrays[k] = next;
+	}
+	if (!want_rows)
+		return 0;
+	l->row_cost = array__zeroed(n_row_costs, sizeof(*l->row_cost));
+	if (!l->row_cost)
+		return -ENOMEM;
+	l->memory_bytes += n_row_costs * sizeof(*l->row_cost);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ sharing --- */
+
+static uint32_t owner_of(const struct timeline *t, const struct timeline_row *row)
+{
+	return row->run == RUN_NONE ? REQUEST_NONE : t->runs[row->run].request;
+}
+
+static int reserve_rows(struct builder *b, size_t n)
+{
+	double *weights = array__reserve(b->weights, &b->weights_capacity, n, sizeof(*weights));
+	int64_t *shares;
+
+	if (!weights)
+		return -ENOMEM;
+	b->weights = weights;
+	shares = array__reserve(b->shares, &b->shares_capacity, n, sizeof(*shares));
+	if (!shares)
+		return -ENOMEM;
+	b->shares = shares;
+	return 0;
+}
+
+static void book(struct builder *b, uint32_t index, size_t k, int64_t amount)
+{
+	struct ledger *l = b->l;
+	const struct timeline_row *row = &l->timeline->rows[index];
+	const uint32_t owner = owner_of(l->timeline, row);
+
+	if (l->row_cost)
+		l->row_cost[(size_t)index * l->n_resources + k] = amount;
+	if (row->recompute)
+		l->accounts[ACCOUNT_RECOMPUTE][k] += amount;
+	else if (owner == REQUEST_NONE)
+		b->nobody[k] += amount;
+	else
+		l->requests[owner].by_phase[row->phase][k] += amount;
+}
+
+/* Run queue and blocked time are not shared: each request in the step waited all of it, once. */
+static void book_durations(struct builder *b, uint32_t step, uint32_t first, uint32_t end)
+{
+	struct ledger *l = b->l;
+	const struct row_step *s = &l->timeline->recording->steps[step];
+	const int positions[] = { b->runq, b->blocked };
+	const uint64_t values[] = { s->runq_ns, s->blocked_ns };
+
+	for (uint32_t i = first; i < end; i++) {
+		const struct timeline_row *row = &l->timeline->rows[i];
+		const uint32_t owner = owner_of(l->timeline, row);
+		const bool again = owner == REQUEST_NONE || b->last_step[owner] == step + 1;
+
+		for (size_t d = 0; d < 2; d++) {
+			if (positions[d] < 0)
+				continue;
+			if (l->row_cost)
+				l->row_cost[(size_t)i * l->n_resources + (size_t)positions[d]] = (int64_t)values[d];
+			if (!again)
+				l->requests[owner].by_phase[row->phase][positions[d]] += (int64_t)values[d];
+		}
+		if (owner != REQUEST_NONE)
+			b->last_step[owner] = step + 1;
+	}
+}
+
+static int share_step(void *ctx, uint32_t step, const int64_t *use)
+{
+	struct builder *b = ctx;
+	struct ledger *l = b->l;
+	const struct timeline *t = l->timeline;
+	const uint32_t first = t->step_first_row[step], end = t->step_first_row[step + 1];
+	const size_t n = end - first;
+	int err = reserve_rows(b, n ? n : 1);
+
+	if (err)
+		return err;
+	b->weights[0] = 1;
+	if (n > 1)
+		l->rule->weigh(&t->rows[first], n, l->fixed_by, b->weights);
+	for (size_t k = 0; k < l->n_resources; k++) {
+		if (use[k] == 0)
+			continue;
+		if (n == 0)
+			b->nobody[k] += use[k];
+		err = share__split(use[k], b->weights, n, b->shares);
+		if (err)
+			return err;
+		for (size_t i = 0; i < n; i++)
+			book(b, first + (uint32_t)i, k, b->shares[i]);
+	}
+	book_durations(b, step, first, end);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ balance --- */
+
+static bool is_additive(const struct ledger *l, size_t k)
+{
+	return l->resources[k].measured && l->resources[k].row->kind == RESOURCE_ADDITIVE;
+}
+
+static bool is_prompt_phase(size_t phase)
+{
+	return phase == PHASE_PREFILL || phase == PHASE_EMBED || phase == PHASE_ENCODE;
+}
+
+static void add_up_requests(struct ledger *l)
+{
+	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
+		struct ledger_request *q = &l->requests[i];
+
+		for (size_t p = 0; p < N_PHASES; p++) {
+			int64_t *part = is_prompt_phase(p) ? q->prompt_cost : q->completion_cost;
+
+			for (size_t k = 0; k < l->n_resources; k++) {
+				q->cost[k] += q->by_phase[p][k];
+				part[k] += q->by_phase[p][k];
+			}
+		}
+	}
+}
+
+/* Everything but `unexplained`. */
+static int64_t sum_of_parts(const struct ledger *l, size_t k)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < l->timeline->recording->n_requests; i++)
+		sum += l->requests[i].cost[k];
+	for (size_t a = 0; a < N_ACCOUNTS; a++)
+		sum += a == ACCOUNT_UNEXPLAINED ? 0 : l->accounts[a][k];
+	return sum;
+}
+
+/*
+ * Without an account of its own a resource's total is what its meter showed: the law then holds by construction, which is
+ * less than a measurement, and the grade says so. Without any figure at all it was not measured.
+ */
+static void total_of_parts(struct ledger *l, size_t k, int64_t nobody, bool seen)
+{
+	if (!seen) {
+		l->resources[k].measured = false;
+		l->own_rows[k].grade = GRADE_UNAVAILABLE;
+		l->own_rows[k].reason = "nothing was recorded";
+		return;
+	}
+	l->resources[k].total = sum_of_parts(l, k) + nobody;
+	l->resources[k].total_source = "sum of parts";
+	if (l->own_rows[k].grade > GRADE_DERIVED) {
+		l->own_rows[k].grade = GRADE_DERIVED;
+		l->own_rows[k].reason = "no total by an independent account";
+	}
+}
+
+static void balance(struct ledger *l, const struct builder *b, const struct meters_walk *walk)
+{
+	for (size_t k = 0; k < l->n_resources; k++) {
+		if (!is_additive(l, k))
+			continue;
+		l->accounts[ACCOUNT_HOST][k] = walk->host[k];
+		l->accounts[ACCOUNT_IDLE][k] = walk->idle[k];
+		if (l->resources[k].total == ABSENT)
+			total_of_parts(l, k, b->nobody[k] + walk->nobody[k], walk->seen[k]);
+		if (l->resources[k].measured)
+			l->accounts[ACCOUNT_UNEXPLAINED][k] = l->resources[k].total - sum_of_parts(l, k);
+	}
+}
+
+static int position_of_duration(const struct ledger *l, int id)
+{
+	const int k = resources__find(l->resources, l->n_resources, id);
+
+	return k >= 0 && l->resources[k].measured && l->resources[k].row->kind == RESOURCE_DURATION ? k : -1;
+}
+
+int ledger__build(struct ledger *out, const struct timeline *t, const struct ledger_options *options)
+{
+	struct builder b = { .l = out };
+	struct meters_walk walk = { .timeline = t, .resources = out->resources, .step = share_step, .ctx = &b };
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	out->timeline = t;
+	out->rule = options && options->rule ? options->rule : rules[0];
+	out->fixed_by = options ? options->fixed_by : FIXED_BY_ROW;
+	err = list_resources(out);
+	if (!err)
+		err = read_totals(out);
+	if (!err)
+		err = allocate(out, options && options->want_rows);
+	b.last_step = array__zeroed(t->recording->n_requests, sizeof(*b.last_step));
+	if (!err && !b.last_step)
+		err = -ENOMEM;
+	if (err)
+		goto out;
+
+	b.runq = position_of_duration(out, RESOURCE_RUNQ_NS);
+	b.blocked = position_of_duration(out, RESOURCE_BLOCKED_NS);
+	walk.n_resources = out->n_resources;
+	err = meters__walk(&walk);
+	if (err)
+		goto out;
+	add_up_requests(out);
+	balance(out, &b, &walk);
+out:
+	free(b.weights);
+	free(b.shares);
+	free(b.last_step);
+	if (err)
+		ledger__free(out);
+	return err;
+}
+
+void ledger__free(struct ledger *l)
+{
+	if (!l)
+		return;
+	free(l->requests);
+	free(l->figures);
+	free(l->own_rows);
+	free(l->row_cost);
+	memset(l, 0, sizeof(*l));
+}
+
+int ledger__broken(const struct ledger *l)
+{
+	for (size_t k = 0; k < l->n_resources; k++) {
+		i128 sum = 0;
+
+		if (!is_additive(l, k))
+			continue;
+		for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
+			i128 phases = 0;
+
+			for (size_t p = 0; p < N_PHASES; p++)
+				phases += l->requests[i].by_phase[p][k];
+			if (phases != l->requests[i].cost[k])
+				return (int)k;
+			sum += l->requests[i].cost[k];
+		}
+		for (size_t a = 0; a < N_ACCOUNTS; a++)
+			sum += l->accounts[a][k];
+		if (sum != l->resources[k].total)
+			return (int)k;
+	}
+	return -1;
+}

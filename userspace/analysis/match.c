@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests and generations joined, over all candidates at once: the assignment of least evidence against it. A generation is
+ * a family of runs (n > 1: a run and its copies). What is left over afterwards goes to a request that asked for more than
+ * one generation, where only one can have.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "userspace/analysis/array.h"
+#include "userspace/analysis/assignment.h"
+#include "userspace/analysis/evidence.h"
+#include "userspace/analysis/match.h"
+
+/* Candidates this much worse than a request's best are not candidates. */
+#define PRUNE_MARGIN 30000
+/* What it costs to leave a request without a run: text was seen, an answer was expected, perhaps never begun, refused. */
+#define COST_TEXT_WITHOUT_RUN 60000
+#define COST_ANSWER_WITHOUT_RUN 50000
+#define COST_OPEN_WITHOUT_RUN 12000
+/* And what it costs to leave a run without a request. */
+#define COST_RUN_WITHOUT_REQUEST 15000
+
+/* The scale of prompts: learnt from requests with one candidate where there are as many, else from all, with doubt. */
+#define MIN_SURE_PROMPTS 8
+#define DOUBTFUL_SPREAD 400
+#define LEAST_SPREAD 100
+
+struct matching {
+	struct timeline *t;
+	const struct run_table *table;
+	const struct blind_spots *blind;
+	struct families families;
+	struct request_facts *facts;
+	struct prompt_scale scale;
+	/* Candidates of all requests; assignment's problem. */
+	struct assignment_edge *edges;
+	size_t n_edges, edges_capacity;
+	uint32_t *first_edge;
+	int64_t *none_cost;
+	uint32_t *n_candidates_of_family;
+	struct assignment assignment;
+	uint32_t *request_of_family;	/* REQUEST_NONE */
+	bool *ambiguous;		/* per request */
+};
+
+/* --------------------------------------------------------------------------------------------------------- candidates --- */
+
+/* A server in several processes takes requests in one and computes in another; then the process says nothing. */
+static bool processes_tell(const struct matching *m)
+{
+	const struct recording *r = m->t->recording;
+
+	for (size_t i = 0; i < r->n_requests; i++) {
+		for (size_t k = 0; k < r->n_contexts; k++) {
+			if (r->requests[i].pid == r->contexts[k].pid)
+				return true;
+		}
+	}
+	return false;
+}
+
+static int64_t cost_without_run(const struct row_request *q, const struct request_facts *facts)
+{
+	if (facts->carries_text)
+		return COST_TEXT_WITHOUT_RUN;
+	if (!facts->expects_run)
+		return 0;
+	return q->client_left || !q->end_ns || q->status == 0 ? COST_OPEN_WITHOUT_RUN : COST_ANSWER_WITHOUT_RUN;
+}
+
+static size_t first_family_from(const struct families *f, uint64_t start_ns)
+{
+	size_t low = 0, high = f->n_families;
+
+	while (low < high) {
+		const size_t mid = low + (high - low) / 2;
+
+		if (f->families[mid].start_ns < start_ns)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int add_candidates(struct matching *m, uint32_t request, bool by_process)
+{
+	const struct row_request *q = &m->t->recording->requests[request];
+	const struct request_facts *facts = &m->facts[request];
+	const struct families *f = &m->families;
+	const size_t first = m->n_edges;
+	int64_t best = EVIDENCE_NEVER;
+	size_t kept = first;
+
+	for (size_t k = first_family_from(f, facts->earliest_ns); k < f->n_families; k++) {
+		const struct family *family = &f->families[k];
+		const uint32_t pid = m->table->details[family->parent].pid;
+		struct assignment_edge *moved;
+		int64_t cost;
+
+		if (family->start_ns > facts->latest_ns)
+			break;
+		if (by_process && pid && pid != q->pid)
+			continue;
+		cost = evidence__cost(f, family, q, facts);
+		if (cost == EVIDENCE_NEVER)
+			continue;
+		best = cost < best ? cost : best;
+		moved = array__reserve(m->edges, &m->edges_capacity, m->n_edges + 1, sizeof(*moved));
+		if (!moved)
+			return -ENOMEM;
+		m->edges = moved;
+		m->edges[m->n_edges++] = (struct assignment_edge){ (uint32_t)k, cost };
+	}
+	for (size_t e = first; e < m->n_edges; e++) {
+		if (m->edges[e].cost - best > PRUNE_MARGIN)
+			continue;
+		m->n_candidates_of_family[m->edges[e].column]++;
+		m->edges[kept] = m->edges[e];
+		m->edges[kept++].cost -= COST_RUN_WITHOUT_REQUEST;
+	}
+	m->n_edges = kept;
+	return 0;
+}
+
+static int find_candidates(struct matching *m)
+{
+	const struct recording *r = m->t->recording;
+	const bool by_process = processes_tell(m);
+
+	for (uint32_t i = 0; i < r->n_requests; i++) {
+		int err = 0;
+
+		request__facts(&m->facts[i], &r->requests[i], m->blind, r);
+		m->none_cost[i] = cost_without_run(&r->requests[i], &m->facts[i]);
+		m->first_edge[i] = (uint32_t)m->n_edges;
+		if (m->facts[i].eligible)
+			err = add_candidates(m, i, by_process);
+		if (err)
+			return err;
+	}
+	m->first_edge[r->n_requests] = (uint32_t)m->n_edges;
+	return 0;
+}
+
+static int solve(struct matching *m)
+{
+	assignment__free(&m->assignment);
+	m->assignment = (struct assignment){
+		.n_rows = m->t->recording->n_requests,
+		.n_columns = m->families.n_families,
+		.first_edge = m->first_edge,
+		.edges = m->edges,
+		.none_cost = m->none_cost,
+	};
+	return assignment__solve(&m->assignment);
+}
+
+/* -------------------------------------------------------------------------------------------------- scale of prompts --- */
+
+static bool is_sure(const struct matching *m, uint32_t request)
+{
+	const uint32_t e = m->first_edge[request];
+
+	return m->first_edge[request + 1] == e + 1 && m->n_candidates_of_family[m->edges[e].column] == 1;
+}
+
+static bool has_competition(const struct matching *m)
+{
+	for (uint32_t i = 0; i < m->t->recording->n_requests; i++) {
+		if (m->first_edge[i + 1] > m->first_edge[i] && !is_sure(m, i))
+			return true;
+	}
+	return false;
+}
+
+/* @return whether this pair says how many tokens a byte is */
+static bool pair_ratio(const struct matching *m, uint32_t request, int64_t *ratio)
+{
+	const struct row_request *q = &m->t->recording->requests[request];
+	const uint32_t k = m->assignment.column_of_row[request];
+	const struct family *family = k == COLUMN_NONE ? NULL : &m->families.families[k];
+
+	if (!family || q->prompt_bytes == ABSENT || q->prompt_bytes <= 0 || family->prompt_cached == ABSENT)
+		return false;
+	*ratio = prompt_ratio(family->prompt_computed + family->prompt_cached, q->prompt_bytes);
+	return true;
+}
+
+/*
+ * The mean of the logarithms over all pairs is the same whoever is paired with whom, so that a wrong first matching does
+ * not teach a wrong scale. The spread is learnt from sure pairs only.
+ */
+static void learn_scale(struct matching *m)
+{
+	int64_t sum[2] = { 0, 0 }, n[2] = { 0, 0 }, deviation = 0, ratio;
+	bool sure;
+
+	for (uint32_t i = 0; i < m->t->recording->n_requests; i++) {
+		if (!pair_ratio(m, i, &ratio))
+			continue;
+		sum[0] += ratio;
+		n[0]++;
+		sum[1] += is_sure(m, i) ? ratio : 0;
+		n[1] += is_sure(m, i);
+	}
+	sure = n[1] >= MIN_SURE_PROMPTS;
+	if (n[sure] == 0)
+		return;
+	m->scale.center = sum[sure] / n[sure];
+	m->scale.spread = DOUBTFUL_SPREAD;
+	m->scale.known = true;
+	if (!sure)
+		return;
+	for (uint32_t i = 0; i < m->t->recording->n_requests; i++) {
+		if (is_sure(m, i) && pair_ratio(m, i, &ratio))
+			deviation += llabs(ratio - m->scale.center);
+	}
+	/* Of a normal distribution the standard deviation is 1.25 times the mean absolute one. */
+	deviation = deviation * 5 / 4 / n[1];
+	m->scale.spread = deviation > LEAST_SPREAD ? deviation : LEAST_SPREAD;
+}
+
+static int solve_with_prompts(struct matching *m)
+{
+	int err = solve(m);
+
+	if (err || !has_competition(m))
+		return err;
+	learn_scale(m);
+	if (!m->scale.known)
+		return 0;
+	for (uint32_t i = 0; i < m->t->recording->n_requests; i++) {
+		for (uint32_t e = m->first_edge[i]; e < m->first_edge[i + 1]; e++)
+			m->edges[e].cost += evidence__prompt_cost(&m->families.families[m->edges[e].column],
+								  &m->t->recording->requests[i], &m->scale);
+	}
+	return solve(m);
+}
+
+/* ----------------------------------------------------------------------------------------------------- what is left --- */
+
+static int64_t members_of_request(const struct matching *m, uint32_t request)
+{
+	int64_t n = 0;
+
+	for (uint32_t e = m->first_edge[request]; e < m->first_edge[request + 1]; e++) {
+		if (m->request_of_family[m->edges[e].column] == request)
+			n += m->families.families[m->edges[e].column].n_members;
+	}
+	return n;
+}
+
+/* May the request take one more family than the assignment gave it? */
+static bool wants_more(const struct matching *m, uint32_t request, uint32_t family)
+{
+	const struct row_request *q = &m->t->recording->requests[request];
+	const struct request_facts *facts = &m->facts[request];
+
+	if (!facts->expects_run || m->assignment.column_of_row[request] == COLUMN_NONE)
+		return false;
+	if (q->n > 1)
+		return members_of_request(m, request) + m->families.families[family].n_members <= q->n;
+	if (facts->embedding)
+		return m->families.families[family].embed || !m->families.families[family].generates;
+	/* A list of prompts: only where nobody else can have asked for it, and no count of chunks speaks against it. */
+	return facts->several && !facts->relaxed && !q->stream && m->n_candidates_of_family[family] == 1;
+}
+
+struct taker {
+	uint32_t request;
+	uint32_t n;
+	int64_t cost;
+};
+
+/* Edges by family would need an index of their own; leftovers are rare, so one pass over all edges finds every taker. */
+static int give_leftovers(struct matching *m)
+{
+	const size_t n_families = m->families.n_families;
+	struct taker *takers = array__zeroed(n_families, sizeof(*takers));
+
+	if (!takers)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < m->t->recording->n_requests; i++) {
+		for (uint32_t e = m->first_edge[i]; e < m->first_edge[i + 1]; e++) {
+			struct taker *taker = &takers[m->edges[e].column];
+
+			if (m->request_of_family[m->edges[e].column] != REQUEST_NONE || !wants_more(m, i, m->edges[e].column))
+				continue;
+			if (taker->n++ == 0 || m->edges[e].cost < taker->cost) {
+				if (taker->n > 1)
+					m->ambiguous[taker->request] = m->ambiguous[i] = true;
+				*taker = (struct taker){ i, taker->n, m->edges[e].cost };
+			} else {
+				m->ambiguous[taker->request] = m->ambiguous[i] = true;
+			}
+		}
+	}
+	for (uint32_t k = 0; k < n_families; k++) {
+		/* Asked again: another family may have been the last that it wanted. */
+		if (takers[k].n && wants_more(m, takers[k].request, k))
+			m->request_of_family[k] = takers[k].request;
+	}
+	free(takers);
+	return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- ambiguity --- */
+
+static bool same_figures(const struct family *a, const struct family *b)
+{
+	return a->prompt_computed == b->prompt_computed && a->prompt_cached == b->prompt_cached && a->n_low == b->n_low &&
+	       a->n_high == b->n_high && a->n_overshoot == b->n_overshoot && a->n_members == b->n_members &&
+	       a->embed == b->embed;
+}
+
+static int find_ambiguity(struct matching *m, uint32_t request)
+{
+	const uint32_t held = m->assignment.column_of_row[request];
+	const struct family *mine = held == COLUMN_NONE ? NULL : &m->families.families[held];
+	int64_t extra;
+
+	if (mine) {
+		extra = assignment__alternative(&m->assignment, request, COLUMN_NONE, MATCH_MARGIN);
+		if (extra < 0)
+			return (int)extra;
+		m->ambiguous[request] |= extra <= MATCH_MARGIN;
+	}
+	for (uint32_t e = m->first_edge[request]; !m->ambiguous[request] && e < m->first_edge[request + 1]; e++) {
+		const uint32_t other = m->edges[e].column;
+
+		/* What it has in any case is no alternative, and a twin with the same figures changes none. */
+		if (m->request_of_family[other] == request || (mine && same_figures(mine, &m->families.families[other])))
+			continue;
+		extra = assignment__alternative(&m->assignment, request, e, MATCH_MARGIN);
+		if (extra < 0)
+			return (int)extra;
+		m->ambiguous[request] |= extra <= MATCH_MARGIN;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- result --- */
+
+static void describe(const struct matching *m, uint32_t i, size_t n_families)
+{
+	struct timeline_request *out = &m->t->requests[i];
+	const uint32_t held = m->assignment.column_of_row[i];
+	size_t used;
+
+	evidence__describe(out->evidence, sizeof(out->evidence), &m->families.families[held], &m->t->recording->requests[i],
+			   &m->facts[i], m->scale.known, is_sure(m, i));
+	used = strlen(out->evidence);
+	if (n_families > 1)
+		snprintf(out->evidence + used, sizeof(out->evidence) - used, ", %zu generations", n_families);
+}
+
+static int list_runs(struct matching *m)
+{
+	struct timeline *t = m->t;
+
+	t->request_runs = array__zeroed(t->n_runs, sizeof(*t->request_runs));
+	if (!t->request_runs)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < t->recording->n_requests; i++) {
+		struct timeline_request *out = &t->requests[i];
+		const uint32_t held = m->assignment.column_of_row[i];
+		size_t n_families = 0;
+
+		out->first_run = (uint32_t)t->n_request_runs;
+		if (held == COLUMN_NONE) {
+			out->match = m->ambiguous[i] ? MATCH_AMBIGUOUS : MATCH_NONE;
+			continue;
+		}
+		/* The family of the assignment first, then what was left over. */
+		for (int rest = 0; rest < 2; rest++) {
+			for (uint32_t e = m->first_edge[i]; e < m->first_edge[i + 1]; e++) {
+				const uint32_t k = m->edges[e].column;
+				const struct family *family = &m->families.families[k];
+
+				if (m->request_of_family[k] != i || (k != held) != rest)
+					continue;
+				n_families++;
+				for (uint32_t j = 0; j < family->n_members; j++) {
+					const uint32_t run = m->families.members[family->first_member + j];
+
+					t->request_runs[t->n_request_runs++] = run;
+					t->runs[run].request = i;
+				}
+			}
+		}
+		out->n_runs = (uint32_t)t->n_request_runs - out->first_run;
+		out->match = m->ambiguous[i] ? MATCH_AMBIGUOUS : MATCH_EXACT;
+		describe(m, i, n_families);
+	}
+	t->n_runs_unmatched = (int64_t)t->n_runs - (int64_t)t->n_request_runs;
+	return 0;
+}
+
+static int matching__new(struct matching *m)
+{
+	const size_t n_requests = m->t->recording->n_requests, n_families = m->families.n_families;
+
+	m->facts = array__zeroed(n_requests, sizeof(*m->facts));
+	m->first_edge = array__zeroed(n_requests + 1, sizeof(*m->first_edge));
+	m->none_cost = array__zeroed(n_requests, sizeof(*m->none_cost));
+	m->ambiguous = array__zeroed(n_requests, sizeof(*m->ambiguous));
+	m->n_candidates_of_family = array__zeroed(n_families, sizeof(*m->n_candidates_of_family));
+	m->request_of_family = array__zeroed(n_families, sizeof(*m->request_of_family));
+	if (!m->facts || !m->first_edge || !m->none_cost || !m->ambiguous || !m->n_candidates_of_family ||
+	    !m->request_of_family)
+		return -ENOMEM;
+	memset(m->request_of_family, 0xff, n_families * sizeof(*m->request_of_family));
+	return 0;
+}
+
+static void matching__free(struct matching *m)
+{
+	assignment__free(&m->assignment);
+	families__free(&m->families);
+	free(m->facts);
+	free(m->edges);
+	free(m->first_edge);
+	free(m->none_cost);
+	free(m->n_candidates_of_family);
+	free(m->request_of_family);
+	free(m->ambiguous);
+}
+
+int match__requests(struct timeline *t, const struct run_table *table, const struct blind_spots *w)
+{
+	struct matching m = { .t = t, .table = table, .blind = w };
+	int err = families__build(&m.families, t, table);
+
+	if (!err)
+		err = matching__new(&m);
+	if (!err)
+		err = find_candidates(&m);
+	if (!err)
+		err = solve_with_prompts(&m);
+	for (uint32_t i = 0; !err && i < t->recording->n_requests; i++) {
+		if (m.assignment.column_of_row[i] != COLUMN_NONE)
+			m.request_of_family[m.assignment.column_of_row[i]] = i;
+	}
+	if (!err)
+		err = give_leftovers(&m);
+	for (uint32_t i = 0; !err && i < t->recording->n_requests; i++)
+		err = find_ambiguity(&m, i);
+	if (!err)
+		err = list_runs(&m);
+	matching__free(&m);
+	return err;
+}

@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cutting rows into runs.
+ *
+ * Facts of llama.cpp's server this rests on (seen with bpftrace on xllamacpp 0.2.14, 2026.5.9294 and 2026.10.11549):
+ * - A generation begins with seq_rm(slot, p0, -1), p0 the prefix that it keeps; the same prompt again keeps all but one
+ *   token, so its prompt is one row that looks like a decode row. Only the seq_rm tells.
+ * - After every verify step, the last one of a request included, comes seq_rm(slot, p0, -1) with P < p0 <= P + k + 1,
+ *   where P is the row's position: p0 - P tokens were accepted. The draft's own memory gets the same call afterwards.
+ * - With n > 1 one slot computes the prompt, then seq_rm(child, -1, -1) and seq_cp(parent, child): the child's first token
+ *   is sampled from the parent's output, and its first row is a decode row.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/records.h"
+#include "userspace/analysis/array.h"
+#include "userspace/analysis/sequences.h"
+
+/* ----------------------------------------------------------------------------------------------- what is known so far --- */
+
+uint32_t cutter__context(struct cutter *c, int id)
+{
+	if (c->last_context < c->n_contexts && c->contexts[c->last_context].id == id)
+		return c->last_context;
+	for (size_t i = 0; i < c->n_contexts; i++) {
+		if (c->contexts[i].id == id)
+			return c->last_context = (uint32_t)i;
+	}
+	return UINT32_MAX;
+}
+
+struct sequence *cutter__sequence(struct cutter *c, uint32_t context, int32_t seq)
+{
+	struct seq_context *x = &c->contexts[context];
+	struct sequence *moved;
+
+	if ((size_t)seq < x->n_sequences)
+		return &x->sequences[seq];
+	moved = array__reserve(x->sequences, &x->capacity, (size_t)seq + 1, sizeof(*moved));
+	if (!moved)
+		return NULL;
+	x->sequences = moved;
+	while (x->n_sequences <= (size_t)seq) {
+		x->sequences[x->n_sequences++] = (struct sequence){
+			.run = RUN_NONE,
+			.copied_from = RUN_NONE,
+			.verify_row = ROW_NONE,
+		};
+	}
+	return &x->sequences[seq];
+}
+
+/* Contexts that steps name but the recording does not describe get a place too: their rows are as good. */
+static int add_contexts(struct cutter *c)
+{
+	const struct recording *r = c->t->recording;
+	size_t capacity = 0;
+
+	for (size_t i = 0; i < r->n_contexts + r->n_steps; i++) {
+		const bool described = i < r->n_contexts;
+		const int id = described ? r->contexts[i].id : r->steps[i - r->n_contexts].context;
+		struct seq_context *moved;
+
+		if (cutter__context(c, id) != UINT32_MAX)
+			continue;
+		moved = array__reserve(c->contexts, &capacity, c->n_contexts + 1, sizeof(*moved));
+		if (!moved)
+			return -ENOMEM;
+		c->contexts = moved;
+		c->contexts[c->n_contexts++] = (struct seq_context){
+			.id = id,
+			.pid = described ? r->contexts[i].pid : 0,
+			.draft = described && context__is_draft(r, id),
+		};
+	}
+	for (size_t i = 0; i < r->n_steps; i++) {
+		if (r->steps[i].flags & STEP_DRAFT)
+			c->contexts[cutter__context(c, r->steps[i].context)].draft = true;
+	}
+	return 0;
+}
+
+static struct timeline_run *run_of(struct cutter *c, const struct sequence *s)
+{
+	return s->run == RUN_NONE ? NULL : &c->t->runs[s->run];
+}
+
+/* ------------------------------------------------------------------------------------------------------ memory events --- */
+
+/* A speculative row's advance was seen: of its outputs, `emitted` became tokens. One was counted when the row came. */
+static void resolve_verify(struct cutter *c, struct sequence *s, int64_t emitted)
+{
+	struct timeline_row *row = &c->t->rows[s->verify_row];
+	struct timeline_run *run = run_of(c, s);
+
+	row->n_emitted = (uint32_t)emitted;
+	run->n_sampled += emitted - 1;
+	run->n_draft_rejected += (int64_t)row->n_tokens - emitted;
+	s->next_pos = (int32_t)(row->first_pos + emitted);
+	s->verify_row = ROW_NONE;
+}
+
+static void remove_tail(struct cutter *c, struct sequence *s, int32_t p0, int32_t p1, bool sure)
+{
+	if (p0 < 0)
+		p0 = 0;
+	/* A hole in the middle is a context shift; the seq_add that follows moves the rest. */
+	if (p1 >= 0 && (s->run == RUN_NONE || p1 < s->next_pos))
+		return;
+	if (s->verify_row != ROW_NONE && s->boundary == BOUNDARY_NONE) {
+		const struct timeline_row *row = &c->t->rows[s->verify_row];
+		const int64_t emitted = (int64_t)p0 - row->first_pos;
+
+		if (emitted > 0 && emitted <= row->n_tokens) {
+			resolve_verify(c, s, emitted);
+			return;
+		}
+	}
+	if (!sure && s->boundary >= BOUNDARY_SURE)
+		return;
+	s->boundary = sure ? BOUNDARY_SURE : BOUNDARY_WEAK;
+	s->boundary_pos = p0;
+}
+
+static int copy_sequence(struct cutter *c, uint32_t context, const struct row_memory *m)
+{
+	struct sequence *to = cutter__sequence(c, context, m->seq_dst);
+	struct sequence *from = to ? cutter__sequence(c, context, m->seq) : NULL;
+
+	if (!from)
+		return -ENOMEM;
+	to = cutter__sequence(c, context, m->seq_dst);
+	to->boundary = BOUNDARY_COPY;
+	to->boundary_pos = m->p1 >= 0 ? m->p1 : from->next_pos;
+	to->copied_from = from->run;
+	return 0;
+}
+
+static int memory_of_sequence(struct cutter *c, uint32_t context, const struct row_memory *m, bool sure)
+{
+	struct seq_context *x = &c->contexts[context];
+	struct sequence *s;
+
+	switch (m->op) {
+	case MEMORY_SEQ_RM:
+	case MEMORY_CLEAR:
+		if (m->op == MEMORY_CLEAR || m->seq < 0) {
+			for (size_t i = 0; i < x->n_sequences; i++)
+				remove_tail(c, &x->sequences[i], m->op == MEMORY_CLEAR ? 0 : m->p0,
+					    m->op == MEMORY_CLEAR ? -1 : m->p1, sure);
+			return 0;
+		}
+		s = cutter__sequence(c, context, m->seq);
+		if (!s)
+			return -ENOMEM;
+		remove_tail(c, s, m->p0, m->p1, sure);
+		return 0;
+	case MEMORY_SEQ_KEEP:
+		for (size_t i = 0; i < x->n_sequences; i++) {
+			if ((int64_t)i != m->seq)
+				remove_tail(c, &x->sequences[i], 0, -1, sure);
+		}
+		return 0;
+	case MEMORY_SEQ_CP:
+		if (m->seq < 0 || m->seq_dst < 0 || m->seq_dst >= MAX_SEQ || m->seq == m->seq_dst)
+			return 0;
+		return copy_sequence(c, context, m);
+	case MEMORY_SEQ_ADD:
+		if (m->seq < 0 || (size_t)m->seq >= x->n_sequences)
+			return 0;
+		s = &x->sequences[m->seq];
+		if (s->run != RUN_NONE && s->boundary == BOUNDARY_NONE && s->next_pos > m->p0 &&
+		    (m->p1 < 0 || s->next_pos <= m->p1))
+			s->next_pos += m->delta;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* A memory whose context is unknown may be any target's: with one target and no draft it is that one's for sure. */
+static int memory_event(struct cutter *c, const struct row_memory *m)
+{
+	const uint32_t known = m->context ? cutter__context(c, m->context) : UINT32_MAX;
+
+	if (m->seq >= MAX_SEQ)
+		return 0;
+	if (known != UINT32_MAX)
+		return c->contexts[known].draft ? 0 : memory_of_sequence(c, known, m, true);
+	for (size_t i = 0; i < c->n_contexts; i++) {
+		int err;
+
+		if (c->contexts[i].draft)
+			continue;
+		err = memory_of_sequence(c, (uint32_t)i, m, c->n_contexts == 1);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- rows --- */
+
+/* The run will see no more rows of this sequence. */
+static void end_run(struct cutter *c, struct sequence *s)
+{
+	struct timeline_run *run = run_of(c, s);
+
+	if (!run)
+		return;
+	if (s->verify_row != ROW_NONE) {
+		run->emitted_proven = false;
+		c->details[s->run].n_unproven += (int64_t)c->t->rows[s->verify_row].n_tokens - 1;
+	}
+	if (s->all_outputs && !s->prompt_done)
+		run->embed = true;
+	s->verify_row = ROW_NONE;
+}
+
+static int begin_run(struct cutter *c, uint32_t context, struct sequence *s, const struct timeline_row *row, bool from_start)
+{
+	struct timeline *t = c->t;
+	const uint32_t parent = s->boundary == BOUNDARY_COPY ? s->copied_from : RUN_NONE;
+	const uint32_t k = (uint32_t)t->n_runs;
+	struct timeline_run *runs;
+	struct run_detail *details;
+
+	end_run(c, s);
+	runs = array__reserve(t->runs, &c->runs_capacity, t->n_runs + 1, sizeof(*runs));
+	if (!runs)
+		return -ENOMEM;
+	t->runs = runs;
+	details = array__reserve(c->details, &c->details_capacity, t->n_runs + 1, sizeof(*details));
+	if (!details)
+		return -ENOMEM;
+	c->details = details;
+
+	t->runs[k] = (struct timeline_run){
+		.context = c->contexts[context].id,
+		.seq = row->seq,
+		.request = REQUEST_NONE,
+		.start_ns = t->recording->steps[row->step].start_ns,
+		.prompt_cached = from_start ? row->first_pos : ABSENT,
+		.from_start = from_start,
+		.emitted_proven = true,
+	};
+	c->details[k] = (struct run_detail){
+		.last_row = ROW_NONE,
+		.copied_from = parent,
+		.pid = c->contexts[context].pid,
+	};
+	t->n_runs++;
+	for (size_t i = 0; i < s->n_waiting; i++)
+		t->rows[s->waiting[i]].run = k;
+	s->n_waiting = 0;
+	s->run = k;
+	s->prompt_done = s->boundary == BOUNDARY_COPY;
+	s->boundary = BOUNDARY_NONE;
+	s->copied_from = RUN_NONE;
+	s->next_pos = row->first_pos;
+	s->all_outputs = false;
+
+	if (parent != RUN_NONE && c->details[parent].last_row != ROW_NONE) {
+		const uint32_t shared = c->details[parent].last_row;
+
+		/* Two tokens were sampled from one output: the parent's and the child's first. */
+		t->rows[shared].n_emitted++;
+		t->runs[k].n_sampled = 1;
+		t->runs[k].first_output_ns = t->runs[k].last_output_ns = t->runs[parent].last_output_ns;
+		c->details[k].generates = true;
+	}
+	return 0;
+}
+
+static bool is_single_output(const struct timeline_row *row)
+{
+	return row->n_tokens == 1 && row->n_outputs == 1;
+}
+
+/* As many outputs as tokens, and several: drafted tokens to verify, or a prompt to embed. */
+static bool is_all_outputs(const struct timeline_row *row)
+{
+	return row->n_tokens > 1 && row->n_outputs == row->n_tokens;
+}
+
+/*
+ * Models whose memory cannot roll back by part (recurrent layers) restore a checkpoint after a rejection and compute the
+ * accepted drafts again: the row stands where the last verify row stood. That row emitted nothing, this one does.
+ */
+static bool is_redone_verify(const struct cutter *c, const struct sequence *s, const struct timeline_row *row)
+{
+	const struct timeline_row *verify = s->verify_row == ROW_NONE ? NULL : &c->t->rows[s->verify_row];
+
+	return verify && is_all_outputs(row) && row->first_pos == verify->first_pos && row->n_tokens <= verify->n_tokens &&
+	       (s->boundary == BOUNDARY_NONE || s->boundary_pos == verify->first_pos);
+}
+
+static void redo_verify(struct cutter *c, struct sequence *s, struct timeline_row *row)
+{
+	struct timeline_row *verify = &c->t->rows[s->verify_row];
+	struct timeline_run *run = run_of(c, s);
+
+	verify->n_emitted = 0;
+	run->n_sampled--;
+	run->n_draft_rejected += (int64_t)verify->n_tokens - row->n_tokens;
+	run->n_drafted -= (int64_t)row->n_tokens - 1;	/* drafted once, though verified twice */
+	s->next_pos = row->first_pos;
+	s->boundary = BOUNDARY_NONE;
+	s->verify_row = ROW_NONE;
+	row->recompute = true;
+}
+
+/* Whether the row belongs to the run in flight although nothing or something stood between. */
+static bool continues(struct cutter *c, struct sequence *s, const struct timeline_row *row)
+{
+	if (s->run == RUN_NONE || row->phase == PHASE_ENCODE)
+		return false;
+	if (s->boundary >= BOUNDARY_SURE)
+		return false;
+	if (s->verify_row != ROW_NONE) {
+		const int64_t emitted = (int64_t)row->first_pos - c->t->rows[s->verify_row].first_pos;
+
+		/* The next row's place proves the advance as well as a rollback would. */
+		if (emitted > 0 && emitted <= c->t->rows[s->verify_row].n_tokens)
+			resolve_verify(c, s, emitted);
+	}
+	/* Forward: rows in between were lost. */
+	if (row->first_pos < s->next_pos || (s->boundary == BOUNDARY_WEAK && row->first_pos != s->next_pos))
+		return false;
+	if (s->prompt_done && !is_single_output(row) && !is_all_outputs(row))
+		return false;
+	s->boundary = BOUNDARY_NONE;
+	return true;
+}
+
+static void take_prompt_row(struct timeline_run *run, struct sequence *s, struct timeline_row *row)
+{
+	row->phase = PHASE_PREFILL;
+	run->prompt_computed += row->n_tokens;
+	if (is_all_outputs(row)) {
+		s->all_outputs = true;
+	} else if (row->n_outputs) {
+		s->prompt_done = true;
+		row->n_emitted = 1;
+		run->n_sampled++;
+	}
+}
+
+static void take_generated_row(struct cutter *c, struct timeline_run *run, struct sequence *s, uint32_t index)
+{
+	struct timeline_row *row = &c->t->rows[index];
+
+	row->n_emitted = 1;
+	run->n_sampled++;
+	c->details[s->run].generates = true;
+	if (row->n_tokens == 1) {
+		row->phase = PHASE_DECODE;
+		return;
+	}
+	row->phase = PHASE_VERIFY;
+	run->n_drafted += (int64_t)row->n_tokens - 1;
+	s->verify_row = index;
+}
+
+/* Every position of the prompt had an output, and yet the run generates: the last of them was a token. */
+static void end_prompt_of_outputs(struct cutter *c, struct timeline_run *run, struct sequence *s)
+{
+	const uint32_t last = c->details[s->run].last_row;
+
+	if (!s->all_outputs || last == ROW_NONE || c->t->rows[last].phase == PHASE_ENCODE)
+		return;
+	c->t->rows[last].n_emitted = 1;
+	run->n_sampled++;
+	s->prompt_done = true;
+}
+
+static void take_row(struct cutter *c, struct sequence *s, uint32_t index)
+{
+	struct timeline_row *row = &c->t->rows[index];
+	struct timeline_run *run = run_of(c, s);
+	const uint64_t end_ns = c->t->recording->steps[row->step].end_ns;
+
+	row->run = s->run;
+	if (end_ns > run->end_ns)
+		run->end_ns = end_ns;
+	if (!row->counted) {
+		if (row->phase != PHASE_ENCODE)
+			row->phase = !s->prompt_done ? PHASE_PREFILL : row->n_tokens > 1 ? PHASE_VERIFY : PHASE_DECODE;
+		return;
+	}
+	if (row->phase == PHASE_ENCODE) {
+		/* An encoder's positions are not the decoder's: the next row may begin at 0. */
+		run->prompt_computed += row->n_tokens;
+		s->all_outputs = row->n_outputs > 0;
+	} else {
+		if (!s->prompt_done && row->n_tokens == 1)
+			end_prompt_of_outputs(c, run, s);
+		if (s->prompt_done)
+			take_generated_row(c, run, s, index);
+		else
+			take_prompt_row(run, s, row);
+		s->next_pos = (int32_t)((int64_t)row->first_pos + row->n_tokens);
+	}
+	if (row->n_outputs) {
+		c->details[s->run].last_row = index;
+		if (!run->first_output_ns)
+			run->first_output_ns = end_ns;
+		run->last_output_ns = end_ns;
+	}
+}
+
+static int target_row(struct cutter *c, uint32_t context, uint32_t index)
+{
+	struct timeline_row *row = &c->t->rows[index];
+	struct sequence *s = cutter__sequence(c, context, row->seq);
+	int err = 0;
+
+	if (!s)
+		return -ENOMEM;
+	if (is_redone_verify(c, s, row) && row->counted) {
+		redo_verify(c, s, row);
+	} else if (!continues(c, s, row)) {
+		const bool known = s->boundary >= BOUNDARY_SURE || row->phase == PHASE_ENCODE;
+		const bool attached_late = !known && s->run == RUN_NONE && row->first_pos > 0;
+
+		err = begin_run(c, context, s, row, known || row->first_pos == 0 || !attached_late);
+		if (err)
+			return err;
+		if (attached_late && (is_single_output(row) || is_all_outputs(row)))
+			s->prompt_done = true;
+	}
+	take_row(c, s, index);
+	return 0;
+}
+
+static int step_rows(struct cutter *c, uint32_t step)
+{
+	struct timeline *t = c->t;
+	const uint32_t context = cutter__context(c, t->recording->steps[step].context);
+
+	for (uint32_t i = t->step_first_row[step]; i < t->step_first_row[step + 1]; i++) {
+		int err;
+
+		if (t->rows[i].seq < 0 || t->rows[i].seq >= MAX_SEQ)
+			continue;
+		err = t->rows[i].phase == PHASE_DRAFT ? drafts__row(c, context, i) : target_row(c, context, i);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------- the walk --- */
+
+static void cutter__free(struct cutter *c)
+{
+	for (size_t i = 0; i < c->n_contexts; i++) {
+		for (size_t k = 0; k < c->contexts[i].n_sequences; k++)
+			free(c->contexts[i].sequences[k].waiting);
+		free(c->contexts[i].sequences);
+	}
+	free(c->contexts);
+}
+
+int runs__cut(struct timeline *t, struct run_table *table)
+{
+	const struct recording *r = t->recording;
+	struct cutter c = { .t = t };
+	size_t memory = 0;
+	int err = add_contexts(&c);
+
+	if (err)
+		goto out;
+	drafts__prepare(&c);
+	/* A server calls its memory between steps, so an event belongs before the first step that begins at or after it. */
+	for (uint32_t step = 0; step < r->n_steps; step++) {
+		for (; memory < r->n_memories && r->memories[memory].time_ns <= r->steps[step].start_ns; memory++) {
+			err = memory_event(&c, &r->memories[memory]);
+			if (err)
+				goto out;
+		}
+		err = step_rows(&c, step);
+		if (err)
+			goto out;
+	}
+	/* The last rollback of every sequence may come after the last step. */
+	for (; memory < r->n_memories; memory++) {
+		err = memory_event(&c, &r->memories[memory]);
+		if (err)
+			goto out;
+	}
+	for (size_t i = 0; i < c.n_contexts; i++) {
+		for (size_t k = 0; k < c.contexts[i].n_sequences; k++)
+			end_run(&c, &c.contexts[i].sequences[k]);
+	}
+	for (size_t k = 0; k < t->n_runs; k++) {
+		if (t->runs[k].embed)
+			t->runs[k].n_sampled = 0;
+	}
+out:
+	table->details = c.details;
+	cutter__free(&c);
+	return err ? err : run_table__index(table, t);
+}
+
+int run_table__index(struct run_table *table, const struct timeline *t)
+{
+	uint32_t first = 0;
+
+	if (!table->details)
+		table->details = array__zeroed(1, sizeof(*table->details));
+	if (!table->rows)
+		table->rows = array__zeroed(t->n_rows, sizeof(*table->rows));
+	if (!table->details || !table->rows)
+		return -ENOMEM;
+	for (size_t k = 0; k < t->n_runs; k++)
+		table->details[k].n_rows = 0;
+	for (size_t i = 0; i < t->n_rows; i++) {
+		if (t->rows[i].run != RUN_NONE)
+			table->details[t->rows[i].run].n_rows++;
+	}
+	for (size_t k = 0; k < t->n_runs; k++) {
+		table->details[k].first_row = first;
+		first += table->details[k].n_rows;
+		table->details[k].n_rows = 0;
+	}
+	for (size_t i = 0; i < t->n_rows; i++) {
+		if (t->rows[i].run != RUN_NONE) {
+			struct run_detail *d = &table->details[t->rows[i].run];
+
+			table->rows[d->first_row + d->n_rows++] = (uint32_t)i;
+		}
+	}
+	return 0;
+}
+
+void run_table__free(struct run_table *table)
+{
+	free(table->details);
+	free(table->rows);
+	memset(table, 0, sizeof(*table));
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the timeline: from recorded rows to runs. Shared by rows.c, runs.c, evidence.c, match.c and timeline.c only.
+ */
+#ifndef TOKPROF_ANALYSIS_RUNS_H
+#define TOKPROF_ANALYSIS_RUNS_H
+
+#include "userspace/analysis/timeline.h"
+
+#define ROW_NONE UINT32_MAX
+
+/* What the matching needs to know of a run and the readers of a timeline do not. */
+struct run_detail {
+	uint32_t first_row, n_rows;	/* into run_table.rows */
+	uint32_t last_row;		/* of the target with an output; ROW_NONE */
+	uint32_t copied_from;		/* the run whose key-value memory it took over (n > 1); RUN_NONE */
+	uint32_t pid;			/* of its context; 0 unknown */
+	int64_t n_unproven;		/* tokens that may have been emitted beyond n_sampled */
+	bool generates;			/* it went on after its prompt: surely no embedding */
+};
+
+struct run_table {
+	struct run_detail *details;	/* one per timeline.runs */
+	uint32_t *rows;			/* indexes into timeline.rows, grouped by run, in the order of steps */
+};
+
+/*
+ * Fill timeline.rows and step_first_row: the ubatches of a step added up per sequence, rows of nested steps moved to
+ * their parents. A row's phase says only where it came from: ENCODE, DRAFT, else DECODE; runs__cut gives the final one.
+ * @return 0, -ENOMEM
+ */
+int rows__collect(struct timeline *t);
+
+/* Fill timeline.runs, the rows' runs, phases and emitted tokens. @return 0, -ENOMEM */
+int runs__cut(struct timeline *t, struct run_table *table);
+void run_table__free(struct run_table *table);
+
+/* Index the rows by run again, after rows changed their run. @return 0, -ENOMEM */
+int run_table__index(struct run_table *table, const struct timeline *t);
+
+/* Indexes of recording.steps by step id (a copy of the identity where ids count up with time). NULL: out of memory. */
+uint32_t *steps__by_id(const struct recording *r);
+
+/* Whether a step's context is a draft model's. */
+bool context__is_draft(const struct recording *r, int context);
+
+#endif

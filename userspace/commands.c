@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands, in the order of `tokprof --help`. A new one is one file in userspace/commands/ and two lines here. */
+#include "userspace/command.h"
+
+#include <stddef.h>
+
+extern const struct command command_doctor;
+extern const struct command command_list;
+extern const struct command command_overhead;
+extern const struct command command_record;
+extern const struct command command_report;
+
+const struct command *const commands[] = {
+	&command_record,
+	&command_report,
+	&command_doctor,
+	&command_list,
+	&command_overhead,
+	NULL,
+};

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tokprof list: the processes of this host that carry a known engine, and what of it can be probed. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "output/json_writer.h"
+#include "output/table.h"
+#include "userspace/command.h"
+#include "userspace/engine.h"
+#include "userspace/message.h"
+#include "userspace/model_file.h"
+#include "userspace/process.h"
+#include "userspace/stream.h"
+#include "userspace/terminal.h"
+
+#define MAX_SERVERS 256
+#define LISTEN_SIZE 256
+
+enum {
+	OPTION_JSON = 256,
+};
+
+struct server {
+	struct engine_instance *engine;
+	char model[512];		/* path as the process sees it; "" none mapped */
+	char listen[LISTEN_SIZE];	/* addresses, separated by ", "; "" none */
+};
+
+struct server_list {
+	struct server servers[MAX_SERVERS];
+	size_t n;
+	size_t n_refused;	/* processes that this one may not look into */
+};
+
+extern const struct command command_list;
+
+static void find_addresses(struct server *s, uint32_t pid)
+{
+	struct process_socket *sockets = NULL;
+	size_t n = 0, at = 0, i;
+
+	process__sockets(pid, &sockets, &n);
+	for (i = 0; i < n; i++) {
+		int length;
+
+		if (sockets[i].state != PROCESS_SOCKET_LISTENING)
+			continue;
+		length = snprintf(s->listen + at, sizeof(s->listen) - at, "%s%s", at ? ", " : "", sockets[i].local);
+		if (length < 0 || (size_t)length >= sizeof(s->listen) - at) {
+			s->listen[at] = 0;	/* not a half address */
+			break;
+		}
+		at += (size_t)length;
+	}
+	free(sockets);
+}
+
+/* @return 0 or -ENOMEM */
+static int look_at(struct server_list *list, uint32_t pid, const struct engine_profiles *profiles,
+		   struct engine_cache *cache)
+{
+	struct server *s = &list->servers[list->n];
+	int err;
+
+	if (!s->engine)
+		s->engine = malloc(sizeof(*s->engine));
+	if (!s->engine)
+		return -ENOMEM;
+	err = engine__find_cached(s->engine, pid, profiles, cache);
+	list->n_refused += err == -EACCES || err == -EPERM;
+	if (err && err != -ENOTSUP)
+		return 0;
+	if (model_file__find(pid, s->model, sizeof(s->model)))
+		s->model[0] = 0;
+	find_addresses(s, pid);
+	list->n++;
+	return 0;
+}
+
+static int gather(struct server_list *list, const struct engine_profiles *profiles)
+{
+	struct engine_cache *cache = engine_cache__new();
+	uint32_t *pids = NULL;
+	size_t n = 0, i;
+	int err = cache ? process__all(&pids, &n) : -ENOMEM;
+
+	for (i = 0; i < n && !err && list->n < MAX_SERVERS; i++)
+		err = look_at(list, pids[i], profiles, cache);
+	free(pids);
+	engine_cache__free(cache);
+	return err;
+}
+
+static void free_list(struct server_list *list)
+{
+	size_t i;
+
+	for (i = 0; list && i < MAX_SERVERS; i++)
+		free(list->servers[i].engine);
+	free(list);
+}
+
+/* A point is a function, not each of its returns. */
+static bool is_point(const struct engine_probe *p)
+{
+	return p->role != PROBE_STEP_RETURN && p->role != PROBE_SPECULATION_RETURN;
+}
+
+static size_t count_points(const struct engine_instance *e)
+{
+	size_t n = 0, i;
+
+	for (i = 0; i < e->n_probes; i++)
+		n += is_point(&e->probes[i]);
+	return n;
+}
+
+static const char *or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+static void write_server(struct json_writer *w, const struct server *s)
+{
+	const struct engine_instance *e = s->engine;
+	char note[400];
+	size_t i;
+
+	json_writer__begin_object(w);
+	json_writer__put_integer(w, "pid", e->pid);
+	json_writer__put_string(w, "engine", e->name);
+	json_writer__put_string(w, "engine_version", or_null(e->version));
+	json_writer__put_string(w, "model", or_null(s->model));
+	json_writer__put_string(w, "listen", or_null(s->listen));
+	json_writer__put_array(w, "probes_found");
+	for (i = 0; i < e->n_probes; i++)
+		if (is_point(&e->probes[i]))
+			json_writer__string(w, e->probes[i].symbol);
+	json_writer__end_array(w);
+	json_writer__put_array(w, "probes_missing");
+	for (i = 0; i < e->n_missing; i++)
+		json_writer__string(w, e->missing[i].point);
+	json_writer__end_array(w);
+	json_writer__put_array(w, "notes");
+	for (i = 0; i < e->n_missing; i++) {
+		snprintf(note, sizeof(note), "%s: %s", e->missing[i].point, e->missing[i].reason);
+		json_writer__string(w, note);
+	}
+	json_writer__end_array(w);
+	json_writer__put_string(w, "module", e->modules[0].path);
+	json_writer__put_string(w, "build_id", or_null(e->modules[0].build_id));
+	json_writer__put_string(w, "rows", e->layout_source);
+	json_writer__end_object(w);
+}
+
+static int write_json(FILE *f, const struct server_list *list)
+{
+	struct json_writer w;
+	size_t i;
+
+	json_writer__init(&w, f, 3);
+	json_writer__begin_object(&w);
+	json_writer__put_string(&w, "schema", "tokprof.list/1");
+	json_writer__put_array(&w, "servers");
+	for (i = 0; i < list->n; i++)
+		write_server(&w, &list->servers[i]);
+	json_writer__end_array(&w);
+	json_writer__end_object(&w);
+	return json_writer__finish(&w);
+}
+
+static void write_details(FILE *f, const struct engine_instance *e, int columns)
+{
+	char note[400];
+	size_t i;
+
+	for (i = 0; i < e->n_missing; i++) {
+		snprintf(note, sizeof(note), "not probed in %u: %s: %s", e->pid, e->missing[i].point,
+			 e->missing[i].reason);
+		text__wrap(f, note, 0, 4, columns);
+		putc('\n', f);
+	}
+	for (i = 0; i < e->n_probes && message__verbosity() > 0; i++)
+		if (is_point(&e->probes[i]))
+			fprintf(f, "probed in %u: %s\n", e->pid, e->probes[i].symbol);
+}
+
+static int write_text(FILE *f, const struct server_list *list)
+{
+	static const struct table_column columns[] = {
+		{ "PID", COLUMN_NUMBER, 0 },	       { "ENGINE", COLUMN_TEXT, 0 },
+		{ "VERSION", COLUMN_SHRINK_END, 10 },  { "LISTENS ON", COLUMN_SHRINK_END, 15 },
+		{ "PROBES", COLUMN_NUMBER, 0 },	       { "MODEL", COLUMN_SHRINK_MIDDLE, 16 },
+	};
+	int width = terminal__columns(f), err;
+	struct table *t;
+	size_t i;
+
+	if (list->n == 0) {
+		fputs("no known inference server runs here\n", f);
+		return 0;
+	}
+	t = table__new(f, columns, (int)(sizeof(columns) / sizeof(columns[0])), width, 0, terminal__has_color(f));
+	if (!t)
+		return -ENOMEM;
+	for (i = 0; i < list->n; i++) {
+		const struct server *s = &list->servers[i];
+		const char *model = strrchr(s->model, '/');
+
+		table__cell(t, "%u", s->engine->pid);
+		table__cell(t, "%s", s->engine->name);
+		table__cell(t, "%s", s->engine->version[0] ? s->engine->version : "unknown");
+		table__cell(t, "%s", s->listen[0] ? s->listen : "-");
+		table__styled(t, s->engine->n_missing ? STYLE_WARN : STYLE_GOOD, "%zu/%zu", count_points(s->engine),
+			      count_points(s->engine) + s->engine->n_missing);
+		table__cell(t, "%s", model ? model + 1 : s->model[0] ? s->model : "none mapped");
+		table__end_row(t);
+	}
+	err = table__finish(t);
+	for (i = 0; i < list->n && !err; i++)
+		write_details(f, list->servers[i].engine, width);
+	return err;
+}
+
+static int list_servers(bool json)
+{
+	struct server_list *list = calloc(1, sizeof(*list));
+	struct engine_profiles profiles = { 0 };
+	char error[512] = "out of memory";
+	int err = list ? engine_profiles__load(&profiles, NULL, error, sizeof(error)) : -ENOMEM;
+
+	if (err) {
+		message__error("correct or remove the file", "%s", error);
+		free(list);
+		return EXIT_CODE_USAGE;
+	}
+	err = gather(list, &profiles);
+	engine_profiles__free(&profiles);
+	if (!err) {
+		/* With root what is left are processes of another name space, of which there is nothing to be said. */
+		if (list->n_refused && geteuid() != 0)
+			message__warn("run as root to see those too", "%zu of other users' processes were not looked into",
+				      list->n_refused);
+		if (list->n == MAX_SERVERS)
+			message__warn(NULL, "only the first %d servers are listed", MAX_SERVERS);
+		err = json ? write_json(stdout, list) : write_text(stdout, list);
+	}
+	free_list(list);
+	return stream__finish(stdout, "standard output", err);
+}
+
+static int run(int argc, char **argv)
+{
+	struct options o;
+	bool json = false;
+	int key;
+
+	options__begin(&o, &command_list, argc, argv);
+	while ((key = options__next(&o)) > 0)
+		json = json || key == OPTION_JSON;
+	if (key == OPTIONS_STOP)
+		return o.exit_code;
+	if (o.n_operands)
+		return options__fail(&command_list, "%s: the command takes no operand", o.operands[0]);
+	return list_servers(json);
+}
+
+static const struct option_spec list_options[] = {
+	{ OPTION_JSON, "json", NULL, "print JSON (schema tokprof.list/1)" },
+	{ 0, NULL, NULL, NULL },
+};
+
+const struct command command_list = {
+	.name = "list",
+	.summary = "inference servers that run here, and what of them can be probed",
+	.usage = "[OPTIONS]",
+	.description = "Looks into every process for a known engine and prints its version, where it\n"
+		       "listens, the model file that it has mapped, and how many of the probe points\n"
+		       "were found. Points that were not found follow with the reason. Nothing is\n"
+		       "attached. Without root only your own processes are seen.",
+	.options = list_options,
+	.examples = "  tokprof list\n"
+		    "  tokprof list --json | jq '.servers[].pid'",
+	.run = run,
+};

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tokprof record: attach, record until the time is up, ^C, or the server ends.
+ *
+ * Order of checks, as the contract says: usage, privilege, target, output path. The recording's file is made only when
+ * there is something to record, and the first row is the host's.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "userspace/command.h"
+#include "userspace/host.h"
+#include "userspace/message.h"
+#include "userspace/session.h"
+#include "userspace/target.h"
+
+#define POLL_MS 100
+#define TICK_NS 1000000000ULL
+#define DEFAULT_OUTPUT "run.tokprof"
+
+enum {
+	OPT_CAPTURE_TEXT = 256,
+	OPT_ENGINE_PROFILE,
+	OPT_RING,
+};
+
+static const struct option_spec record_options[] = {
+	{ 'p', "pid", "PID", "the server's process, or any process of its tree; may be given several times" },
+	{ 'n', "name", "NAME", "the server whose engine, command or model has this name" },
+	{ 'a', "all", NULL, "every server found on this host" },
+	{ 'o', "output", "FILE", "the recording (default: " DEFAULT_OUTPUT ")" },
+	{ 'f', "force", NULL, "replace FILE where it exists" },
+	{ 'd', "duration", "SECONDS", "stop after so long (default: at ^C or the server's end)" },
+	{ OPT_CAPTURE_TEXT, "capture-text", NULL,
+	  "keep prompts and completions in the recording\n(default: counts and hashes only)" },
+	{ OPT_ENGINE_PROFILE, "engine-profile", "FILE", "an engine profile to try before the known ones" },
+	{ OPT_RING, "ring-kib", "KIB",
+	  "size of the ring buffer between kernel and recorder, a\npower of two (default: 8192); losses are counted" },
+	{ 0, NULL, NULL, NULL },
+};
+
+struct record {
+	struct target_request request;
+	struct session_options session;
+	const char *output;
+	int64_t duration_ns;	/* 0: none */
+	bool force;
+	char **command;		/* after "--"; NULL */
+	pid_t child;		/* started by us; 0: none */
+};
+
+extern const struct command command_record;
+
+static volatile sig_atomic_t stop_requested;
+
+static void on_signal(int number)
+{
+	(void)number;
+	stop_requested = 1;
+}
+
+/* @return -1 to go on, or the exit code */
+static int parse(struct record *r, int argc, char **argv)
+{
+	struct options o;
+	int64_t value;
+	int key;
+
+	options__begin(&o, &command_record, argc, argv);
+	while ((key = options__next(&o)) > 0) {
+		switch (key) {
+		case 'p':
+			if (options__integer(&command_record, "--pid", o.value, 1, INT32_MAX, &value))
+				return EXIT_CODE_USAGE;
+			if (r->request.n_pids == TARGET_MAX_PIDS)
+				return options__fail(&command_record, "more than %d processes", TARGET_MAX_PIDS);
+			r->request.pids[r->request.n_pids++] = (uint32_t)value;
+			break;
+		case 'n':
+			r->request.name = o.value;
+			break;
+		case 'a':
+			r->request.all = true;
+			break;
+		case 'o':
+			r->output = o.value;
+			break;
+		case 'f':
+			r->force = true;
+			break;
+		case 'd':
+			if (options__seconds(&command_record, "--duration", o.value, 10000000, &r->duration_ns))
+				return EXIT_CODE_USAGE;
+			break;
+		case OPT_CAPTURE_TEXT:
+			r->session.capture_text = true;
+			break;
+		case OPT_ENGINE_PROFILE:
+			r->session.engine_profile = o.value;
+			break;
+		case OPT_RING:
+			if (options__integer(&command_record, "--ring-kib", o.value, 4, 1 << 20, &value))
+				return EXIT_CODE_USAGE;
+			if (value & (value - 1))
+				return options__fail(&command_record, "--ring-kib %s is not a power of two", o.value);
+			r->session.ring_bytes = (uint32_t)value << 10;
+			break;
+		}
+	}
+	if (key == OPTIONS_STOP)
+		return o.exit_code;
+	if (o.n_before_dashes > 0)
+		return options__fail(&command_record, "'%s' is no option; a process is named with -p, a command after --",
+				     o.operands[0]);
+	if (o.dashes && o.n_operands == 0)
+		return options__fail(&command_record, "no command after --");
+	r->command = o.dashes ? o.operands : NULL;
+	if ((r->request.n_pids > 0) + (r->request.name != NULL) + r->request.all + (r->command != NULL) != 1)
+		return options__fail(&command_record, "name one target: -p PID, -n NAME, -a, or -- COMMAND");
+	return -1;
+}
+
+/* Start the command held back: it waits for a byte, so that its first instruction is already recorded. */
+static int start_child(struct record *r, int *gate)
+{
+	int fds[2];
+	char byte;
+
+	if (pipe(fds))
+		return -errno;
+	r->child = fork();
+	if (r->child < 0)
+		return -errno;
+	if (r->child == 0) {
+		signal(SIGINT, SIG_DFL);
+		close(fds[1]);
+		if (read(fds[0], &byte, 1) != 1)
+			_exit(125);
+		close(fds[0]);
+		execvp(r->command[0], r->command);
+		message__error("check the command after --", "cannot start '%s': %s", r->command[0], strerror(errno));
+		_exit(127);
+	}
+	close(fds[0]);
+	*gate = fds[1];
+	return 0;
+}
+
+static int64_t file_bytes(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
+}
+
+static void print_live_line(const struct session *s)
+{
+	const struct session_counts *c = &s->counts;
+
+	fprintf(stderr, "\r\033[K%7.1f s  %lld requests (%lld open)  %lld steps  %lld tokens computed  %lld lost",
+		(double)(monotonic_ns() - s->start_ns) / 1e9, (long long)c->n_requests,
+		(long long)c->requests_in_flight, (long long)c->n_steps, (long long)c->n_tokens, (long long)c->n_lost);
+	fflush(stderr);
+}
+
+/* @return why the loop ended, for the summary */
+static const char *record_loop(struct record *r, struct session *s, struct recording_writer *writer)
+{
+	bool live = isatty(STDERR_FILENO) && !message__is_quiet();
+	uint64_t next_tick = s->start_ns + TICK_NS;
+
+	for (;;) {
+		uint64_t now;
+		int err = session__poll(s, POLL_MS);
+
+		if (err < 0 && err != -EINTR)
+			return "the ring buffer could not be read";
+		now = monotonic_ns();
+		if (now >= next_tick) {
+			session__tick(s);
+			next_tick = now + TICK_NS;
+			if (live)
+				print_live_line(s);
+		}
+		if (recording_writer__status(writer))
+			return "the recording could not be written";
+		if (stop_requested)
+			return "stopped";
+		if (r->duration_ns && now - s->start_ns >= (uint64_t)r->duration_ns)
+			return "time is up";
+		if (r->child)
+			waitpid(r->child, NULL, WNOHANG);
+		if (!session__any_alive(s))
+			return "the server has ended";
+	}
+}
+
+static void summarise(const struct record *r, const struct session_counts *c, const char *why)
+{
+	message__info("%s: %lld requests, %lld steps, %lld tokens computed, %lld records lost; %s, %.1f MB", why,
+		      (long long)c->n_requests, (long long)c->n_steps, (long long)c->n_tokens, (long long)c->n_lost,
+		      r->output, (double)file_bytes(r->output) / 1e6);
+	if (c->n_lost > 0)
+		message__warn("a larger --ring-kib, or fewer processes on the host's CPUs",
+			      "records were lost: the requests they hit are marked incomplete");
+	message__info("next: tokprof report %s", r->output);
+}
+
+static int record_session(struct record *r, const struct target *target, int gate)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	struct recording_writer *writer = NULL;
+	struct session s;
+	char error[512];
+	const char *why;
+	int err;
+
+	err = recording_writer__open(&writer, r->output, r->force);
+	if (err) {
+		message__error(err == -EEXIST ? "give -f to replace it, or another -o FILE" : NULL, "%s",
+			       recording_writer__error(writer));
+		recording_writer__free(writer);
+		return EXIT_CODE_USAGE;
+	}
+	err = session__open(&s, &r->session, writer, error, sizeof(error));
+	if (err) {
+		message__error(NULL, "%s", error);
+		session__close(&s);
+		recording_writer__close(writer, false);
+		unlink(r->output);
+		return EXIT_CODE_PRIVILEGE;
+	}
+	host__write_meta(writer);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+	err = session__start(&s, target->pids, target->n_pids, error, sizeof(error));
+	if (err) {
+		message__error(NULL, "%s", error);
+		session__close(&s);
+		recording_writer__close(writer, false);
+		unlink(r->output);
+		return EXIT_CODE_TARGET;
+	}
+	recording_writer__put_meta_int(writer, "start_ns", (int64_t)s.start_ns);
+	if (gate >= 0 && write(gate, "", 1) != 1)
+		message__warn(NULL, "the command did not start");
+	session__describe(&s, stderr);
+	fprintf(stderr, "recording %s to %s%s\n", target->text, r->output,
+		r->duration_ns ? "" : "; ^C or SIGTERM ends it");
+
+	why = record_loop(r, &s, writer);
+	if (isatty(STDERR_FILENO) && !message__is_quiet())
+		fputc('\n', stderr);
+	recording_writer__put_meta_int(writer, "end_ns", (int64_t)monotonic_ns());
+	recording_writer__put_meta(writer, "end_reason", why);
+	session__close(&s);
+	err = recording_writer__flush(writer);
+	if (err)
+		message__error("free some space and record again; what was committed can be read",
+			       "the recording stopped early: %s", recording_writer__error(writer));
+	err = recording_writer__close(writer, err == 0);
+	summarise(r, &s.counts, why);
+	return err ? EXIT_CODE_USAGE : EXIT_CODE_DONE;
+}
+
+static int record_run(int argc, char **argv)
+{
+	struct record r = { .output = DEFAULT_OUTPUT };
+	struct target target = { .n_pids = 0 };
+	int gate = -1, code = parse(&r, argc, argv);
+	char error[512];
+
+	if (code >= 0)
+		return code;
+	if (!host__may_trace(error, sizeof(error))) {
+		message__error("run it as root", "%s", error);
+		return EXIT_CODE_PRIVILEGE;
+	}
+	if (r.command) {
+		if (start_child(&r, &gate)) {
+			message__error(NULL, "cannot start '%s': %s", r.command[0], strerror(errno));
+			return EXIT_CODE_USAGE;
+		}
+		target__set_child(&target, (uint32_t)r.child, r.command[0]);
+	} else if (target__find(&target, &r.request, error, sizeof(error))) {
+		message__error("tokprof list shows the servers running here", "%s", error);
+		return EXIT_CODE_TARGET;
+	}
+	code = record_session(&r, &target, gate);
+	if (gate >= 0)
+		close(gate);	/* a command that was never let go ends by itself */
+	return code;
+}
+
+const struct command command_record = {
+	.name = "record",
+	.summary = "attach to a running server and record what every request and token took",
+	.usage = "-p PID [-o FILE] [-d SECONDS]\n-n NAME | -a\n[-o FILE] -- COMMAND [ARGUMENT...]",
+	.description =
+		"Attaches to a running inference server, changes nothing in it, and writes a\n"
+		"recording that `tokprof report` reads. Ends at ^C, SIGTERM, when the time is up or\n"
+		"the server ends; the file is usable in every case, also after kill -9.\n"
+		"\n"
+		"When everything is attached, one line that starts with \"recording \" goes to\n"
+		"stderr. Prompts and completions stay out of the recording unless asked for.",
+	.options = record_options,
+	.examples = "tokprof record -p 4711 -o run.tokprof -d 60\ntokprof report run.tokprof",
+	.run = record_run,
+};

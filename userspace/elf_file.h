@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the recorder needs to know of an ELF file: build id, symbols, where an address is in the file, and which symbol
+ * a slot of the global offset table is bound to.
+ *
+ * The file belongs to a process that is not trusted: it may be damaged on purpose, or change while it is read. So it is
+ * read, not mapped (a file cut short would raise SIGBUS), only the sections that are asked for, and every offset in it
+ * is checked. 64-bit little-endian files only.
+ */
+#ifndef TOKPROF_ELF_FILE_H
+#define TOKPROF_ELF_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define ELF_FILE_MAX_MATCHES 4096
+#define ELF_FILE_BUILD_ID_SIZE 65	/* 32 bytes as hexadecimal digits, and the end */
+
+struct elf_file;
+
+struct elf_symbol {
+	const char *name;	/* owned by the elf_file */
+	uint64_t vaddr, size;
+	uint64_t file_offset;	/* of its first byte: what a uprobe wants; ELF_FILE_NO_OFFSET: not in the file (.bss) */
+	bool function;
+};
+#define ELF_FILE_NO_OFFSET UINT64_MAX
+
+struct elf_match {
+	size_t pattern;		/* index of the pattern that it matched */
+	struct elf_symbol symbol;
+};
+
+/* @return 0; -ENOENT, -EACCES, ...; -ENOEXEC: no ELF file that is understood here */
+int elf_file__open(struct elf_file **out, const char *path);
+int elf_file__open_fd(struct elf_file **out, int fd);	/* keeps a duplicate of fd */
+void elf_file__free(struct elf_file *f);
+
+struct Elf *elf_file__elf(const struct elf_file *f);	/* for libdw */
+uint16_t elf_file__machine(const struct elf_file *f);	/* EM_X86_64, ... */
+/* Hexadecimal digits. @return 0, -ENODATA where it has none */
+int elf_file__build_id(const struct elf_file *f, char *out, size_t size);
+
+/* '*' stands for any characters but '.', so that a pattern never finds compiler-made parts of a function (F.cold). */
+bool elf_pattern__match(const char *pattern, const char *name);
+
+/*
+ * All defined functions and objects whose names match one of the patterns, .dynsym before .symtab, each once, in one
+ * pass over both. *out is the caller's (free). @return 0, -ENOMEM, -E2BIG (more than ELF_FILE_MAX_MATCHES)
+ */
+int elf_file__find(const struct elf_file *f, const char *const *patterns, size_t n_patterns, struct elf_match **out,
+		   size_t *n_out);
+/* The function that begins at an address. @return 0, -ENOENT */
+int elf_file__function_at(const struct elf_file *f, uint64_t vaddr, struct elf_symbol *out);
+/* The function, or part of one, whose bytes hold an address. @return 0, -ENOENT */
+int elf_file__function_around(const struct elf_file *f, uint64_t vaddr, struct elf_symbol *out);
+
+/* @return 0, -ENOENT where the address has no bytes in the file */
+int elf_file__offset(const struct elf_file *f, uint64_t vaddr, uint64_t *offset);
+/* Bytes as the file has them (not relocated). @return 0; -ENOENT, -EIO where not all of them are there */
+int elf_file__read(const struct elf_file *f, uint64_t vaddr, void *out, size_t size);
+
+/* What to add to a vaddr for its address in a process that has mapped this part of the file. @return 0, -ENOENT */
+int elf_file__bias(const struct elf_file *f, uint64_t map_start, uint64_t map_offset, uint64_t map_size, uint64_t *bias);
+
+/* Has the string section this string? Also true where that cannot be told without unpacking it. */
+bool elf_file__has_string(const struct elf_file *f, const char *section, const char *string);
+
+/* The symbol that the dynamic linker puts into a slot of the global offset table. @return 0, -ENOENT */
+int elf_file__slot_symbol(const struct elf_file *f, uint64_t slot_vaddr, const char **name);
+
+#endif

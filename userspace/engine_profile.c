@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parser of engine profiles. Sections and keys are tables: a new key is one line and one function.
+ */
+#include "userspace/engine_profile.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_LINE 2048
+
+struct parser {
+	struct engine_profile *profile;
+	const char *file;
+	int line;
+	const struct section_type *type;	/* of the section that is open; NULL none yet */
+	struct profile_section *section;	/* NULL for sections that are not in profile->sections */
+	struct ubatch_layout *layout;
+	uint32_t layout_seen;			/* bits of layout_fields */
+	char *error;
+	size_t error_size;
+};
+
+struct key {
+	const char *name;	/* NULL ends the table */
+	int (*set)(struct parser *p, const char *key, char *value);
+};
+
+struct section_type {
+	const char *name;
+	int (*open)(struct parser *p, char *label);
+	int (*end)(struct parser *p);
+	const struct key *keys;
+};
+
+static int fail(struct parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int fail(struct parser *p, const char *format, ...)
+{
+	int at = snprintf(p->error, p->error_size, "%s:%d: ", p->file, p->line);
+	va_list args;
+
+	if (at >= 0 && (size_t)at < p->error_size) {
+		va_start(args, format);
+		vsnprintf(p->error + at, p->error_size - (size_t)at, format, args);
+		va_end(args);
+	}
+	return -EINVAL;
+}
+
+/* --- values -------------------------------------------------------------------------------------------------------- */
+
+static int set_text(struct parser *p, const char *key, const char *value, char *out, size_t size)
+{
+	if (strlen(value) >= size)
+		return fail(p, "the value of '%s' is longer than %zu characters", key, size - 1);
+	if (out[0])
+		return fail(p, "'%s' is given twice", key);
+	memcpy(out, value, strlen(value) + 1);
+	return 0;
+}
+
+/* The next of several values separated by blanks; NULL at the end. */
+static char *next_word(char **rest)
+{
+	char *word = *rest + strspn(*rest, " \t");
+	size_t n = strcspn(word, " \t");
+
+	if (n == 0)
+		return NULL;
+	*rest = word[n] ? word + n + 1 : word + n;
+	word[n] = 0;
+	return word;
+}
+
+static int parse_number(struct parser *p, const char *key, const char *value, unsigned long max, unsigned long *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoul(value, &end, 0);
+	if (!isdigit((unsigned char)value[0]) || errno || *end || *out > max)
+		return fail(p, "'%s' must be a number from 0 to %lu, not '%.40s'", key, max, value);
+	return 0;
+}
+
+static bool is_symbol(const char *word)
+{
+	for (; *word; word++)
+		if (!isalnum((unsigned char)*word) && !strchr("_*.$@", *word))
+			return false;
+	return true;
+}
+
+static int add_symbol(struct parser *p, struct profile_section *section, const char *word, uint32_t kind)
+{
+	struct profile_symbol *symbol;
+
+	if (!is_symbol(word) || strcmp(word, "*") == 0)
+		return fail(p, "'%.80s' is no symbol", word);
+	if (strlen(word) >= PROFILE_SYMBOL_SIZE)
+		return fail(p, "the symbol '%.40s...' is longer than %d characters; shorten it with '*'", word,
+			    PROFILE_SYMBOL_SIZE - 1);
+	if (section->n_symbols == PROFILE_MAX_SYMBOLS)
+		return fail(p, "more than %d symbols in one section", PROFILE_MAX_SYMBOLS);
+	symbol = &section->symbols[section->n_symbols++];
+	memcpy(symbol->pattern, word, strlen(word) + 1);
+	symbol->kind = kind;
+	return 0;
+}
+
+/* --- [engine] ------------------------------------------------------------------------------------------------------ */
+
+static int open_engine(struct parser *p, char *label)
+{
+	(void)label;
+	if (p->profile->name[0])
+		return fail(p, "a second [engine] section; a file describes one engine");
+	return 0;
+}
+
+static int engine_name(struct parser *p, const char *key, char *value)
+{
+	return set_text(p, key, value, p->profile->name, sizeof(p->profile->name));
+}
+
+static int engine_symbols(struct parser *p, const char *key, char *value)
+{
+	struct engine_profile *profile = p->profile;
+	char *word;
+
+	(void)key;
+	while ((word = next_word(&value))) {
+		if (!is_symbol(word) || strchr(word, '*'))
+			return fail(p, "'%.80s' is no symbol; an engine is recognised by whole names", word);
+		if (profile->n_recognise == PROFILE_MAX_SYMBOLS || strlen(word) >= PROFILE_SYMBOL_SIZE)
+			return fail(p, "more than %d symbols, or a longer one than %d characters", PROFILE_MAX_SYMBOLS,
+				    PROFILE_SYMBOL_SIZE - 1);
+		memcpy(profile->recognise[profile->n_recognise++], word, strlen(word) + 1);
+	}
+	return 0;
+}
+
+static int engine_build_number(struct parser *p, const char *key, char *value)
+{
+	return set_text(p, key, value, p->profile->build_number, sizeof(p->profile->build_number));
+}
+
+static int engine_memory_getter(struct parser *p, const char *key, char *value)
+{
+	return set_text(p, key, value, p->profile->memory_getter, sizeof(p->profile->memory_getter));
+}
+
+static int end_engine(struct parser *p)
+{
+	if (!p->profile->name[0])
+		return fail(p, "the [engine] section has no 'name'");
+	if (p->profile->n_recognise == 0)
+		return fail(p, "the [engine] section has no 'symbols' to recognise it by");
+	return 0;
+}
+
+/* --- [step], [ubatch], [memory], [speculation] ---------------------------------------------------------------------- */
+
+static int open_points(struct parser *p, enum profile_section_kind kind)
+{
+	struct engine_profile *profile = p->profile;
+
+	if (profile->n_sections == PROFILE_MAX_SECTIONS)
+		return fail(p, "more than %d sections", PROFILE_MAX_SECTIONS);
+	p->section = &profile->sections[profile->n_sections++];
+	p->section->section = kind;
+	p->section->line = p->line;
+	return 0;
+}
+
+static int open_step(struct parser *p, char *label)
+{
+	(void)label;
+	return open_points(p, PROFILE_STEP);
+}
+
+static int open_ubatch(struct parser *p, char *label)
+{
+	(void)label;
+	return open_points(p, PROFILE_UBATCH);
+}
+
+static int open_memory(struct parser *p, char *label)
+{
+	(void)label;
+	return open_points(p, PROFILE_MEMORY);
+}
+
+static int open_speculation(struct parser *p, char *label)
+{
+	(void)label;
+	return open_points(p, PROFILE_SPECULATION);
+}
+
+static int end_points(struct parser *p)
+{
+	return p->section->n_symbols ? 0 : fail(p, "the section that begins at line %d names no symbol", p->section->line);
+}
+
+static int point_symbols(struct parser *p, const char *key, char *value)
+{
+	char *word;
+	int err;
+
+	(void)key;
+	while ((word = next_word(&value))) {
+		err = add_symbol(p, p->section, word, p->section->kind);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int step_kind(struct parser *p, const char *key, char *value)
+{
+	if (p->section->n_symbols)
+		return fail(p, "'%s' must stand before 'symbols'", key);
+	if (strcmp(value, "decode") == 0)
+		p->section->kind = STEP_DECODE;
+	else if (strcmp(value, "encode") == 0)
+		p->section->kind = STEP_ENCODE;
+	else
+		return fail(p, "'%s' is decode or encode, not '%.40s'", key, value);
+	return 0;
+}
+
+static int step_batch_stack(struct parser *p, const char *key, char *value)
+{
+	unsigned long number;
+	int err = parse_number(p, key, value, 4096, &number);
+
+	if (!err)
+		p->section->batch_stack = (uint32_t)number;
+	return err;
+}
+
+static int ubatch_struct(struct parser *p, const char *key, char *value)
+{
+	return set_text(p, key, value, p->profile->ubatch_struct, sizeof(p->profile->ubatch_struct));
+}
+
+static const char *const memory_ops[] = {
+	[MEMORY_SEQ_RM] = "seq_rm",   [MEMORY_SEQ_CP] = "seq_cp",   [MEMORY_SEQ_KEEP] = "seq_keep",
+	[MEMORY_SEQ_ADD] = "seq_add", [MEMORY_SEQ_DIV] = "seq_div", [MEMORY_CLEAR] = "clear",
+};
+#define N_MEMORY_OPS (sizeof(memory_ops) / sizeof(memory_ops[0]))
+
+const char *memory_op__name(enum memory_op op)
+{
+	return (size_t)op < N_MEMORY_OPS ? memory_ops[op] : NULL;
+}
+
+static int memory_symbol(struct parser *p, const char *key, char *value)
+{
+	uint32_t op;
+
+	for (op = 0; op < N_MEMORY_OPS; op++)
+		if (strcmp(key, memory_ops[op]) == 0)
+			return add_symbol(p, p->section, value, op);
+	return fail(p, "unknown operation '%.40s'", key);
+}
+
+/* --- [layout NAME] ------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	size_t at;		/* in struct layout */
+	bool required;
+} layout_fields[] = {
+	{ "n_tokens", offsetof(struct layout, n_tokens), true },
+	{ "n_seqs_unq", offsetof(struct layout, n_seqs_unq), false },
+	{ "token", offsetof(struct layout, token), true },
+	{ "embd", offsetof(struct layout, embd), true },
+	{ "pos", offsetof(struct layout, pos), true },
+	{ "n_seq_id", offsetof(struct layout, n_seq_id), false },
+	{ "seq_id", offsetof(struct layout, seq_id), true },
+	{ "output", offsetof(struct layout, output), true },
+};
+#define N_LAYOUT_FIELDS (sizeof(layout_fields) / sizeof(layout_fields[0]))
+
+static int open_layout(struct parser *p, char *label)
+{
+	struct engine_profile *profile = p->profile;
+	size_t i;
+
+	if (!label[0] || strlen(label) >= PROFILE_NAME_SIZE)
+		return fail(p, "a layout needs a name of 1 to %d characters: [layout NAME]", PROFILE_NAME_SIZE - 1);
+	for (i = 0; i < profile->n_layouts; i++)
+		if (strcmp(profile->layouts[i].name, label) == 0)
+			return fail(p, "a second layout with the name '%s'", label);
+	if (profile->n_layouts == MAX_LAYOUTS)
+		return fail(p, "more than %d layouts", MAX_LAYOUTS);
+	p->layout = &profile->layouts[profile->n_layouts++];
+	p->layout_seen = 0;
+	memset(&p->layout->fields, 0xff, sizeof(p->layout->fields));	/* LAYOUT_ABSENT */
+	memcpy(p->layout->name, label, strlen(label) + 1);
+	return 0;
+}
+
+static int layout_field(struct parser *p, const char *key, char *value)
+{
+	unsigned long number;
+	uint16_t offset;
+	size_t i;
+
+	for (i = 0; i < N_LAYOUT_FIELDS && strcmp(key, layout_fields[i].name) != 0; i++)
+		;
+	if (i == N_LAYOUT_FIELDS)
+		return fail(p, "unknown field '%.40s'", key);
+	if (p->layout_seen & 1u << i)
+		return fail(p, "'%s' is given twice", key);
+	if (parse_number(p, key, value, 4096, &number))
+		return -EINVAL;
+	p->layout_seen |= 1u << i;
+	offset = (uint16_t)number;
+	memcpy((char *)&p->layout->fields + layout_fields[i].at, &offset, sizeof(offset));
+	return 0;
+}
+
+static int layout_builds(struct parser *p, const char *key, char *value)
+{
+	struct ubatch_layout *l = p->layout;
+	char *word;
+
+	while ((word = next_word(&value))) {
+		if (strspn(word, "0123456789abcdef") != strlen(word) || strlen(word) >= sizeof(l->builds[0]))
+			return fail(p, "'%s' must be build ids in lower-case hexadecimal, not '%.60s'", key, word);
+		if (l->n_builds == PROFILE_MAX_BUILDS)
+			return fail(p, "more than %d builds; begin another layout with the same offsets",
+				    PROFILE_MAX_BUILDS);
+		memcpy(l->builds[l->n_builds++], word, strlen(word) + 1);
+	}
+	return 0;
+}
+
+static int end_layout(struct parser *p)
+{
+	size_t i;
+
+	for (i = 0; i < N_LAYOUT_FIELDS; i++)
+		if (layout_fields[i].required && !(p->layout_seen & 1u << i))
+			return fail(p, "the layout '%s' has no '%s'", p->layout->name, layout_fields[i].name);
+	return 0;
+}
+
+/* --- the grammar --------------------------------------------------------------------------------------------------- */
+
+static const struct key engine_keys[] = {
+	{ "name", engine_name },
+	{ "symbols", engine_symbols },
+	{ "build_number", engine_build_number },
+	{ "memory_getter", engine_memory_getter },
+	{ NULL, NULL },
+};
+static const struct key step_keys[] = {
+	{ "kind", step_kind },
+	{ "symbols", point_symbols },
+	{ "batch_stack", step_batch_stack },
+	{ NULL, NULL },
+};
+static const struct key ubatch_keys[] = {
+	{ "symbols", point_symbols },
+	{ "struct", ubatch_struct },
+	{ NULL, NULL },
+};
+static const struct key memory_keys[] = {
+	{ "seq_rm", memory_symbol },  { "seq_cp", memory_symbol },  { "seq_keep", memory_symbol },
+	{ "seq_add", memory_symbol }, { "seq_div", memory_symbol }, { "clear", memory_symbol },
+	{ NULL, NULL },
+};
+static const struct key speculation_keys[] = {
+	{ "symbols", point_symbols },
+	{ NULL, NULL },
+};
+static const struct key layout_keys[] = {
+	{ "n_tokens", layout_field }, { "n_seqs_unq", layout_field }, { "token", layout_field },
+	{ "embd", layout_field },     { "pos", layout_field },	      { "n_seq_id", layout_field },
+	{ "seq_id", layout_field },   { "output", layout_field },     { "builds", layout_builds },
+	{ NULL, NULL },
+};
+
+static const struct section_type section_types[] = {
+	{ "engine", open_engine, end_engine, engine_keys },
+	{ "step", open_step, end_points, step_keys },
+	{ "ubatch", open_ubatch, end_points, ubatch_keys },
+	{ "memory", open_memory, end_points, memory_keys },
+	{ "speculation", open_speculation, end_points, speculation_keys },
+	{ "layout", open_layout, end_layout, layout_keys },
+};
+#define N_SECTION_TYPES (sizeof(section_types) / sizeof(section_types[0]))
+
+static int end_section(struct parser *p)
+{
+	const struct section_type *type = p->type;
+
+	p->type = NULL;
+	return type ? type->end(p) : 0;
+}
+
+static int begin_section(struct parser *p, char *line)
+{
+	char *close = strchr(line, ']'), *name = line + 1, *label;
+	size_t i;
+	int err = end_section(p);
+
+	if (err)
+		return err;
+	if (!close || close[1])
+		return fail(p, "a section is [NAME] on a line of its own");
+	*close = 0;
+	label = name + strcspn(name, " \t");
+	if (*label)
+		*label++ = 0;
+	label += strspn(label, " \t");
+	for (i = 0; i < N_SECTION_TYPES && strcmp(name, section_types[i].name) != 0; i++)
+		;
+	if (i == N_SECTION_TYPES)
+		return fail(p, "unknown section [%.40s]; known are engine, step, ubatch, memory, speculation, layout", name);
+	if (i > 0 && !p->profile->name[0])
+		return fail(p, "[%s] before the [engine] section with the engine's name", name);
+	err = section_types[i].open(p, label);
+	if (!err)
+		p->type = &section_types[i];
+	return err;
+}
+
+static int set_key(struct parser *p, char *line)
+{
+	char *equals = strchr(line, '='), *value, *end;
+	const struct key *key;
+
+	if (!equals || equals == line)
+		return fail(p, "'%.60s' is neither [SECTION] nor 'key = value'", line);
+	if (!p->type)
+		return fail(p, "'%.40s' stands in no section", line);
+	for (end = equals; end > line && isspace((unsigned char)end[-1]); end--)
+		;
+	*end = 0;
+	value = equals + 1 + strspn(equals + 1, " \t");
+	if (!value[0])
+		return fail(p, "'%.40s' has no value", line);
+	for (key = p->type->keys; key->name && strcmp(key->name, line) != 0; key++)
+		;
+	if (!key->name)
+		return fail(p, "section [%s] knows no '%.40s'", p->type->name, line);
+	return key->set(p, line, value);
+}
+
+/* '#' at the start of a line or after a blank begins a comment. */
+static void strip(char *line)
+{
+	size_t i, n;
+
+	for (i = 0; line[i]; i++)
+		if (line[i] == '#' && (i == 0 || isspace((unsigned char)line[i - 1])))
+			line[i] = 0;
+	n = strlen(line);
+	while (n > 0 && isspace((unsigned char)line[n - 1]))
+		line[--n] = 0;
+}
+
+static int parse_line(struct parser *p, char *line)
+{
+	strip(line);
+	line += strspn(line, " \t");
+	if (!line[0])
+		return 0;
+	return line[0] == '[' ? begin_section(p, line) : set_key(p, line);
+}
+
+static int check_whole(struct parser *p)
+{
+	const struct engine_profile *profile = p->profile;
+	size_t i;
+
+	if (!profile->name[0])
+		return fail(p, "no [engine] section");
+	for (i = 0; i < profile->n_sections; i++)
+		if (profile->sections[i].section == PROFILE_STEP)
+			return 0;
+	return fail(p, "no [step] section: without steps there is nothing to measure");
+}
+
+int engine_profile__parse(struct engine_profile *out, const char *name, const char *text, size_t size, char *error,
+			  size_t error_size)
+{
+	struct parser p = { .profile = out, .file = name, .error = error, .error_size = error_size };
+	const char *end = text + size;
+	char line[MAX_LINE];
+	int err = 0;
+
+	memset(out, 0, sizeof(*out));
+	snprintf(out->source, sizeof(out->source), "%s", name);
+	error[0] = 0;
+	if (size > PROFILE_MAX_BYTES)
+		return fail(&p, "larger than %u bytes", PROFILE_MAX_BYTES);
+	while (text < end && !err) {
+		const char *newline = memchr(text, '\n', (size_t)(end - text));
+		size_t n = (size_t)((newline ? newline : end) - text);
+
+		p.line++;
+		if (n >= sizeof(line))
+			return fail(&p, "a line longer than %d characters", MAX_LINE - 1);
+		if (memchr(text, 0, n))
+			return fail(&p, "a zero byte: this is no text file");
+		memcpy(line, text, n);
+		line[n] = 0;
+		err = parse_line(&p, line);
+		text += n + (newline ? 1 : 0);
+	}
+	if (!err)
+		err = end_section(&p);
+	return err ? err : check_whole(&p);
+}

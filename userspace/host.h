@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host that is recorded, and what this process may do on it. */
+#ifndef TOKPROF_HOST_H
+#define TOKPROF_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct recording_writer;
+
+/* host, kernel, cpu_model, n_cpus, tokprof_version: keys of the recording's own table. */
+void host__write_meta(struct recording_writer *writer);
+/* May this process load BPF programs and look into others? `error` says why not. */
+bool host__may_trace(char *error, size_t error_size);
+
+#endif

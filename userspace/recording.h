@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The recording: one SQLite database, the only thing that passes from collectors to analysis.
+ *
+ * Writer: rows are handed over by the collecting thread, copied into a queue and committed by a thread of its own at
+ * least once a second (WAL, synchronous=FULL), so that a killed recorder or a lost machine costs the last second at most.
+ * Reader: loads all of it into flat arrays, in a fixed order, and never writes: a recording in a read-only place, or one
+ * whose recorder was killed and left a -wal behind, is read through a private copy.
+ *
+ * The schema is a public interface, described in docs/recording.md. Times are u64 nanoseconds of CLOCK_MONOTONIC of the
+ * recorded host. Functions return 0 or a negative errno; recording__error() has the sentence for the user.
+ */
+#ifndef TOKPROF_RECORDING_H
+#define TOKPROF_RECORDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RECORDING_SCHEMA_VERSION 1
+
+/* A figure that may be absent: not sent, not measured. Never 0 in its place. */
+#define ABSENT INT64_MIN
+
+enum grade {
+	GRADE_UNAVAILABLE = 0,
+	GRADE_SELF_REPORTED = 1,
+	GRADE_DERIVED = 2,
+	GRADE_MEASURED = 3,
+};
+
+enum resource_kind {
+	RESOURCE_ADDITIVE = 0,	/* requests + accounts = total */
+	RESOURCE_DURATION = 1,	/* of one request; overlaps between requests; has no total */
+};
+
+/* Resources known to the first schema; later collectors append. `name` in the table is the key in every output. */
+enum resource_id {
+	RESOURCE_CPU_NS = 1,
+	RESOURCE_KERNEL_NS = 2,
+	RESOURCE_FAULTS = 3,
+	RESOURCE_DEVICE_NS = 4,
+	RESOURCE_MEM_BYTES = 5,
+	RESOURCE_ENERGY_UJ = 6,
+	RESOURCE_CYCLES = 7,
+	RESOURCE_INSTRUCTIONS = 8,
+	RESOURCE_RUNQ_NS = 9,
+	RESOURCE_BLOCKED_NS = 10,
+};
+
+/* --- rows: one struct per table, strings borrowed for the length of the call (writer) or owned by the data (reader) --- */
+
+struct row_resource {
+	int id;			/* enum resource_id, or one that a later collector registered */
+	const char *name, *unit;
+	int kind;		/* enum resource_kind */
+	int grade;		/* enum grade */
+	const char *source;	/* where the figure comes from */
+	const char *reason;	/* why it is unavailable or only derived; NULL */
+};
+
+struct row_total {		/* the whole server's use of an additive resource, by an account independent of the steps */
+	int resource;
+	int64_t value;
+	const char *source;	/* "schedstat", ... */
+	int64_t check_value;	/* the same by a second account, ABSENT where there is none */
+	const char *check_source;
+};
+
+struct row_collector {
+	const char *name, *doc;
+	const char *state;	/* "attached", "partial", "absent" */
+	const char *reason;	/* NULL when attached */
+};
+
+struct row_probe {
+	const char *collector, *point;	/* e.g. "engine", "llama_process" */
+	uint32_t pid;
+	bool found;
+	const char *detail;	/* file offset and module, or why it is missing */
+};
+
+struct row_loss {		/* n more lost in this second; also rows with n = 0 are never written */
+	const char *collector, *kind;
+	uint64_t second_ns;	/* start of the second in which the loss was noticed */
+	int64_t n;
+};
+
+struct row_process {
+	uint32_t pid, ppid;
+	uint64_t start_ns, end_ns;	/* in the recording; end 0: alive at the end */
+	const char *comm, *exe, *role;
+};
+
+struct row_thread {
+	uint32_t tid, pid;
+	const char *comm;
+	int64_t cpu_ns;		/* on-CPU time in the recording, by the scheduler's account */
+	int64_t runq_ns, blocked_futex_ns, blocked_io_ns, blocked_sleep_ns, blocked_other_ns;
+	int64_t n_switches_voluntary, n_switches_involuntary, faults_minor, faults_major;
+	bool exited;
+};
+
+struct row_engine {
+	int id;
+	uint32_t pid;
+	const char *name, *version, *build_id, *path;	/* path as the server sees it */
+	uint64_t device, inode;
+	const char *rows_source;	/* "ubatch layout <name>", "public batch", "unknown: <why>" */
+};
+
+struct row_model {		/* facts of a model file; ABSENT where the header was not read */
+	int id;
+	uint32_t pid;
+	const char *name, *path, *arch, *quantization;
+	int64_t n_params, weight_bytes;
+};
+
+struct row_context {		/* an engine context: a model with its key-value memory */
+	int id;
+	uint32_t pid;
+	uint64_t address, memory;	/* memory 0: not known */
+	const char *role;		/* "target", "draft" */
+};
+
+struct row_step {
+	int64_t id;
+	int context;			/* row_context.id */
+	uint32_t tid;
+	uint64_t start_ns, end_ns;
+	int kind;			/* enum step_kind of bpf/records.h */
+	uint32_t flags;			/* enum step_flag */
+	int ret;
+	int64_t n_tokens;		/* of the batch where public, else the sum of the ubatches; ABSENT unknown */
+	uint64_t runq_ns, blocked_ns;
+};
+
+struct row_step_resource {		/* cumulative meters of the server at the step's start, and the use inside it */
+	int64_t step;
+	int resource;
+	int64_t start_value, value;
+};
+
+struct row_sample {			/* cumulative meters of the server at some instant between steps */
+	uint64_t time_ns;
+	int resource;
+	int64_t value;
+};
+
+struct row_row {			/* one sequence's share of an ubatch */
+	int64_t step;
+	int ubatch, idx;
+	int seq;			/* -1: unknown (layout failed its check), n_tokens is then the ubatch's */
+	int first_pos;
+	int64_t n_tokens, n_outputs;	/* n_outputs ABSENT where seq is -1 */
+};
+
+struct row_memory {
+	uint64_t time_ns;
+	uint32_t tid;
+	int context;			/* row_context.id, 0 unknown */
+	int op;				/* enum memory_op of bpf/records.h */
+	int seq, seq_dst, p0, p1, delta;
+};
+
+enum request_incomplete {		/* why a request cannot be accounted for whole; bits */
+	INCOMPLETE_LOSS = 1,		/* records were lost in its time */
+	INCOMPLETE_BEFORE_ATTACH = 2,	/* began before the recorder was attached */
+	INCOMPLETE_AT_END = 4,		/* still open when the recording ended */
+	INCOMPLETE_GAP = 8,		/* bytes of its body were not copied */
+	INCOMPLETE_PARSE = 16,		/* its bytes are no HTTP that the parser understands */
+	INCOMPLETE_ROWS = 32,		/* per-sequence rows unknown in its time (set by the analysis) */
+	INCOMPLETE_EMITTED = 64,	/* tokens emitted in a speculative step cannot be proven (set by the analysis) */
+	INCOMPLETE_UNANSWERED = 128,	/* the server never answered it */
+};
+
+struct row_request {
+	int64_t id;
+	uint64_t connection;
+	uint32_t pid;
+	const char *client;		/* "127.0.0.1:40312", "[::1]:5", "unix" */
+	uint64_t arrival_ns;		/* first byte of the request */
+	uint64_t request_end_ns;	/* last byte of the request; 0: never */
+	uint64_t first_byte_ns;		/* first byte of the response; 0: never */
+	uint64_t first_token_ns;	/* first chunk (or body) that carries generated text; 0: none */
+	uint64_t last_token_ns;
+	uint64_t end_ns;		/* last byte of the response, or the end of the connection; 0: open at the end */
+	const char *method, *path;
+	int status;			/* 0: none seen */
+	const char *model;		/* as the client asked */
+	const char *response_model;	/* as the server answered; NULL */
+	bool stream;
+	bool client_left;		/* the client closed before the response had ended */
+	int64_t max_tokens;		/* ABSENT: not given */
+	int64_t n;			/* completions asked for; 1 */
+	int64_t body_bytes;		/* of the request's body */
+	int64_t prompt_bytes;		/* of all prompt text in it, ABSENT where not understood */
+	uint64_t prompt_hash;		/* FNV-1a 64 of the prompt text; 0 none */
+	const char *api_id;		/* response id; NULL */
+	const char *finish_reason;	/* "stop", "length", ...; NULL */
+	int64_t slot;			/* the engine's own id_slot; ABSENT */
+	int64_t n_chunks;		/* events that carry generated text */
+	int64_t billed_prompt_tokens, billed_cached_tokens, billed_completion_tokens;		/* `usage`; ABSENT */
+	int64_t reported_prompt_tokens, reported_cached_tokens, reported_completion_tokens;	/* the engine's `timings` */
+	int64_t reported_draft_tokens, reported_draft_accepted_tokens;				/* and native fields; ABSENT */
+	int64_t reported_prompt_us, reported_completion_us;
+	uint32_t incomplete;		/* enum request_incomplete */
+	const char *text;		/* only with --capture-text; NULL */
+};
+
+struct row_chunk {			/* one event of a stream that carries generated text */
+	int64_t request;
+	int64_t idx;
+	uint64_t time_ns;
+};
+
+/* ------------------------------------------------------------------------------------------------------ writer --- */
+
+struct recording_writer;
+
+/*
+ * Create the file (fails with -EEXIST where one is there and `overwrite` is false) and start the writing thread.
+ * @return 0, -EEXIST, -EACCES, -EROFS, -ENOSPC, -EIO, -ENOMEM; the sentence in recording_writer__error() even on
+ *         failure, when *out is a shell that only carries the sentence and must be freed too
+ */
+int recording_writer__open(struct recording_writer **out, const char *path, bool overwrite);
+
+/*
+ * Put a key of the `recording` table ("host", "kernel", ...). Replaces an earlier value; NULL or ABSENT: not known. The
+ * writer's own keys (state, schema_version, origin_mono_ns, origin_unix_ns) are refused with -EINVAL.
+ */
+int recording_writer__put_meta(struct recording_writer *w, const char *key, const char *value);
+int recording_writer__put_meta_int(struct recording_writer *w, const char *key, int64_t value);
+
+/*
+ * Queue one row. Thread-safe; copies; blocks only where the queue is full (back-pressure: nothing recorded is lost).
+ * A row with the key of an earlier one replaces it; losses of one second add up.
+ * @return 0; the writing thread's first error; -ERANGE where a figure cannot be what docs/recording.md says of its
+ *	   column (the row is counted as a loss of collector "recording"); -ENOMEM
+ */
+int recording_writer__resource(struct recording_writer *w, const struct row_resource *row);
+int recording_writer__total(struct recording_writer *w, const struct row_total *row);
+int recording_writer__collector(struct recording_writer *w, const struct row_collector *row);
+int recording_writer__probe(struct recording_writer *w, const struct row_probe *row);
+int recording_writer__loss(struct recording_writer *w, const struct row_loss *row);
+int recording_writer__process(struct recording_writer *w, const struct row_process *row);	/* replaces (pid,start) */
+int recording_writer__thread(struct recording_writer *w, const struct row_thread *row);		/* replaces (tid,pid) */
+int recording_writer__engine(struct recording_writer *w, const struct row_engine *row);		/* replaces (id) */
+int recording_writer__model(struct recording_writer *w, const struct row_model *row);
+int recording_writer__context(struct recording_writer *w, const struct row_context *row);	/* replaces (id) */
+int recording_writer__step(struct recording_writer *w, const struct row_step *row);
+int recording_writer__step_resource(struct recording_writer *w, const struct row_step_resource *row);
+int recording_writer__sample(struct recording_writer *w, const struct row_sample *row);
+int recording_writer__row(struct recording_writer *w, const struct row_row *row);
+int recording_writer__memory(struct recording_writer *w, const struct row_memory *row);
+int recording_writer__request(struct recording_writer *w, const struct row_request *row);	/* replaces (id) */
+int recording_writer__chunk(struct recording_writer *w, const struct row_chunk *row);
+
+/* 0, or the first error of the writing thread (-ENOSPC, -EIO, ...): the recorder then stops cleanly. Cheap: poll it. */
+int recording_writer__status(const struct recording_writer *w);
+const char *recording_writer__error(const struct recording_writer *w);
+
+/* Commit what is queued and wait until it is durable. */
+int recording_writer__flush(struct recording_writer *w);
+
+/*
+ * End: flush, mark the recording complete where `complete`, checkpoint, switch to journal_mode=DELETE (one file is
+ * left), close. Frees w in every case. @return the first error
+ */
+int recording_writer__close(struct recording_writer *w, bool complete);
+void recording_writer__free(struct recording_writer *w);	/* close without marking; NULL is legal */
+
+/* ------------------------------------------------------------------------------------------------------ reader --- */
+
+struct recording_meta { const char *key, *value; };
+
+/* A whole recording in memory. Arrays are sorted by the primary key of their table, steps by (start_ns, id). */
+struct recording {
+	struct recording_meta *meta;		size_t n_meta;
+	struct row_resource *resources;		size_t n_resources;
+	struct row_total *totals;		size_t n_totals;
+	struct row_collector *collectors;	size_t n_collectors;
+	struct row_probe *probes;		size_t n_probes;
+	struct row_loss *losses;		size_t n_losses;
+	struct row_process *processes;		size_t n_processes;
+	struct row_thread *threads;		size_t n_threads;
+	struct row_engine *engines;		size_t n_engines;
+	struct row_model *models;		size_t n_models;
+	struct row_context *contexts;		size_t n_contexts;
+	struct row_step *steps;			size_t n_steps;
+	struct row_step_resource *step_resources; size_t n_step_resources;	/* by (step, resource) */
+	struct row_sample *samples;		size_t n_samples;		/* by (time, resource) */
+	struct row_row *rows;			size_t n_rows;			/* by (step, ubatch, idx) */
+	struct row_memory *memories;		size_t n_memories;		/* by time */
+	struct row_request *requests;		size_t n_requests;		/* by (arrival_ns, id) */
+	struct row_chunk *chunks;		size_t n_chunks;		/* by (request, idx) */
+	void *strings;				/* owner of every string above */
+};
+
+/*
+ * Load a recording, also one that is being written. Texts whose column docs/recording.md calls NULL may be NULL.
+ * @error	where a sentence for the user goes: what, where, why, remedy; at least 1 byte
+ * @return	0; -EBADMSG (no recording, damaged, or of a newer schema); -ENOENT, -EACCES, -EISDIR, -ENOMEM, -EIO,
+ *		-EBUSY; -ENOSPC (no room for a private copy). Nothing is to be freed after an error
+ */
+int recording__load(struct recording *out, const char *path, char *error, size_t error_size);
+void recording__free(struct recording *r);
+
+const char *recording__meta(const struct recording *r, const char *key);	/* NULL where absent */
+int64_t recording__meta_int(const struct recording *r, const char *key);	/* ABSENT where absent */
+bool recording__complete(const struct recording *r);				/* its recorder ended in good order */
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tables of a recording. Described for users in docs/recording.md; a test holds the two against each other.
+ *
+ * What decides the shape: one generated token of a lone stream costs one step, two or three step_resource, one row and
+ * one chunk. So these four have natural keys without a rowid beside them, no index, and times relative to the
+ * recording's origin: an INTEGER of SQLite takes 6 bytes for the first 39 hours and 8 above.
+ */
+#include "userspace/recording_schema.h"
+
+#define COLUMN(row, field, type, unit, doc) { #field, type, offsetof(struct row, field), unit, doc }
+
+static const struct column recording_columns[] = {
+	COLUMN(recording_meta, key, COLUMN_TEXT, "", "name of the fact"),
+	COLUMN(recording_meta, value, COLUMN_TEXT_OPTIONAL, "", "the fact; numbers in decimal; NULL: not known"),
+};
+
+static const struct column resource_columns[] = {
+	COLUMN(row_resource, id, COLUMN_COUNT_INT, "", "number of the resource"),
+	COLUMN(row_resource, name, COLUMN_TEXT, "", "its key in every output: cpu_ns, kernel_ns, faults, ..."),
+	COLUMN(row_resource, unit, COLUMN_TEXT, "", "unit of every value of it"),
+	COLUMN(row_resource, kind, COLUMN_RESOURCE_KIND, "", "0 additive, has a total; 1 a duration, has none"),
+	COLUMN(row_resource, grade, COLUMN_GRADE, "", "0 unavailable, 1 self-reported, 2 derived, 3 measured"),
+	COLUMN(row_resource, source, COLUMN_TEXT_OPTIONAL, "", "where the figure comes from"),
+	COLUMN(row_resource, reason, COLUMN_TEXT_OPTIONAL, "", "why it is unavailable or only derived; NULL: measured"),
+};
+
+static const struct column total_columns[] = {
+	COLUMN(row_total, resource, COLUMN_COUNT_INT, "", "resource.id"),
+	COLUMN(row_total, value, COLUMN_SIGNED, "of the resource", "the whole server's use while it was recorded"),
+	COLUMN(row_total, source, COLUMN_TEXT_OPTIONAL, "", "the account it comes from, such as schedstat"),
+	COLUMN(row_total, check_value, COLUMN_COUNT_OPTIONAL, "of the resource", "by a second account; NULL: none"),
+	COLUMN(row_total, check_source, COLUMN_TEXT_OPTIONAL, "", "the second account"),
+};
+
+static const struct column collector_columns[] = {
+	COLUMN(row_collector, name, COLUMN_TEXT, "", "name of the collector"),
+	COLUMN(row_collector, doc, COLUMN_TEXT_OPTIONAL, "", "what it collects"),
+	COLUMN(row_collector, state, COLUMN_TEXT, "", "attached, partial or absent"),
+	COLUMN(row_collector, reason, COLUMN_TEXT_OPTIONAL, "", "why it is partial or absent; NULL: attached"),
+};
+
+static const struct column probe_columns[] = {
+	COLUMN(row_probe, collector, COLUMN_TEXT, "", "collector.name"),
+	COLUMN(row_probe, point, COLUMN_TEXT, "", "what was looked for: a function, a tracepoint"),
+	COLUMN(row_probe, pid, COLUMN_U32, "", "process; 0: of the whole host"),
+	COLUMN(row_probe, found, COLUMN_BOOL, "", "1: attached; 0: not there"),
+	COLUMN(row_probe, detail, COLUMN_TEXT_OPTIONAL, "", "module and file offset, or why it is missing"),
+};
+
+static const struct column loss_columns[] = {
+	COLUMN(row_loss, collector, COLUMN_TEXT, "", "collector.name, or recording where the row itself was refused"),
+	COLUMN(row_loss, kind, COLUMN_TEXT, "", "what was lost and why"),
+	COLUMN(row_loss, second_ns, COLUMN_TIME, "ns since origin", "start of the second in which it was noticed"),
+	COLUMN(row_loss, n, COLUMN_COUNT, "records", "how many"),
+};
+
+static const struct column process_columns[] = {
+	COLUMN(row_process, pid, COLUMN_U32, "", "process of the server"),
+	COLUMN(row_process, start_ns, COLUMN_TIME, "ns since origin", "when it joined the recording"),
+	COLUMN(row_process, end_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "when it ended; NULL: alive at the end"),
+	COLUMN(row_process, ppid, COLUMN_U32, "", "its parent"),
+	COLUMN(row_process, comm, COLUMN_TEXT_OPTIONAL, "", "short name, as in ps"),
+	COLUMN(row_process, exe, COLUMN_TEXT_OPTIONAL, "", "program file, as the server sees it"),
+	COLUMN(row_process, role, COLUMN_TEXT_OPTIONAL, "", "its part in the server"),
+};
+
+static const struct column thread_columns[] = {
+	COLUMN(row_thread, tid, COLUMN_U32, "", "thread of the server"),
+	COLUMN(row_thread, pid, COLUMN_U32, "", "process.pid"),
+	COLUMN(row_thread, comm, COLUMN_TEXT_OPTIONAL, "", "short name, as in ps -L"),
+	COLUMN(row_thread, cpu_ns, COLUMN_COUNT_OPTIONAL, "ns", "on a CPU while recorded, by the scheduler's account"),
+	COLUMN(row_thread, runq_ns, COLUMN_COUNT_OPTIONAL, "ns", "runnable, waiting for a CPU"),
+	COLUMN(row_thread, blocked_futex_ns, COLUMN_COUNT_OPTIONAL, "ns", "blocked on another thread"),
+	COLUMN(row_thread, blocked_io_ns, COLUMN_COUNT_OPTIONAL, "ns", "blocked on a disk"),
+	COLUMN(row_thread, blocked_sleep_ns, COLUMN_COUNT_OPTIONAL, "ns", "blocked on time, a socket or a poll"),
+	COLUMN(row_thread, blocked_other_ns, COLUMN_COUNT_OPTIONAL, "ns", "blocked on anything else"),
+	COLUMN(row_thread, n_switches_voluntary, COLUMN_COUNT_OPTIONAL, "switches", "it gave the CPU up"),
+	COLUMN(row_thread, n_switches_involuntary, COLUMN_COUNT_OPTIONAL, "switches", "it was taken off the CPU"),
+	COLUMN(row_thread, faults_minor, COLUMN_COUNT_OPTIONAL, "faults", "page faults served from memory"),
+	COLUMN(row_thread, faults_major, COLUMN_COUNT_OPTIONAL, "faults", "page faults that read a disk"),
+	COLUMN(row_thread, exited, COLUMN_BOOL, "", "1: ended while recorded"),
+};
+
+static const struct column engine_columns[] = {
+	COLUMN(row_engine, id, COLUMN_COUNT_INT, "", "number of the engine"),
+	COLUMN(row_engine, pid, COLUMN_U32, "", "process.pid"),
+	COLUMN(row_engine, name, COLUMN_TEXT, "", "engine, such as llama.cpp"),
+	COLUMN(row_engine, version, COLUMN_TEXT_OPTIONAL, "", "its version; NULL: not known"),
+	COLUMN(row_engine, build_id, COLUMN_TEXT_OPTIONAL, "", "build id of the file, in hex"),
+	COLUMN(row_engine, path, COLUMN_TEXT_OPTIONAL, "", "file with the engine's code, as the server sees it"),
+	COLUMN(row_engine, device, COLUMN_BITS, "", "device number of that file"),
+	COLUMN(row_engine, inode, COLUMN_BITS, "", "inode of that file"),
+	COLUMN(row_engine, rows_source, COLUMN_TEXT_OPTIONAL, "", "how rows of a step are read, or why not"),
+};
+
+static const struct column model_columns[] = {
+	COLUMN(row_model, id, COLUMN_COUNT_INT, "", "number of the model"),
+	COLUMN(row_model, pid, COLUMN_U32, "", "process.pid"),
+	COLUMN(row_model, name, COLUMN_TEXT_OPTIONAL, "", "name in the file's header; NULL: not read"),
+	COLUMN(row_model, path, COLUMN_TEXT_OPTIONAL, "", "weight file, as the server sees it"),
+	COLUMN(row_model, arch, COLUMN_TEXT_OPTIONAL, "", "architecture in the file's header"),
+	COLUMN(row_model, quantization, COLUMN_TEXT_OPTIONAL, "", "number format of most weights"),
+	COLUMN(row_model, n_params, COLUMN_COUNT_OPTIONAL, "parameters", "how many; NULL: header not read"),
+	COLUMN(row_model, weight_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "size of all weights; NULL: header not read"),
+};
+
+static const struct column context_columns[] = {
+	COLUMN(row_context, id, COLUMN_COUNT_INT, "", "number of the context: a model with its key-value memory"),
+	COLUMN(row_context, pid, COLUMN_U32, "", "process.pid"),
+	COLUMN(row_context, address, COLUMN_BITS, "", "address in the server"),
+	COLUMN(row_context, memory, COLUMN_BITS_OPTIONAL, "", "address of its key-value memory; NULL: not known"),
+	COLUMN(row_context, role, COLUMN_TEXT, "", "target or draft"),
+};
+
+static const struct column step_columns[] = {
+	COLUMN(row_step, id, COLUMN_ID, "", "number of the step: one forward pass over one batch"),
+	COLUMN(row_step, context, COLUMN_COUNT_INT, "", "context.id"),
+	COLUMN(row_step, tid, COLUMN_U32, "", "thread that ran it"),
+	COLUMN(row_step, start_ns, COLUMN_TIME, "ns since origin", "its start"),
+	{ "duration_ns", COLUMN_END, offsetof(struct row_step, end_ns), "ns", "from its start to its end" },
+	COLUMN(row_step, kind, COLUMN_STEP_KIND, "", "0 decode, 1 encode"),
+	COLUMN(row_step, flags, COLUMN_U32, "bits", "1 draft model, 2 did not return, 4 inside another step"),
+	COLUMN(row_step, ret, COLUMN_INT, "", "what the engine returned; tokens count only where it is 0"),
+	COLUMN(row_step, n_tokens, COLUMN_TOKENS_OPTIONAL, "tokens", "in the whole batch; NULL: not known"),
+	COLUMN(row_step, runq_ns, COLUMN_DURATION, "ns", "its thread, inside the step: runnable, waiting for a CPU"),
+	COLUMN(row_step, blocked_ns, COLUMN_DURATION, "ns", "its thread, inside the step: blocked"),
+};
+
+static const struct column step_resource_columns[] = {
+	COLUMN(row_step_resource, step, COLUMN_ID, "", "step.id"),
+	COLUMN(row_step_resource, resource, COLUMN_COUNT_INT, "", "resource.id"),
+	COLUMN(row_step_resource, start_value, COLUMN_METER, "of the resource", "the server's meter at its start"),
+	COLUMN(row_step_resource, value, COLUMN_SIGNED, "of the resource", "what the whole server used in it"),
+};
+
+static const struct column sample_columns[] = {
+	COLUMN(row_sample, time_ns, COLUMN_TIME, "ns since origin", "an instant between steps"),
+	COLUMN(row_sample, resource, COLUMN_COUNT_INT, "", "resource.id"),
+	COLUMN(row_sample, value, COLUMN_METER, "of the resource", "the server's meter at that instant"),
+};
+
+static const struct column row_columns[] = {
+	COLUMN(row_row, step, COLUMN_ID, "", "step.id"),
+	COLUMN(row_row, ubatch, COLUMN_COUNT_INT, "", "part of the batch, from 0"),
+	COLUMN(row_row, idx, COLUMN_COUNT_INT, "", "place in that part, from 0"),
+	COLUMN(row_row, seq, COLUMN_INT, "", "sequence; -1: not known, n_tokens is then the whole part's"),
+	COLUMN(row_row, first_pos, COLUMN_INT, "tokens", "context length before the row"),
+	COLUMN(row_row, n_tokens, COLUMN_TOKENS, "tokens", "computed for this sequence"),
+	COLUMN(row_row, n_outputs, COLUMN_TOKENS_OPTIONAL, "tokens",
+	       "for which the engine wanted an output; NULL where the rows are unknown"),
+};
+
+static const struct column memory_columns[] = {
+	{ "id", COLUMN_SEQUENCE, 0, "", "order in which the events were recorded" },
+	COLUMN(row_memory, time_ns, COLUMN_TIME, "ns since origin", "when the key-value memory was changed"),
+	COLUMN(row_memory, tid, COLUMN_U32, "", "thread that did it"),
+	COLUMN(row_memory, context, COLUMN_COUNT_INT, "", "context.id; 0: not known"),
+	COLUMN(row_memory, op, COLUMN_MEMORY_OP, "", "0 remove, 1 copy, 2 keep only, 3 shift, 4 divide, 5 clear"),
+	COLUMN(row_memory, seq, COLUMN_INT, "", "sequence; negative: all"),
+	COLUMN(row_memory, seq_dst, COLUMN_INT, "", "sequence copied to"),
+	COLUMN(row_memory, p0, COLUMN_INT, "tokens", "first position"),
+	COLUMN(row_memory, p1, COLUMN_INT, "tokens", "position after the last; negative: to the end"),
+	COLUMN(row_memory, delta, COLUMN_INT, "tokens", "by how much positions are shifted, or divided"),
+};
+
+static const struct column request_columns[] = {
+	COLUMN(row_request, id, COLUMN_ID, "", "number of the request, in order of arrival"),
+	COLUMN(row_request, connection, COLUMN_BITS, "", "number of the connection it came on"),
+	COLUMN(row_request, pid, COLUMN_U32, "", "process.pid that received it"),
+	COLUMN(row_request, client, COLUMN_TEXT_OPTIONAL, "", "address of the client; NULL: not known"),
+	COLUMN(row_request, arrival_ns, COLUMN_TIME, "ns since origin", "first byte of the request"),
+	COLUMN(row_request, request_end_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "last byte of it; NULL: never"),
+	COLUMN(row_request, first_byte_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "first response byte; NULL: never"),
+	COLUMN(row_request, first_token_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "first generated text; or NULL"),
+	COLUMN(row_request, last_token_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "last generated text; or NULL"),
+	COLUMN(row_request, end_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "last response byte; NULL: still open"),
+	COLUMN(row_request, method, COLUMN_TEXT_OPTIONAL, "", "HTTP method"),
+	COLUMN(row_request, path, COLUMN_TEXT_OPTIONAL, "", "HTTP path"),
+	COLUMN(row_request, status, COLUMN_INT, "", "HTTP status; 0: none seen"),
+	COLUMN(row_request, model, COLUMN_TEXT_OPTIONAL, "", "model that the client asked for"),
+	COLUMN(row_request, response_model, COLUMN_TEXT_OPTIONAL, "", "model that the server named"),
+	COLUMN(row_request, stream, COLUMN_BOOL, "", "1: the client asked for a stream"),
+	COLUMN(row_request, client_left, COLUMN_BOOL, "", "1: the client closed before the response had ended"),
+	COLUMN(row_request, max_tokens, COLUMN_CLAIM, "tokens", "limit that the client set; NULL: none"),
+	COLUMN(row_request, n, COLUMN_CLAIM, "", "completions asked for"),
+	COLUMN(row_request, body_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "size of the request's body"),
+	COLUMN(row_request, prompt_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "size of its prompt; NULL: not understood"),
+	COLUMN(row_request, prompt_hash, COLUMN_BITS_OPTIONAL, "", "FNV-1a 64 of its prompt text; NULL: none"),
+	COLUMN(row_request, api_id, COLUMN_TEXT_OPTIONAL, "", "response id, as a bill names it"),
+	COLUMN(row_request, finish_reason, COLUMN_TEXT_OPTIONAL, "", "why the generation ended, by the server"),
+	COLUMN(row_request, slot, COLUMN_CLAIM, "", "the engine's own slot number, by the server"),
+	COLUMN(row_request, n_chunks, COLUMN_COUNT_OPTIONAL, "chunks", "events that carried generated text"),
+	COLUMN(row_request, billed_prompt_tokens, COLUMN_CLAIM, "tokens", "usage: prompt tokens; NULL: no bill"),
+	COLUMN(row_request, billed_cached_tokens, COLUMN_CLAIM, "tokens", "usage: of them cached"),
+	COLUMN(row_request, billed_completion_tokens, COLUMN_CLAIM, "tokens", "usage: completion tokens"),
+	COLUMN(row_request, reported_prompt_tokens, COLUMN_CLAIM, "tokens", "timings: prompt tokens computed"),
+	COLUMN(row_request, reported_cached_tokens, COLUMN_CLAIM, "tokens", "timings: prompt tokens cached"),
+	COLUMN(row_request, reported_completion_tokens, COLUMN_CLAIM, "tokens", "timings: tokens generated"),
+	COLUMN(row_request, reported_draft_tokens, COLUMN_CLAIM, "tokens", "timings: tokens drafted"),
+	COLUMN(row_request, reported_draft_accepted_tokens, COLUMN_CLAIM, "tokens", "timings: of them accepted"),
+	COLUMN(row_request, reported_prompt_us, COLUMN_CLAIM, "us", "timings: time for the prompt"),
+	COLUMN(row_request, reported_completion_us, COLUMN_CLAIM, "us", "timings: time for the completion"),
+	COLUMN(row_request, incomplete, COLUMN_U32, "bits", "why it cannot be accounted for whole; 0: it can"),
+	COLUMN(row_request, text, COLUMN_TEXT_OPTIONAL, "", "prompt and completion, only with --capture-text"),
+};
+
+static const struct column chunk_columns[] = {
+	COLUMN(row_chunk, request, COLUMN_ID, "", "request.id"),
+	COLUMN(row_chunk, idx, COLUMN_ID, "", "number of the chunk in its request"),
+	COLUMN(row_chunk, time_ns, COLUMN_TIME, "ns since origin", "when the server sent it"),
+};
+
+#define TABLE(name, plural, row, n_key, doc)                                                                       \
+	{ #name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,           \
+	  sizeof(struct row), offsetof(struct recording, plural), offsetof(struct recording, n_##plural) }
+
+const struct table tables[N_TABLES] = {
+	[TABLE_RECORDING] = TABLE(recording, meta, recording_meta, 1, "facts about the recording as a whole"),
+	[TABLE_RESOURCE] = TABLE(resource, resources, row_resource, 1, "what can be measured, and how well it was"),
+	[TABLE_TOTAL] = TABLE(total, totals, row_total, 1, "the whole server's use, by an account that knows no steps"),
+	[TABLE_COLLECTOR] = TABLE(collector, collectors, row_collector, 1, "who collected, and why one did not"),
+	[TABLE_PROBE] = TABLE(probe, probes, row_probe, 3, "every place where a collector wanted to attach"),
+	[TABLE_LOSS] = { "loss", "records that were lost, per collector, kind and second", loss_columns,
+			 sizeof(loss_columns) / sizeof(loss_columns[0]), 3, true, sizeof(struct row_loss),
+			 offsetof(struct recording, losses), offsetof(struct recording, n_losses) },
+	[TABLE_PROCESS] = TABLE(process, processes, row_process, 2, "processes of the server"),
+	[TABLE_THREAD] = TABLE(thread, threads, row_thread, 2, "threads of the server; NULL: not measured"),
+	[TABLE_ENGINE] = TABLE(engine, engines, row_engine, 1, "engines found in the server"),
+	[TABLE_MODEL] = TABLE(model, models, row_model, 1, "weight files that the server uses"),
+	[TABLE_CONTEXT] = TABLE(context, contexts, row_context, 1, "engine contexts"),
+	[TABLE_STEP] = TABLE(step, steps, row_step, 1, "forward passes"),
+	[TABLE_STEP_RESOURCE] = TABLE(step_resource, step_resources, row_step_resource, 2, "what each step used"),
+	[TABLE_SAMPLE] = TABLE(sample, samples, row_sample, 2, "the server's meters at instants between steps"),
+	[TABLE_ROW] = TABLE(row, rows, row_row, 3, "each sequence's share of each step"),
+	[TABLE_MEMORY] = TABLE(memory, memories, row_memory, 1, "changes of an engine's key-value memory"),
+	[TABLE_REQUEST] = TABLE(request, requests, row_request, 1, "API calls seen on the wire"),
+	[TABLE_CHUNK] = TABLE(chunk, chunks, row_chunk, 2, "events of a stream that carried generated text"),
+};
+
+const char *const views[] = {
+	"CREATE VIEW step_cost AS -- one line per step with its resources side by side\n"
+	"SELECT step.id, context.role, step.start_ns, step.start_ns + step.duration_ns AS end_ns, step.duration_ns,\n"
+	"\tstep.ret, step.n_tokens,\n"
+	"\t(SELECT count(DISTINCT seq) FROM row WHERE row.step = step.id AND seq >= 0) AS n_sequences,\n"
+	"\t(SELECT value FROM step_resource WHERE step_resource.step = step.id AND resource = 1) AS cpu_ns,\n"
+	"\t(SELECT value FROM step_resource WHERE step_resource.step = step.id AND resource = 2) AS kernel_ns,\n"
+	"\t(SELECT value FROM step_resource WHERE step_resource.step = step.id AND resource = 3) AS faults,\n"
+	"\tstep.runq_ns, step.blocked_ns\n"
+	"FROM step LEFT JOIN context ON context.id = step.context",
+
+	"CREATE VIEW request_time AS -- one line per request, its times as a client would state them\n"
+	"SELECT id, api_id, method, path, status,\n"
+	"\t(SELECT CAST(value AS INTEGER) FROM recording WHERE key = 'origin_unix_ns') + arrival_ns\n"
+	"\t\tAS arrival_unix_ns,\n"
+	"\tfirst_token_ns - arrival_ns AS ttft_ns, end_ns - arrival_ns AS e2el_ns, n_chunks,\n"
+	"\tbilled_prompt_tokens, billed_cached_tokens, billed_completion_tokens, incomplete\n"
+	"FROM request",
+
+	"CREATE VIEW chunk_gap AS -- one line per chunk with the time since the one before; NULL for the first\n"
+	"SELECT request, idx, time_ns,\n"
+	"\ttime_ns - lag(time_ns) OVER (PARTITION BY request ORDER BY idx) AS gap_ns\n"
+	"FROM chunk",
+	NULL,
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TOKPROF_RECORDING_SOURCE_H
+#define TOKPROF_RECORDING_SOURCE_H
+
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A recording opened for reading, in one read transaction, without a byte written beside it. */
+struct recording_source {
+	sqlite3 *db;
+	uint64_t n_bytes;		/* of the file and its log: no honest content is larger */
+	bool is_copy;			/* of a private copy, in a directory of its own that close removes */
+	char copy_dir[PATH_MAX];
+	char copy_path[PATH_MAX + 8];
+};
+
+/* @return 0, or a negative errno with a sentence in `error` */
+int recording_source__open(struct recording_source *s, const char *path, char *error, size_t error_size);
+void recording_source__close(struct recording_source *s);
+
+#endif

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/session.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_RING_BYTES (8u << 20)
+
+uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
+}
+
+static const struct {
+	const char *collector, *name;
+} loss_kinds[N_LOSSES] = {
+	[LOSS_ENGINE_RING] = { "engine", "ring buffer full" },
+	[LOSS_ENGINE_ROWS] = { "engine", "too many rows" },
+	[LOSS_ENGINE_UNREADABLE] = { "engine", "arguments unreadable" },
+	[LOSS_WIRE_RING] = { "wire", "ring buffer full" },
+	[LOSS_WIRE_UNREADABLE] = { "wire", "bytes unreadable" },
+	[LOSS_WIRE_UNSEEN] = { "wire", "bytes moved unseen" },
+	[LOSS_SCHED_RING] = { "sched", "ring buffer full" },
+	[LOSS_SCHED_THREADS] = { "sched", "too many threads" },
+};
+
+const char *loss__collector(enum loss_kind kind)
+{
+	return loss_kinds[kind].collector;
+}
+
+const char *loss__name(enum loss_kind kind)
+{
+	return loss_kinds[kind].name;
+}
+
+/* --- shared maps --------------------------------------------------------------------------------------------------- */
+
+static struct {
+	const char *name;
+	size_t fd_offset;
+} const shared_maps[] = {
+	{ "events", offsetof(struct session, events_fd) },   { "servers", offsetof(struct session, servers_fd) },
+	{ "meters", offsetof(struct session, meters_fd) },   { "threads", offsetof(struct session, threads_fd) },
+	{ "losses", offsetof(struct session, losses_fd) },
+};
+
+static int *shared_fd(struct session *s, size_t i)
+{
+	return (int *)((char *)s + shared_maps[i].fd_offset);
+}
+
+int session__share_maps(struct session *s, struct bpf_object *object)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(shared_maps) / sizeof(shared_maps[0]); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, shared_maps[i].name);
+		int err;
+
+		if (!map)
+			continue;
+		err = bpf_map__reuse_fd(map, *shared_fd(s, i));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int make_map(int *fd, enum bpf_map_type type, const char *name, uint32_t key, uint32_t value, uint32_t n,
+		    uint32_t flags)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flags);
+
+	*fd = bpf_map_create(type, name, key, value, n, &opts);
+	return *fd < 0 ? *fd : 0;
+}
+
+static int make_shared_maps(struct session *s)
+{
+	uint32_t ring = s->options.ring_bytes ? s->options.ring_bytes : DEFAULT_RING_BYTES;
+	int err;
+
+	/* As declared in bpf/common.bpf.h; the ring's size is the user's. */
+	err = make_map(&s->events_fd, BPF_MAP_TYPE_RINGBUF, "events", 0, 0, ring, 0);
+	if (!err)
+		err = make_map(&s->servers_fd, BPF_MAP_TYPE_HASH, "servers", 4, 4, 4096, 0);
+	if (!err)
+		err = make_map(&s->meters_fd, BPF_MAP_TYPE_ARRAY, "meters", 4, sizeof(struct meters), 1,
+			       BPF_F_MMAPABLE);
+	if (!err)
+		err = make_map(&s->threads_fd, BPF_MAP_TYPE_HASH, "threads", 4, sizeof(struct thread_state), 16384, 0);
+	if (!err)
+		err = make_map(&s->losses_fd, BPF_MAP_TYPE_PERCPU_ARRAY, "losses", 4, 8, N_LOSSES, 0);
+	if (err)
+		return err;
+	s->meters = mmap(NULL, sizeof(struct meters), PROT_READ | PROT_WRITE, MAP_SHARED, s->meters_fd, 0);
+	if (s->meters == MAP_FAILED) {
+		s->meters = NULL;
+		return -errno;
+	}
+	s->meters->word[METER_CPU_NS].value = METER_ORIGIN;
+	s->meters->word[METER_KERNEL_NS].value = METER_ORIGIN;
+	s->meters->next_step = 1;
+	s->meters->next_connection = 1;
+	s->meters->base_ns = monotonic_ns();
+	return 0;
+}
+
+/* --- records ------------------------------------------------------------------------------------------------------- */
+
+static void dispatch(struct session *s, const struct record_header *h)
+{
+	size_t i;
+
+	s->counts.n_records++;
+	if (h->kind >= 32)
+		return;
+	for (i = 0; i < s->n_active; i++)
+		if ((s->active[i]->record_kinds & (1u << h->kind)) && s->active[i]->record)
+			s->active[i]->record(s, s->state[i], h);
+}
+
+static int on_ring_record(void *ctx, void *data, size_t size)
+{
+	const struct record_header *h = data;
+
+	if (size >= sizeof(*h) && h->size <= size)
+		dispatch(ctx, h);
+	return 0;
+}
+
+void session__lost(struct session *s, const char *collector, const char *kind, int64_t n)
+{
+	struct row_loss row = {
+		.collector = collector,
+		.kind = kind,
+		.second_ns = monotonic_ns(),
+		.n = n,
+	};
+
+	s->counts.n_lost += n;
+	if (s->writer)
+		recording_writer__loss(s->writer, &row);
+}
+
+uint64_t session__kernel_losses(struct session *s, enum loss_kind kind)
+{
+	int n_cpus = libbpf_num_possible_cpus(), cpu;
+	uint64_t per_cpu[1024], sum = 0;
+	uint32_t key = kind;
+
+	if (n_cpus <= 0 || n_cpus > 1024 || bpf_map_lookup_elem(s->losses_fd, &key, per_cpu))
+		return 0;
+	for (cpu = 0; cpu < n_cpus; cpu++)
+		sum += per_cpu[cpu];
+	return sum;
+}
+
+static void collect_losses(struct session *s)
+{
+	enum loss_kind kind;
+
+	for (kind = 0; kind < N_LOSSES; kind++) {
+		uint64_t sum = session__kernel_losses(s, kind);
+
+		if (sum > s->lost_seen[kind])
+			session__lost(s, loss__collector(kind), loss__name(kind), (int64_t)(sum - s->lost_seen[kind]));
+		s->lost_seen[kind] = sum;
+	}
+}
+
+/* Keep the integrals far from METER_ONE: take whole laps out (see shared.h). */
+static void take_laps(struct session *s)
+{
+	uint64_t now = monotonic_ns() - s->meters->base_ns;
+	int i;
+
+	for (i = METER_CPU_NS; i <= METER_KERNEL_NS; i++) {
+		uint64_t *word = (uint64_t *)&s->meters->word[i].value;
+
+		if (meter__read(__atomic_load_n(word, __ATOMIC_RELAXED), now) > METER_LAP + METER_ORIGIN)
+			__atomic_fetch_sub(word, METER_LAP, __ATOMIC_RELAXED);
+	}
+}
+
+/* A meter's value as it grows over the whole session, from a value read by a BPF program or here. */
+static int64_t session__meter(struct session *s, enum meter meter, uint64_t value)
+{
+	int64_t v = (int64_t)value, latest = s->meter_latest[meter];
+
+	if (meter == METER_FAULTS)
+		return v;
+	v -= (int64_t)METER_ORIGIN;
+	/* Whole laps were taken out of the word: put back as many as bring the value near the latest one. */
+	while (v < latest - (int64_t)(METER_LAP / 2))
+		v += (int64_t)METER_LAP;
+	if (v > latest)
+		s->meter_latest[meter] = v;
+	return v;
+}
+
+const int meter_resources[METER_RESOURCES] = { RESOURCE_CPU_NS, RESOURCE_KERNEL_NS, RESOURCE_FAULTS };
+
+void session__cut(struct session *s, const tp_u64 meters[N_METERS], int64_t out[METER_RESOURCES])
+{
+	int64_t faults = session__meter(s, METER_FAULTS, meters[METER_FAULTS]);
+
+	out[0] = session__meter(s, METER_CPU_NS, meters[METER_CPU_NS]);
+	out[1] = session__meter(s, METER_KERNEL_NS, meters[METER_KERNEL_NS]) + faults * s->fault_ns;
+	out[2] = faults;
+}
+
+void session__cut_now(struct session *s, int64_t out[METER_RESOURCES])
+{
+	tp_u64 now = monotonic_ns() - s->meters->base_ns, values[N_METERS];
+	int i;
+
+	for (i = 0; i < N_METERS; i++) {
+		values[i] = __atomic_load_n((uint64_t *)&s->meters->word[i].value, __ATOMIC_RELAXED);
+		if (i != METER_FAULTS)
+			values[i] = meter__read(values[i], now);
+	}
+	session__cut(s, values, out);
+}
+
+void session__tick(struct session *s)
+{
+	uint64_t now = monotonic_ns();
+	size_t i;
+
+	take_laps(s);
+	for (i = 0; i < s->n_active; i++)
+		if (s->active[i]->tick)
+			s->active[i]->tick(s, s->state[i], now);
+	collect_losses(s);
+}
+
+int session__poll(struct session *s, int timeout_ms)
+{
+	int n = ring_buffer__poll(s->ring, timeout_ms);
+
+	/* Most records are put without a wake-up (bpf/common.bpf.h): take them when the time is up. */
+	return n != 0 ? n : ring_buffer__consume(s->ring);
+}
+
+/* --- targets ------------------------------------------------------------------------------------------------------- */
+
+bool session__is_target(const struct session *s, uint32_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_targets; i++)
+		if (s->targets[i] == pid)
+			return true;
+	return false;
+}
+
+bool session__any_alive(const struct session *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_targets; i++)
+		if (kill((pid_t)s->targets[i], 0) == 0 || errno == EPERM)
+			return true;
+	return false;
+}
+
+void session__note(struct session *s, const char *collector, const char *state, const char *reason)
+{
+	struct row_collector row = { .name = collector, .state = state, .reason = reason };
+	size_t i;
+
+	for (i = 0; collectors[i] && i < MAX_COLLECTORS; i++)
+		if (strcmp(collectors[i]->name, collector) == 0) {
+			row.doc = collectors[i]->doc;
+			snprintf(s->notes[i], sizeof(s->notes[i]), "%s%s%s", state, reason ? ": " : "",
+				 reason ? reason : "");
+		}
+	if (s->writer)
+		recording_writer__collector(s->writer, &row);
+}
+
+void session__describe(const struct session *s, FILE *f)
+{
+	size_t i;
+
+	for (i = 0; collectors[i] && i < MAX_COLLECTORS; i++)
+		fprintf(f, "  %-8s %s\n", collectors[i]->name, s->notes[i]);
+}
+
+bool session__is_newborn(const struct session *s, uint32_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_targets; i++)
+		if (s->targets[i] == pid)
+			return s->newborn[i];
+	return false;
+}
+
+void session__add_target(struct session *s, uint32_t pid, bool newborn)
+{
+	uint32_t one = 1;
+	size_t i;
+
+	if (!session__is_target(s, pid)) {
+		if (s->n_targets == MAX_TARGETS) {
+			session__lost(s, "sched", "too many processes", 1);
+			return;
+		}
+		s->newborn[s->n_targets] = newborn;
+		s->targets[s->n_targets++] = pid;
+	}
+	bpf_map_update_elem(s->servers_fd, &pid, &one, BPF_ANY);
+	for (i = 0; i < s->n_active; i++)
+		if (s->active[i]->attach)
+			s->active[i]->attach(s, s->state[i], pid);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+static int say(char *error, size_t size, int err, const char *sentence)
+{
+	snprintf(error, size, "%s: %s", sentence, strerror(-err));
+	return err;
+}
+
+static int quiet(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+static int to_stderr(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return level <= LIBBPF_INFO ? vfprintf(stderr, format, args) : 0;
+}
+
+int session__open(struct session *s, const struct session_options *options, struct recording_writer *writer,
+		  char *error, size_t error_size)
+{
+	size_t i;
+	int err;
+
+	memset(s, 0, sizeof(*s));
+	s->options = *options;
+	s->writer = writer;
+	s->events_fd = s->servers_fd = s->meters_fd = s->threads_fd = s->losses_fd = -1;
+	libbpf_set_print(getenv("TOKPROF_LIBBPF_DEBUG") ? to_stderr : quiet);
+
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		return say(error, error_size, -EOPNOTSUPP,
+			   "the kernel's type information (/sys/kernel/btf/vmlinux) cannot be read; "
+			   "use a kernel built with CONFIG_DEBUG_INFO_BTF");
+	err = make_shared_maps(s);
+	if (err == -EPERM || err == -EACCES)
+		return say(error, error_size, -EPERM, "the kernel refused to create a BPF map; run as root");
+	if (err)
+		return say(error, error_size, err, "the kernel could not create the BPF maps");
+	s->ring = ring_buffer__new(s->events_fd, on_ring_record, s, NULL);
+	if (!s->ring)
+		return say(error, error_size, -errno, "the ring buffer could not be mapped");
+
+	for (i = 0; collectors[i] && i < MAX_COLLECTORS; i++) {
+		const struct collector *c = collectors[i];
+		void *state = NULL;
+
+		err = c->open ? c->open(s, &state) : 0;
+		if (err) {
+			if (!s->notes[i][0])	/* the collector has not said it better */
+				session__note(s, c->name, "absent", strerror(-err));
+			continue;
+		}
+		s->active[s->n_active] = c;
+		s->state[s->n_active] = state;
+		s->n_active++;
+		session__note(s, c->name, "attached", NULL);
+	}
+	if (s->n_active == 0)
+		return say(error, error_size, -EOPNOTSUPP, "no collector could be loaded into this kernel");
+	return 0;
+}
+
+int session__start(struct session *s, const uint32_t *pids, size_t n_pids, char *error, size_t error_size)
+{
+	size_t i, n_alive = 0;
+
+	for (i = 0; i < n_pids; i++)
+		if (kill((pid_t)pids[i], 0) == 0)
+			n_alive++;
+	if (n_alive == 0)
+		return say(error, error_size, -ESRCH, "the server has ended");
+	s->start_ns = monotonic_ns();
+	for (i = 0; i < n_pids; i++)
+		session__add_target(s, pids[i], false);
+	return 0;
+}
+
+int session__set_enabled(struct session *s, bool on)
+{
+	size_t i;
+	int first = 0;
+
+	for (i = 0; i < s->n_active; i++) {
+		int err = s->active[i]->set_enabled ? s->active[i]->set_enabled(s, s->state[i], on) : 0;
+
+		if (err && !first)
+			first = err;
+	}
+	return first;
+}
+
+void session__close(struct session *s)
+{
+	size_t i;
+
+	if (s->ring) {
+		ring_buffer__consume(s->ring);
+		session__tick(s);
+	}
+	for (i = s->n_active; i-- > 0;)
+		if (s->active[i]->close)
+			s->active[i]->close(s, s->state[i]);
+	s->n_active = 0;
+	ring_buffer__free(s->ring);
+	s->ring = NULL;
+	if (s->meters)
+		munmap(s->meters, sizeof(struct meters));
+	s->meters = NULL;
+	for (i = 0; i < sizeof(shared_maps) / sizeof(shared_maps[0]); i++)
+		if (*shared_fd(s, i) >= 0)
+			close(*shared_fd(s, i));
+}

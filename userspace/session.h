@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A recording session: target processes, the BPF maps that all collectors share, the collectors that are attached, and
+ * the writer that their rows go to.
+ *
+ * Acts apart, as in libbpf: session__open loads, session__start lets the target in, session__poll drains, session__close
+ * detaches and ends the recording. Everything that is attached lives in descriptors of this process, so that nothing
+ * is left on the host when it is killed.
+ */
+#ifndef TOKPROF_SESSION_H
+#define TOKPROF_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "bpf/shared.h"
+#include "collectors/collector.h"
+#include "userspace/recording.h"
+
+#define MAX_COLLECTORS 16
+#define MAX_TARGETS 256
+
+struct bpf_object;
+struct ring_buffer;
+
+struct session_options {
+	uint32_t ring_bytes;		/* power of two, whole pages; 0: default */
+	bool capture_text;
+	const char *engine_profile;	/* a file that is tried before the known profiles; NULL */
+};
+
+/* Figures for the live line and the summary. */
+struct session_counts {
+	uint64_t n_records;
+	int64_t n_requests, n_steps, n_tokens, n_chunks, n_lost;
+	int64_t requests_in_flight;
+};
+
+struct session {
+	struct session_options options;
+	struct recording_writer *writer;	/* borrowed; NULL in `overhead`, which records nothing */
+
+	uint32_t targets[MAX_TARGETS];		/* processes of the server, alive or gone */
+	bool newborn[MAX_TARGETS];		/* joined since the start: all of its time counts */
+	size_t n_targets;
+	uint64_t start_ns;			/* CLOCK_MONOTONIC when the targets were let in */
+
+	struct meters *meters;			/* the kernel's, mapped */
+	int events_fd, servers_fd, meters_fd, threads_fd, losses_fd;
+	struct ring_buffer *ring;
+
+	const struct collector *active[MAX_COLLECTORS];
+	void *state[MAX_COLLECTORS];
+	size_t n_active;
+
+	bool meters_running;			/* the scheduler's collector feeds the meters */
+	int64_t fault_ns;			/* calibrated cost of a page fault on this host; 0: faults are not counted */
+	int64_t meter_latest[N_METERS];		/* the latest value, laps put back */
+	char notes[MAX_COLLECTORS][200];	/* per collector of the registry: its state and reason */
+	uint64_t lost_seen[N_LOSSES];		/* losses already written */
+	struct session_counts counts;
+	/* Who else wants to see records as they come (overhead reads tokens' times); NULL */
+	void (*on_chunk)(void *ctx, const struct row_chunk *chunk);
+	void *on_chunk_ctx;
+	void (*on_step)(void *ctx, const struct record_step *step);
+	void *on_step_ctx;
+};
+
+/*
+ * Make the shared maps and load every collector that this host allows; the others are noted with their reason.
+ * @return 0; -EPERM (not root), -EOPNOTSUPP (no BTF, no BPF); `error` has the sentence
+ */
+int session__open(struct session *s, const struct session_options *options, struct recording_writer *writer,
+		  char *error, size_t error_size);
+/* Let the processes in: from here on everything they do counts. @return 0, -ESRCH where none is alive */
+int session__start(struct session *s, const uint32_t *pids, size_t n_pids, char *error, size_t error_size);
+/* Drain what the kernel has, for at most timeout_ms. @return number of records, negative errno */
+int session__poll(struct session *s, int timeout_ms);
+/* About once a second: samples, losses. */
+void session__tick(struct session *s);
+/* Switch all probes off or on (overhead). */
+int session__set_enabled(struct session *s, bool on);
+/* A process of the server; `newborn`: forked by a target since the start. Known ones are looked at again (exec). */
+void session__add_target(struct session *s, uint32_t pid, bool newborn);
+bool session__is_newborn(const struct session *s, uint32_t pid);
+bool session__is_target(const struct session *s, uint32_t pid);
+bool session__any_alive(const struct session *s);
+/* What is attached and what is not, for the user. */
+void session__describe(const struct session *s, FILE *f);
+/* Drain, detach, write the last rows. Frees all but s itself. */
+void session__close(struct session *s);
+
+/* For collectors: use the session's maps in a BPF object that has not been loaded yet. */
+int session__share_maps(struct session *s, struct bpf_object *object);
+/* For collectors: say how one is attached: "attached", "partial" or "absent", with the reason (NULL when attached). */
+void session__note(struct session *s, const char *collector, const char *state, const char *reason);
+/*
+ * Additive resources from one cut of the meters: kernel time is the measured part plus the faults' derived one.
+ * METER_RESOURCES figures, in the order of meter_resources.
+ */
+#define METER_RESOURCES 3
+extern const int meter_resources[METER_RESOURCES];	/* enum resource_id */
+void session__cut(struct session *s, const tp_u64 meters[N_METERS], int64_t out[METER_RESOURCES]);
+void session__cut_now(struct session *s, int64_t out[METER_RESOURCES]);
+/* For collectors: n records of this kind were lost, noticed now. */
+void session__lost(struct session *s, const char *collector, const char *kind, int64_t n);
+/* Losses of a kind that the kernel's side has counted so far. */
+uint64_t session__kernel_losses(struct session *s, enum loss_kind kind);
+/* The collector that a kind of loss belongs to, and its name there. */
+const char *loss__collector(enum loss_kind kind);
+const char *loss__name(enum loss_kind kind);
+
+uint64_t monotonic_ns(void);
+
+#endif
