@@ -23,8 +23,6 @@ int BPF_PROG(on_send, struct pt_regs *regs, long ret)
 	tp_u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct pulse *p;
 
-	if (ret <= 0 || !is_server(tgid))
-		return 0;
 	switch (SYSCALL_NR(regs)) {
 	case __NR_write:
 	case __NR_writev:
@@ -34,6 +32,8 @@ int BPF_PROG(on_send, struct pt_regs *regs, long ret)
 	default:
 		return 0;
 	}
+	if (ret <= 0 || !is_server(tgid))
+		return 0;
 	p = bpf_ringbuf_reserve(&pulses, sizeof(*p), 0);
 	if (!p) {
 		count_loss(LOSS_WIRE_RING);

@@ -143,7 +143,7 @@ struct record_memory {
 };
 
 enum socket_op {
-	SOCKET_OPEN = 0,	/* accepted; peer in data (struct sockaddr) where it could be read */
+	SOCKET_OPEN = 0,	/* accepted; data is a struct socket_peer */
 	SOCKET_IN = 1,		/* bytes that the server received */
 	SOCKET_OUT = 2,		/* bytes that the server sent */
 	SOCKET_END_IN = 3,	/* the peer has sent its last byte: a receive returned 0 or a reset */
@@ -154,6 +154,13 @@ enum socket_flag {
 	SOCKET_GAP = 1,		/* n_bytes went by and were not copied (too long, unreadable, sendfile): data is empty */
 	SOCKET_MORE = 2,	/* the next record carries more of the same call */
 	SOCKET_FAILED = 4,	/* the call failed; data is empty */
+};
+
+/* Who is at the other end, as the kernel's socket has it. */
+struct socket_peer {
+	tp_u16 family;		/* AF_INET, AF_INET6, AF_UNIX; 0: could not be read */
+	tp_u16 port;		/* network byte order */
+	tp_u8 address[16];	/* IPv4: the first four bytes */
 };
 
 #define MAX_SOCKET_DATA 8192
@@ -219,6 +226,7 @@ _Static_assert(sizeof(struct record_row) == 16, "record_row");
 _Static_assert(sizeof(struct record_rows) == 56, "record_rows");
 _Static_assert(sizeof(struct record_memory) == 56, "record_memory");
 _Static_assert(sizeof(struct record_socket) == 56, "record_socket");
+_Static_assert(sizeof(struct socket_peer) == 20, "socket_peer");
 _Static_assert(sizeof(struct thread_times) == 80, "thread_times");
 _Static_assert(sizeof(struct record_task) == 136, "record_task");
 

@@ -13,6 +13,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+#define AF_INET 2
+#define AF_INET6 10
 #define MSG_PEEK 2
 #define EPIPE 32
 #define ECONNRESET 104
@@ -76,12 +78,8 @@ static __always_inline void emit(struct record_socket *r, tp_u32 data_size)
 		count_loss(LOSS_WIRE_RING);
 }
 
-static __always_inline void emit_event(tp_u32 op, tp_u64 connection, tp_s32 fd)
+static __always_inline void fill_event(struct record_socket *r, tp_u32 op, tp_u64 connection, tp_s32 fd)
 {
-	struct record_socket *r = space__get();
-
-	if (!r)
-		return;
 	fill_header(&r->h, RECORD_SOCKET, sizeof(*r), bpf_ktime_get_ns());
 	r->connection = connection;
 	r->enter_ns = 0;
@@ -89,6 +87,15 @@ static __always_inline void emit_event(tp_u32 op, tp_u64 connection, tp_s32 fd)
 	r->fd = fd;
 	r->n_bytes = 0;
 	r->offset = 0;
+}
+
+static __always_inline void emit_event(tp_u32 op, tp_u64 connection, tp_s32 fd)
+{
+	struct record_socket *r = space__get();
+
+	if (!r)
+		return;
+	fill_event(r, op, connection, fd);
 	emit(r, 0);
 }
 
@@ -154,6 +161,7 @@ enum transfer_shape {
 	TRANSFER_IOV = 2,	/* n_iov segments at address */
 	TRANSFER_MSG = 3,	/* a msghdr at address */
 	TRANSFER_UNSEEN = 4,	/* the bytes pass by no buffer of the process */
+	TRANSFER_ACCEPT = 5,	/* a new connection */
 };
 
 struct transfer {
@@ -216,6 +224,12 @@ static __always_inline struct transfer decode(const struct pt_regs *regs)
 	case __NR_sendmmsg:
 		t.shape = TRANSFER_UNSEEN;
 		break;
+#ifdef __NR_accept
+	case __NR_accept:
+#endif
+	case __NR_accept4:
+		t.shape = TRANSFER_ACCEPT;
+		break;
 	}
 	return t;
 }
@@ -262,19 +276,45 @@ static __always_inline bool is_end(tp_u32 op, long ret)
 	return (ret == 0 && op == SOCKET_IN) || ret == -ECONNRESET || ret == -EPIPE || ret == -ETIMEDOUT;
 }
 
+/* The peer's address, from the socket that the descriptor stands for: descriptor table, file, socket. */
+static __always_inline void read_peer(tp_s32 fd, struct socket_peer *peer)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **slots = BPF_CORE_READ(table, fd), *file = NULL;
+	struct socket *socket;
+	struct sock *sk;
+
+	__builtin_memset(peer, 0, sizeof(*peer));
+	if ((tp_u32)fd >= BPF_CORE_READ(table, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), &slots[fd]))
+		return;
+	socket = (struct socket *)BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	peer->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	peer->port = BPF_CORE_READ(sk, __sk_common.skc_dport);
+	if (peer->family == AF_INET)
+		BPF_CORE_READ_INTO((tp_u32 *)peer->address, sk, __sk_common.skc_daddr);
+	else if (peer->family == AF_INET6)
+		BPF_CORE_READ_INTO((struct in6_addr *)peer->address, sk, __sk_common.skc_v6_daddr);
+}
+
 static __always_inline void accepted(tp_s32 fd)
 {
+	struct record_socket *r = space__get();
 	struct connection_state state;
 	struct connection_key key;
 	struct meters *m = meters__get();
 
-	if (fd < 0 || !m)
+	if (fd < 0 || !m || !r)
 		return;
 	key.tgid = bpf_get_current_pid_tgid() >> 32;
 	key.fd = fd;
 	state.id = __sync_fetch_and_add(&m->next_connection, 1);
 	bpf_map_update_elem(&connections, &key, &state, BPF_ANY);
-	emit_event(SOCKET_OPEN, state.id, fd);
+	fill_event(r, SOCKET_OPEN, state.id, fd);
+	read_peer(fd, (struct socket_peer *)r->data);
+	r->n_bytes = sizeof(struct socket_peer);
+	emit(r, sizeof(struct socket_peer));
 }
 
 /* Closing is taken at its entry: at its exit another thread may already have accepted with the same descriptor. */
@@ -314,23 +354,15 @@ int BPF_PROG(wire_sys_exit, struct pt_regs *regs, long ret)
 {
 	struct connection_state *connection;
 	struct connection_key key;
-	struct transfer t;
-	int nr;
+	struct transfer t = decode(regs);
 
-	if (!is_server(bpf_get_current_pid_tgid() >> 32))
+	/* By its number first: most system calls of a server are futexes, and need no look-up. */
+	if (t.shape == TRANSFER_NONE || !is_server(bpf_get_current_pid_tgid() >> 32))
 		return 0;
-	nr = SYSCALL_NR(regs);
-#ifdef __NR_accept
-	if (nr == __NR_accept || nr == __NR_accept4) {
-#else
-	if (nr == __NR_accept4) {
-#endif
+	if (t.shape == TRANSFER_ACCEPT) {
 		accepted((tp_s32)ret);
 		return 0;
 	}
-	t = decode(regs);
-	if (t.shape == TRANSFER_NONE)
-		return 0;
 	connection = connection__get(t.fd, &key);
 	if (!connection)
 		return 0;

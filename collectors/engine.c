@@ -207,16 +207,17 @@ static void write_engine(struct session *s, const struct engine_collector *c, co
 
 static void write_probes(struct session *s, const struct engine_instance *in)
 {
-	char detail[700];
+	char point[PROFILE_SYMBOL_SIZE + 16], detail[700];
 	size_t i;
 
 	for (i = 0; s->writer && i < in->n_probes; i++) {
 		const struct engine_probe *p = &in->probes[i];
-		struct row_probe row = { "engine", p->symbol, in->pid, true, detail };
+		bool leaves = p->role == PROBE_STEP_RETURN || p->role == PROBE_SPECULATION_RETURN;
+		struct row_probe row = { "engine", point, in->pid, true, detail };
 
-		snprintf(detail, sizeof(detail), "%s at %s+0x%llx",
-			 p->role == PROBE_STEP_RETURN || p->role == PROBE_SPECULATION_RETURN ? "return" : "entry",
-			 in->modules[p->module].path, (unsigned long long)p->file_offset);
+		snprintf(point, sizeof(point), "%s %s", p->symbol, leaves ? "return" : "entry");
+		snprintf(detail, sizeof(detail), "%s+0x%llx", in->modules[p->module].path,
+			 (unsigned long long)p->file_offset);
 		recording_writer__probe(s->writer, &row);
 	}
 	for (i = 0; s->writer && i < in->n_missing; i++) {
@@ -288,11 +289,27 @@ static int engine_attach(struct session *s, void *state, uint32_t pid)
 
 /* --- records ------------------------------------------------------------------------------------------------------- */
 
+/* The process runs another program now: what was probed in the old one is gone. */
+static void forget_process(struct engine_collector *c, uint32_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_engines; i++)
+		if (c->engines[i].instance->pid == pid) {
+			detach(&c->engines[i]);
+			c->engines[i].instance->pid = 0;
+		}
+}
+
 static void engine_record(struct session *s, void *state, const struct record_header *h)
 {
 	struct engine_collector *c = state;
 
 	switch (h->kind) {
+	case RECORD_TASK:
+		if (h->size >= sizeof(struct record_task) && ((const struct record_task *)h)->op == TASK_EXEC)
+			forget_process(c, h->tgid);
+		break;
 	case RECORD_STEP:
 		if (h->size < sizeof(struct record_step))
 			return;
@@ -337,6 +354,8 @@ static int engine_set_enabled(struct session *s, void *state, bool on)
 		return 0;
 	c->enabled = on;
 	for (i = 0; i < c->n_engines && !err; i++) {
+		if (!c->engines[i].instance->pid)
+			continue;
 		if (on)
 			err = attach(c, &c->engines[i]);
 		else
@@ -401,7 +420,7 @@ static int engine_probe_host(struct sensor *out, int max)
 const struct collector collector_engine = {
 	.name = "engine",
 	.doc = "steps of the engine and the rows they computed, by uprobes at function entries and returns",
-	.record_kinds = 1u << RECORD_STEP | 1u << RECORD_ROWS | 1u << RECORD_MEMORY,
+	.record_kinds = 1u << RECORD_STEP | 1u << RECORD_ROWS | 1u << RECORD_MEMORY | 1u << RECORD_TASK,
 	.probe = engine_probe_host,
 	.open = engine_open,
 	.attach = engine_attach,

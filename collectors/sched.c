@@ -134,7 +134,9 @@ static void register_resources(struct session *s, const struct sched *sched)
 	const struct row_resource rows[] = {
 		{ RESOURCE_CPU_NS, "cpu_ns", "ns", RESOURCE_ADDITIVE, GRADE_MEASURED,
 		  "scheduler: sum_exec_runtime of all threads; within steps an integral of running threads", NULL },
-		{ RESOURCE_KERNEL_NS, "kernel_ns", "ns", RESOURCE_ADDITIVE, GRADE_MEASURED, kernel_source,
+		/* A sum with a derived part is derived: no figure is graded better than its weakest part. */
+		{ RESOURCE_KERNEL_NS, "kernel_ns", "ns", RESOURCE_ADDITIVE,
+		  sched->has_faults ? GRADE_DERIVED : GRADE_MEASURED, kernel_source,
 		  sched->has_faults ? "measured, but for the time of page faults, which is derived from their count" :
 				      "time of page faults not included: this kernel has no tracepoint for them" },
 		{ RESOURCE_FAULTS, "faults", "1", RESOURCE_ADDITIVE,

@@ -2,12 +2,14 @@
 /*
  * The wire's side: bytes of the server's connections handed to the parser, requests and chunks to the recording.
  */
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "collectors/collector.h"
 #include "collectors/skeleton.h"
@@ -94,13 +96,36 @@ static int wire_attach(struct session *s, void *state, uint32_t pid)
 	return 0;
 }
 
+static void format_peer(const struct socket_peer *peer, char *out, size_t size)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	switch (peer->family) {
+	case AF_INET:
+		inet_ntop(AF_INET, peer->address, text, sizeof(text));
+		snprintf(out, size, "%s:%u", text, ntohs(peer->port));
+		break;
+	case AF_INET6:
+		inet_ntop(AF_INET6, peer->address, text, sizeof(text));
+		snprintf(out, size, "[%s]:%u", text, ntohs(peer->port));
+		break;
+	case AF_UNIX:
+		snprintf(out, size, "unix");
+		break;
+	default:
+		snprintf(out, size, "unknown");
+	}
+}
+
 static void open_connection(struct wire_collector *c, const struct record_socket *r)
 {
-	char peer[PROCESS_ADDRESS_SIZE];
+	struct socket_peer peer = { 0 };
+	char text[PROCESS_ADDRESS_SIZE];
 
-	if (process__socket_peer(r->h.tgid, r->fd, peer, sizeof(peer)))
-		snprintf(peer, sizeof(peer), "unknown");	/* closed again already */
-	wire__open(c->wire, r->connection, r->h.tgid, peer, r->h.time_ns, false);
+	if (r->h.size >= sizeof(*r) + sizeof(peer))
+		memcpy(&peer, r->data, sizeof(peer));
+	format_peer(&peer, text, sizeof(text));
+	wire__open(c->wire, r->connection, r->h.tgid, text, r->h.time_ns, false);
 }
 
 static void wire_record(struct session *s, void *state, const struct record_header *h)

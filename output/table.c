@@ -10,6 +10,7 @@
 
 #define ELLIPSIS "\xe2\x80\xa6"
 #define GAP 2
+#define NARROW_GAP 1
 #define MAX_CELL 4096
 
 struct cell {
@@ -25,7 +26,7 @@ struct table {
 	struct cell *cells; /* n_rows * n_columns */
 	size_t n_rows, max_rows;
 	int n_cells; /* of the row being filled */
-	int widths[TABLE_MAX_COLUMNS];
+	int widths[TABLE_MAX_COLUMNS], gap;
 };
 
 static const char *const style_codes[N_STYLES] = {
@@ -141,7 +142,7 @@ static void print_row(struct table *t, const struct cell *cells)
 
 	while (n > 0 && (!cells[n - 1].text || !*cells[n - 1].text))
 		n--;
-	for (int i = 0; i < n; start += t->widths[i] + GAP, i++) {
+	for (int i = 0; i < n; start += t->widths[i] + t->gap, i++) {
 		const struct table_column *column = &t->columns[i];
 		const char *text = cells[i].text;
 		int due = start;
@@ -168,6 +169,7 @@ static void print_row(struct table *t, const struct cell *cells)
 static void set_widths(struct table *t)
 {
 	int total = t->indent + GAP * (t->n_columns - 1);
+	bool any_cut = false;
 
 	for (int i = 0; i < t->n_columns; i++) {
 		t->widths[i] = text_width(t->columns[i].title);
@@ -178,6 +180,14 @@ static void set_widths(struct table *t)
 				t->widths[i] = width;
 		}
 		total += t->widths[i];
+		any_cut = any_cut || t->columns[i].kind == COLUMN_SHRINK_END ||
+			  t->columns[i].kind == COLUMN_SHRINK_MIDDLE;
+	}
+	/* Before a name is cut, the columns move together. */
+	t->gap = GAP;
+	if (any_cut && total > t->width) {
+		t->gap = NARROW_GAP;
+		total -= (GAP - NARROW_GAP) * (t->n_columns - 1);
 	}
 	/* The last ones give way first. */
 	for (int i = t->n_columns - 1; i >= 0 && total > t->width; i--) {

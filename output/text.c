@@ -74,7 +74,7 @@ static void put_server(const struct text *t)
 		if (i > 0 && t->r->processes[i].pid == t->r->processes[i - 1].pid)
 			continue;
 		if (shown == MAX_PIDS_SHOWN) {
-			n += (size_t)snprintf(pids + n, sizeof(pids) - n, ", ...");
+			snprintf(pids + n, sizeof(pids) - n, ", ...");
 			break;
 		}
 		n += (size_t)snprintf(pids + n, sizeof(pids) - n, "%s%" PRIu32, shown ? ", " : "",

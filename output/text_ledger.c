@@ -85,9 +85,9 @@ static void put_totals(const struct text *t, const size_t *shown, size_t n)
 		char check[256] = "";
 
 		if (resource->check_total != ABSENT)
-			snprintf(check, sizeof(check), "; %s says %s (%s apart)",
-				 resource->check_source ? resource->check_source : "a second account",
+			snprintf(check, sizeof(check), "; %s by %s (%s apart)",
 				 figure__in_unit(resource->check_total, resource->row->unit).s,
+				 resource->check_source ? resource->check_source : "a second account",
 				 figure__percent(llabs(resource->check_total - resource->total), resource->total).s);
 		text__paragraph(t, "Total %s by %s%s", resource__title(resource),
 				resource->total_source ? resource->total_source : "an account without a name", check);
@@ -123,6 +123,11 @@ int text__ledger(const struct text *t)
 	return 0;
 }
 
+static bool is_used(const struct group *group)
+{
+	return group->n_steps || group->n_requests;
+}
+
 int text__phases(const struct text *t)
 {
 	static const struct table_column columns[] = {
@@ -134,16 +139,23 @@ int text__phases(const struct text *t)
 	struct groups groups;
 	struct table *table;
 	int rc = groups__build(&groups, t->l, BY_PHASE);
+	bool any = false;
 
 	if (rc < 0)
 		return rc;
+	for (size_t i = 0; i < groups.n; i++)
+		any = any || is_used(&groups.groups[i]);
+	if (!any) {
+		groups__free(&groups);
+		return 0;
+	}
 	text__heading(t, "Phases");
 	table = text__table(t, columns, 8);
 	for (size_t i = 0; table && i < groups.n; i++) {
 		const struct group *group = &groups.groups[i];
 		int64_t value = resource__value(t->l, cpu, group->cost);
 
-		if (!group->n_steps && !group->n_requests)
+		if (!is_used(group))
 			continue;
 		table__cell(table, "%s", group->name);
 		table__cell(table, "%s", figure__count(group->n_requests).s);

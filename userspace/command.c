@@ -3,11 +3,15 @@
 
 #include <string.h>
 
+#include "output/table.h"
 #include "userspace/message.h"
 #include "userspace/suggest.h"
 #include "userspace/version.h"
 
 #define MAX_COMMANDS 64
+#define HEAD_WIDTH 24
+#define HELP_WIDTH 80
+#define MAX_PARAGRAPH 2048
 
 const struct command *command__find(const char *name)
 {
@@ -17,29 +21,45 @@ const struct command *command__find(const char *name)
 	return NULL;
 }
 
+/* Text with its line breaks taken for blanks, wrapped; the first line begins at `column`. */
+static void print_wrapped(const char *text, size_t n, int column, FILE *f)
+{
+	char line[MAX_PARAGRAPH];
+
+	snprintf(line, sizeof(line), "%.*s", (int)n, text);
+	for (char *c = line; *c; c++)
+		if (*c == '\n')
+			*c = ' ';
+	text__wrap(f, line, column, column, HELP_WIDTH);
+	putc('\n', f);
+}
+
+/* Paragraphs, separated by an empty line. */
+static void print_description(const char *text, FILE *f)
+{
+	while (text) {
+		const char *end = strstr(text, "\n\n");
+
+		putc('\n', f);
+		print_wrapped(text, end ? (size_t)(end - text) : strlen(text), 0, f);
+		text = end ? end + 2 : NULL;
+	}
+}
+
 static void print_option(const struct option_spec *spec, FILE *f)
 {
 	char head[64], letter[8] = "    ";
-	const char *line = spec->help;
 
 	if (spec->key < 256)
 		snprintf(letter, sizeof(letter), "-%c, ", spec->key);
 	snprintf(head, sizeof(head), "%s--%s%s%s", letter, spec->name, spec->argument ? "=" : "",
 		 spec->argument ? spec->argument : "");
 	/* A long head gets a line of its own, so that the sentences stay in one column. */
-	if (strlen(head) > 24)
-		fprintf(f, "  %s\n  %-24s", head, "");
+	if (strlen(head) > HEAD_WIDTH)
+		fprintf(f, "  %s\n  %-*s  ", head, HEAD_WIDTH, "");
 	else
-		fprintf(f, "  %-24s", head);
-	while (line) {
-		const char *end = strchr(line, '\n');
-		int n = end ? (int)(end - line) : (int)strlen(line);
-
-		fprintf(f, "  %.*s\n", n, line);
-		line = end ? end + 1 : NULL;
-		if (line)
-			fprintf(f, "  %-24s", "");
-	}
+		fprintf(f, "  %-*s  ", HEAD_WIDTH, head);
+	print_wrapped(spec->help, strlen(spec->help), HEAD_WIDTH + 4, f);
 }
 
 static void print_options(const struct option_spec *spec, FILE *f)
@@ -74,7 +94,8 @@ void command__print_help(const struct command *command, FILE *f)
 		label = "";
 		line = end ? end + 1 : NULL;
 	}
-	fprintf(f, "\n%s\n\nOptions:\n", command->description);
+	print_description(command->description, f);
+	fprintf(f, "\nOptions:\n");
 	print_options(command->options, f);
 	print_options(options_common, f);
 	if (command->examples)
@@ -91,8 +112,10 @@ static void print_program_help(FILE *f)
 		   "a running LLM server really took.\n"
 		   "\n"
 		   "Commands:\n");
-	for (int i = 0; commands[i]; i++)
-		fprintf(f, "  %-10s  %s\n", commands[i]->name, commands[i]->summary);
+	for (int i = 0; commands[i]; i++) {
+		fprintf(f, "  %-10s  ", commands[i]->name);
+		print_wrapped(commands[i]->summary, strlen(commands[i]->summary), 14, f);
+	}
 	fprintf(f, "\nSee 'tokprof COMMAND --help' for one of them.\n");
 }
 

@@ -15,7 +15,7 @@ struct command {
 	const char *name;
 	const char *summary; /* one line, for the list of commands */
 	const char *usage; /* what follows "tokprof NAME"; one form a line, lines separated by '\n' */
-	const char *description; /* paragraphs for --help, wrapped by hand at 80 columns, no final newline */
+	const char *description; /* paragraphs for --help, which wraps them; an empty line between two */
 	const struct option_spec *options; /* its own, without the common ones; ends with a NULL name */
 	const char *examples; /* lines for --help; NULL */
 	/* argv[0] is the command's name. @return enum exit_code */

@@ -158,6 +158,15 @@ static int follow_slot(struct sweep *s, uint64_t slot)
 	return err;
 }
 
+/*
+ * Where the value is not wanted, the jump itself is the better place: what it leads to (operator delete, say) may be called
+ * by the whole program, and each call would be a hit.
+ */
+static bool stays_at_jump(const struct sweep *s, bool conditional)
+{
+	return s->points == RETURNS_ANY && !conditional;
+}
+
 static int follow_jump(struct sweep *s, uint64_t target, bool conditional)
 {
 	struct elf_symbol symbol;
@@ -166,13 +175,15 @@ static int follow_jump(struct sweep *s, uint64_t target, bool conditional)
 	if (target >= s->now.start && target - s->now.start < s->now.size)
 		return 0;
 	if (elf_file__function_at(s->f, target, &symbol) == 0 && !strchr(symbol.name, '.')) {
+		if (stays_at_jump(s, conditional))
+			return -ENOLINK;
 		if (symbol.size == 0)
 			return fail(s->out, -ENOLINK, "it ends in a jump to %.100s, whose size is unknown",
 				    symbol.name);
 		return add_part(s, symbol.vaddr, symbol.size, s->now.depth + 1);
 	}
 	if (plt_slot(s->f, target, &slot) == 0)
-		return follow_slot(s, slot);
+		return stays_at_jump(s, conditional) ? -ENOLINK : follow_slot(s, slot);
 	/* A part of a function that the compiler moved away (F.cold, F.part.0): its returns are this function's. */
 	if (elf_file__function_around(s->f, target, &symbol) == 0)
 		return add_part(s, symbol.vaddr, symbol.size, s->now.depth + !!strstr(symbol.name, ".part"));
@@ -193,7 +204,9 @@ static int on_jump(struct sweep *s, const cs_insn *insn)
 	if (op->type == X86_OP_IMM)
 		err = follow_jump(s, (uint64_t)op->imm, insn->id != X86_INS_JMP);
 	else if (op->type == X86_OP_MEM && op->mem.base == X86_REG_RIP && op->mem.index == X86_REG_INVALID)
-		err = follow_slot(s, insn->address + insn->size + (uint64_t)op->mem.disp);
+		err = stays_at_jump(s, insn->id != X86_INS_JMP) ?
+			      -ENOLINK :
+			      follow_slot(s, insn->address + insn->size + (uint64_t)op->mem.disp);
 	else if (op->type == X86_OP_MEM && op->mem.index == X86_REG_INVALID)
 		err = fail(s->out, -ENOLINK, "it ends in a call through a pointer");
 	/* else the jump table of a switch: jmp *%reg, jmp *table(,%reg,8) */

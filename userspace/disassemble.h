@@ -22,7 +22,7 @@
 
 enum return_points {
 	RETURNS_WITH_VALUE,	/* the function's value is in its register there: only `ret` will do */
-	RETURNS_ANY,		/* a tail call that cannot be followed counts, at its jump */
+	RETURNS_ANY,		/* tail calls count at their jump and are not followed */
 };
 
 struct function_returns {

@@ -28,7 +28,7 @@ struct option_spec {
 	int key; /* the short option's letter, or any number from 256 where it has none */
 	const char *name; /* the long option, without dashes */
 	const char *argument; /* name of its value in --help, e.g. "FILE"; NULL: it takes none */
-	const char *help; /* one sentence; lines separated by '\n' */
+	const char *help; /* one sentence; --help wraps it */
 };
 
 #define OPTIONS_MAX 48 /* options of one command, the common ones included */

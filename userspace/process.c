@@ -501,21 +501,3 @@ int process__sockets(uint32_t pid, struct process_socket **out, size_t *n)
 	*out = sockets;
 	return err;
 }
-
-int process__socket_peer(uint32_t pid, int fd, char *out, size_t size)
-{
-	uint64_t inode = socket_inode(pid, fd);
-	struct net_socket *net = NULL;
-	const struct net_socket *found;
-	size_t n = 0;
-	int err;
-
-	if (!inode)
-		return -ENOENT;
-	err = read_net(pid, &net, &n);
-	found = err ? NULL : find_inode(net, n, inode);
-	if (found)
-		snprintf(out, size, "%s", found->peer);
-	free(net);
-	return err ? err : found ? 0 : -ENOENT;
-}

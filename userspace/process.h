@@ -62,6 +62,5 @@ struct process_socket {
 	char peer[PROCESS_ADDRESS_SIZE];
 };
 int process__sockets(uint32_t pid, struct process_socket **out, size_t *n);
-int process__socket_peer(uint32_t pid, int fd, char *out, size_t size);
 
 #endif

@@ -4,13 +4,17 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "userspace/process.h"
 
 #define DEFAULT_RING_BYTES (8u << 20)
 
@@ -120,6 +124,60 @@ static int make_shared_maps(struct session *s)
 
 /* --- records ------------------------------------------------------------------------------------------------------- */
 
+static struct session_target *session_target__find(struct session *s, uint32_t pid)
+{
+	size_t i;
+
+	/* The latest first: a process number may be used again. */
+	for (i = s->n_targets; i-- > 0;)
+		if (s->targets[i].pid == pid)
+			return &s->targets[i];
+	return NULL;
+}
+
+static void write_target(struct session *s, const struct session_target *t)
+{
+	struct row_process row = {
+		.pid = t->pid,
+		.ppid = t->parent,
+		.start_ns = t->joined_ns,
+		.end_ns = t->ended_ns,
+		.comm = t->comm,
+		.exe = t->exe,
+		.role = t == &s->targets[0] ? "server" : "child",
+	};
+
+	if (s->writer)
+		recording_writer__process(s->writer, &row);
+}
+
+static void session_target__ended(struct session *s, uint32_t pid, uint64_t time_ns)
+{
+	struct session_target *t = session_target__find(s, pid);
+
+	if (!t || t->ended_ns)
+		return;
+	t->ended_ns = time_ns;
+	write_target(s, t);
+}
+
+/* The server's processes come and go: whatever collectors are attached, the session follows them. */
+static void follow(struct session *s, const struct record_task *r)
+{
+	switch (r->op) {
+	case TASK_FORK:
+		session__add_target(s, r->other_tgid, true);
+		break;
+	case TASK_EXEC:
+		session__add_target(s, r->h.tgid, session__is_newborn(s, r->h.tgid));
+		break;
+	case TASK_EXIT:
+		if (r->h.tid == r->h.tgid)
+			session_target__ended(s, r->h.tgid, r->h.time_ns);
+		break;
+	}
+}
+
 static void dispatch(struct session *s, const struct record_header *h)
 {
 	size_t i;
@@ -130,6 +188,8 @@ static void dispatch(struct session *s, const struct record_header *h)
 	for (i = 0; i < s->n_active; i++)
 		if ((s->active[i]->record_kinds & (1u << h->kind)) && s->active[i]->record)
 			s->active[i]->record(s, s->state[i], h);
+	if (h->kind == RECORD_TASK && h->size >= sizeof(struct record_task))
+		follow(s, (const struct record_task *)h);
 }
 
 static int on_ring_record(void *ctx, void *data, size_t size)
@@ -259,21 +319,26 @@ int session__poll(struct session *s, int timeout_ms)
 
 bool session__is_target(const struct session *s, uint32_t pid)
 {
-	size_t i;
+	return session_target__find((struct session *)s, pid) != NULL;
+}
 
-	for (i = 0; i < s->n_targets; i++)
-		if (s->targets[i] == pid)
-			return true;
-	return false;
+bool session__is_newborn(const struct session *s, uint32_t pid)
+{
+	const struct session_target *t = session_target__find((struct session *)s, pid);
+
+	return t && t->newborn;
 }
 
 bool session__any_alive(const struct session *s)
 {
 	size_t i;
 
-	for (i = 0; i < s->n_targets; i++)
-		if (kill((pid_t)s->targets[i], 0) == 0 || errno == EPERM)
+	for (i = 0; i < s->n_targets; i++) {
+		struct pollfd ended = { .fd = s->targets[i].pidfd, .events = POLLIN };
+
+		if (ended.fd >= 0 && poll(&ended, 1, 0) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -300,28 +365,36 @@ void session__describe(const struct session *s, FILE *f)
 		fprintf(f, "  %-8s %s\n", collectors[i]->name, s->notes[i]);
 }
 
-bool session__is_newborn(const struct session *s, uint32_t pid)
+static struct session_target *session_target__add(struct session *s, uint32_t pid, bool newborn)
 {
-	size_t i;
+	struct session_target *t;
 
-	for (i = 0; i < s->n_targets; i++)
-		if (s->targets[i] == pid)
-			return s->newborn[i];
-	return false;
+	if (s->n_targets == MAX_TARGETS)
+		return NULL;
+	t = &s->targets[s->n_targets++];
+	memset(t, 0, sizeof(*t));
+	t->pid = pid;
+	t->newborn = newborn;
+	t->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+	t->joined_ns = monotonic_ns();
+	t->parent = process__parent(pid);
+	process__comm(pid, t->comm, sizeof(t->comm));
+	process__exe(pid, t->exe, sizeof(t->exe));
+	write_target(s, t);
+	return t;
 }
 
 void session__add_target(struct session *s, uint32_t pid, bool newborn)
 {
+	struct session_target *t = session_target__find(s, pid);
 	uint32_t one = 1;
 	size_t i;
 
-	if (!session__is_target(s, pid)) {
-		if (s->n_targets == MAX_TARGETS) {
-			session__lost(s, "sched", "too many processes", 1);
-			return;
-		}
-		s->newborn[s->n_targets] = newborn;
-		s->targets[s->n_targets++] = pid;
+	if (!t || t->ended_ns)
+		t = session_target__add(s, pid, newborn);
+	if (!t) {
+		session__lost(s, "sched", "too many processes", 1);
+		return;
 	}
 	bpf_map_update_elem(s->servers_fd, &pid, &one, BPF_ANY);
 	for (i = 0; i < s->n_active; i++)
@@ -436,6 +509,9 @@ void session__close(struct session *s)
 		if (s->active[i]->close)
 			s->active[i]->close(s, s->state[i]);
 	s->n_active = 0;
+	for (i = 0; i < s->n_targets; i++)
+		if (s->targets[i].pidfd >= 0)
+			close(s->targets[i].pidfd);
 	ring_buffer__free(s->ring);
 	s->ring = NULL;
 	if (s->meters)

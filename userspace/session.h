@@ -38,12 +38,21 @@ struct session_counts {
 	int64_t requests_in_flight;
 };
 
+/* A process of the server, alive or gone. */
+struct session_target {
+	uint32_t pid, parent;
+	bool newborn;		/* joined since the start: all of its time counts */
+	int pidfd;		/* readable when the process has ended, also while it is a zombie; -1 */
+	uint64_t joined_ns, ended_ns;	/* ended_ns 0: alive, as far as is known */
+	char comm[32];
+	char exe[256];
+};
+
 struct session {
 	struct session_options options;
 	struct recording_writer *writer;	/* borrowed; NULL in `overhead`, which records nothing */
 
-	uint32_t targets[MAX_TARGETS];		/* processes of the server, alive or gone */
-	bool newborn[MAX_TARGETS];		/* joined since the start: all of its time counts */
+	struct session_target targets[MAX_TARGETS];	/* in the order in which they joined */
 	size_t n_targets;
 	uint64_t start_ns;			/* CLOCK_MONOTONIC when the targets were let in */
 

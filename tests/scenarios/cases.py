@@ -134,7 +134,7 @@ def two_pipelined_requests(s):
         if s.traits.pipelining:
             found.append(truth_of(connection.read_reply(sent_ns), "/completion"))
     if not s.traits.pipelining:      # the server forgets the second one: it is listed, and unanswered
-        found.append(Truth("/completion", status=0, complete=False, why="unanswered"))
+        found.append(Truth("/completion", status=0, complete=False, why="unanswered", sent_ns=sent_ns + 1))
     return found
 
 

@@ -77,14 +77,26 @@ static void columns_stay_aligned_beside_wide_and_combining_characters(void **sta
 static void a_long_id_keeps_both_its_ends(void **state)
 {
 	static const struct line lines[] = {{1, "chatcmpl-0123456789abcdef", "because it is so"}, {0, NULL, NULL}};
-	char *text = print(lines, 26, false);
+	char *text = print(lines, 24, false);
 
 	(void)state;
-	assert_string_equal(text, "n  name         why\n"
-				  "1  chatc\xe2\x80\xa6"
-				  "bcdef  because it\n"
-				  "                is so\n");
+	assert_string_equal(text, "n name        why\n"
+				  "1 chatc\xe2\x80\xa6"
+				  "bcdef because it\n"
+				  "              is so\n");
 	free(text);
+}
+
+static void columns_move_together_before_a_name_is_cut(void **state)
+{
+	static const struct line lines[] = {{1, "a-name", "because"}, {0, NULL, NULL}};
+	char *wide = print(lines, 18, false), *narrow = print(lines, 17, false);
+
+	(void)state;
+	assert_string_equal(wide, "n  name    why\n1  a-name  because\n");
+	assert_string_equal(narrow, "n name   why\n1 a-name because\n");
+	free(wide);
+	free(narrow);
 }
 
 static void a_row_is_never_wider_than_the_terminal_where_a_column_may_shrink(void **state)
@@ -221,6 +233,7 @@ int main(void)
 		cmocka_unit_test(numbers_stand_to_the_right_and_words_to_the_left),
 		cmocka_unit_test(columns_stay_aligned_beside_wide_and_combining_characters),
 		cmocka_unit_test(a_long_id_keeps_both_its_ends),
+		cmocka_unit_test(columns_move_together_before_a_name_is_cut),
 		cmocka_unit_test(a_row_is_never_wider_than_the_terminal_where_a_column_may_shrink),
 		cmocka_unit_test(color_changes_no_alignment),
 		cmocka_unit_test(control_characters_are_shown_and_not_obeyed),

@@ -343,11 +343,12 @@ static int walk_steps(struct walk *w)
 	size_t capacity = 0;
 	int err = 0;
 
-	for (uint32_t i = 0; !err && i < r->n_steps;) {
-		uint64_t end_ns = step__end(&r->steps[i]);
+	for (uint32_t next = 0; !err && next < r->n_steps;) {
+		const uint32_t first = next;
+		uint64_t end_ns = step__end(&r->steps[first]);
 		size_t n = 0;
 
-		for (uint32_t next = i; next < r->n_steps && (next == i || r->steps[next].start_ns < end_ns); next++, i = next) {
+		for (; next < r->n_steps && (next == first || r->steps[next].start_ns < end_ns); next++) {
 			uint32_t *moved;
 
 			/* A nested step's use is inside its parent's. */

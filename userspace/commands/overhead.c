@@ -27,6 +27,7 @@
 #include "userspace/overhead/windows.h"
 #include "userspace/process.h"
 #include "userspace/session.h"
+#include "userspace/stream.h"
 #include "userspace/target.h"
 
 #define DEFAULT_SECONDS 60
@@ -213,7 +214,7 @@ static double server_cpu_ns(const struct session *s)
 	size_t i;
 
 	for (i = 0; i < s->n_targets; i++) {
-		int64_t ns = process__cpu_ns(s->targets[i]);
+		int64_t ns = process__cpu_ns(s->targets[i].pid);
 
 		if (ns > 0)
 			sum += (double)ns;
@@ -305,7 +306,7 @@ static void put_number_or_null(struct json_writer *w, const char *key, bool know
 		json_writer__null(w);
 }
 
-static void print_json(const struct overhead *o)
+static int print_json(const struct overhead *o)
 {
 	bool known = o->slow_down_err == 0;
 	struct json_writer w;
@@ -347,10 +348,10 @@ static void print_json(const struct overhead *o)
 	}
 	json_writer__end_object(&w);
 	json_writer__end_object(&w);
-	json_writer__finish(&w);
+	return json_writer__finish(&w);
 }
 
-static void print_text(const struct overhead *o)
+static int print_text(const struct overhead *o)
 {
 	const struct slow_down *d = &o->slow_down;
 	size_t i;
@@ -366,7 +367,7 @@ static void print_text(const struct overhead *o)
 		       d->n_pairs, MIN_PAIRS);
 	if (o->server_cpu_ns <= 0) {
 		printf("cost accounted       unavailable: the server used no CPU time\n");
-		return;
+		return 0;
 	}
 	printf("cost accounted       %.2f %% of the server's CPU time, at %lld ns a probe hit (calibrated here)\n",
 	       accounted_pct(o, o->hit_ns), (long long)o->hit_ns);
@@ -379,12 +380,15 @@ static void print_text(const struct overhead *o)
 	printf("collector        hits     per hit ns    BPF ms    trap ms   %% of server CPU\n");
 	for (i = 0; i < o->session.n_active; i++) {
 		const struct collector_account *c = &o->by_collector[i];
-		bool traps = o->session.active[i]->traps;
+		char trap_ms[24] = "-";
 
+		if (o->session.active[i]->traps)
+			snprintf(trap_ms, sizeof(trap_ms), "%.2f", (double)c->hit_ns / 1e6);
 		printf("%-10s %10llu %14.0f %9.2f %10s %16.3f\n", o->session.active[i]->name, (unsigned long long)c->hits,
 		       c->hits ? (double)(c->bpf_ns + c->hit_ns) / (double)c->hits : 0.0, (double)c->bpf_ns / 1e6,
-		       traps ? "" : "-", 100 * (double)(c->bpf_ns + c->hit_ns) / o->server_cpu_ns);
+		       trap_ms, 100 * (double)(c->bpf_ns + c->hit_ns) / o->server_cpu_ns);
 	}
+	return 0;
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
@@ -422,8 +426,8 @@ static int measure(struct overhead *o, const struct target *target, int64_t dura
 		message__error(NULL, "%s", error);
 		return EXIT_CODE_TARGET;
 	}
-	fprintf(stderr, "measuring %s for %.0f s; probes are switched on and off\n", target->text,
-		(double)duration_ns / 1e9);
+	message__info("measuring %s for %.0f s; probes are switched on and off", target->text,
+		      (double)duration_ns / 1e9);
 	err = measure_windows(o, start + (uint64_t)duration_ns - account_ns);
 	if (!err)
 		err = account(o, monotonic_ns() + account_ns);
@@ -432,11 +436,7 @@ static int measure(struct overhead *o, const struct target *target, int64_t dura
 		return EXIT_CODE_PRIVILEGE;
 	}
 	o->slow_down_err = windows__slow_down(o->windows, o->n_windows, o->pulses, o->n_pulses, &o->slow_down);
-	if (json)
-		print_json(o);
-	else
-		print_text(o);
-	return EXIT_CODE_DONE;
+	return stream__finish(stdout, "the result", json ? print_json(o) : print_text(o));
 }
 
 static int measure_target(const struct target *target, int64_t duration_ns, bool json)

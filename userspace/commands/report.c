@@ -238,12 +238,11 @@ static int run(int argc, char **argv)
 }
 
 static const struct option_spec report_options[] = {
-	{OPTION_BY, "by", "WHAT", "one line per request (default), token, step, phase,\nmodel or client"},
+	{OPTION_BY, "by", "WHAT", "one line per request (default), token, step, phase, model or client"},
 	{OPTION_FORMAT, "format", "FORMAT", "text (default), json (schema tokprof.report/1), csv"},
 	{'o', "output", "FILE", "write there and not to standard output"},
-	{OPTION_RULE, "rule", "RULE",
-	 "how a step is shared over its rows; the default is the\nfirst that the manual page names"},
-	{OPTION_FIXED_BY, "fixed-by", "WHAT", "what carries a step's fixed cost: row (default),\ntoken or request"},
+	{OPTION_RULE, "rule", "RULE", "how a step is shared over its rows: per-token (default) or per-row"},
+	{OPTION_FIXED_BY, "fixed-by", "WHAT", "what carries a step's fixed cost: row (default), token or request"},
 	{0, NULL, NULL, NULL},
 };
 

@@ -49,9 +49,9 @@ static void begin_skim(struct body *b)
 	if (b->skim)
 		return;
 	b->skim = calloc(1, sizeof(*b->skim));
-	if (b->skim)
+	if (b->skim && b->text.n)
 		skim__feed(b->skim, b->text.data, b->text.n);
-	else
+	else if (!b->skim)
 		b->kind = BODY_IGNORED;
 	b->uncertain |= !b->skim;
 	reset_text(b);
@@ -127,8 +127,8 @@ static void torn_line(struct body *b, const char *line, size_t n)
 
 static void take_line(struct body *b)
 {
-	const char *line = b->text.data + b->line_start;
 	size_t n = b->text.n - b->line_start;
+	const char *line = n ? b->text.data + b->line_start : "";
 
 	if (b->skip_line) {
 		b->skip_line = false;
@@ -260,6 +260,11 @@ void body__gap(struct body *b)
 		reset_text(b);
 		break;
 	}
+}
+
+void body__at_line(struct body *b)
+{
+	b->skip_line = false;	/* nothing was kept while it was set */
 }
 
 bool body__end(struct body *b)

@@ -49,6 +49,8 @@ void body__begin(struct body *b, enum body_kind kind, const struct body_sink *si
 void body__data(struct body *b, const char *data, size_t n);
 /* Bytes went by unseen. */
 void body__gap(struct body *b);
+/* After a gap in a stream: what comes next is the beginning of a line. */
+void body__at_line(struct body *b);
 /* Hands over what is left. @return false: something that may have mattered was not seen. The body is empty then. */
 bool body__end(struct body *b);
 /* Drop what is held; a small buffer stays for the next message until body__free. */

@@ -73,12 +73,17 @@ static uint32_t broken(const struct connection *c)
 
 /* --- a response ends --- */
 
+static void end_body(struct exchange *x, struct body *body)
+{
+	if (!body__end(body) && !(x->incomplete & (INCOMPLETE_PARSE | INCOMPLETE_LOSS)))	/* else that is why */
+		x->incomplete |= INCOMPLETE_GAP;
+}
+
 static void end_answer(struct connection *c, uint64_t end_ns)
 {
 	struct exchange *x = c->answering;
 
-	if (!body__end(&c->out.body))
-		x->incomplete |= INCOMPLETE_GAP;
+	end_body(x, &c->out.body);
 	x->answered = true;
 	x->end_ns = end_ns;
 	c->answering = NULL;
@@ -193,8 +198,7 @@ static void end_request(struct connection *c, uint64_t end_ns)
 {
 	struct exchange *x = c->receiving;
 
-	if (!body__end(&c->in.body))
-		x->incomplete |= INCOMPLETE_GAP;
+	end_body(x, &c->in.body);
 	x->request_end_ns = end_ns;
 	x->request_over = true;
 	c->receiving = NULL;
@@ -231,9 +235,9 @@ static void document_of_response(void *ctx, const char *text, size_t n, bool who
 static const struct body_sink response_sink = { .event = event_of_response, .document = document_of_response };
 
 /* A response whose request was not seen. */
-static struct exchange *orphan(struct connection *c)
+static struct exchange *orphan(struct connection *c, uint64_t seen_ns)
 {
-	struct exchange *x = exchange__new(c->rows, c->established ? c->open_ns : c->now_ns);
+	struct exchange *x = exchange__new(c->rows, c->established ? c->open_ns : seen_ns);
 
 	if (!x)
 		return NULL;
@@ -252,7 +256,8 @@ static void begin_answer(struct connection *c, struct exchange *x, uint64_t firs
 {
 	c->answering = x;
 	x->answering = true;
-	x->first_byte_ns = first_byte_ns;
+	/* A head that began before the request did is still the answer, but not an early one. */
+	x->first_byte_ns = first_byte_ns && first_byte_ns < x->arrival_ns ? x->arrival_ns : first_byte_ns;
 }
 
 static void out_begin(void *ctx)
@@ -271,7 +276,7 @@ static int out_head(void *ctx)
 	if (status < 200 && status != 101)
 		return HTTP_NO_BODY;	/* 100 Continue and its like are no answer */
 	if (!x)
-		x = orphan(c);
+		x = orphan(c, c->out.begin_ns);
 	if (!x)
 		return -ENOMEM;
 	c->established = false;
@@ -519,13 +524,15 @@ static int torn_bytes(struct connection *c, const char *data, size_t n)
 
 		if (!(chunk && n > 5) && !resync__stream(data, n))
 			return 0;
-		x = orphan(c);
+		x = orphan(c, c->now_ns);
 		if (!x)
 			return -ENOMEM;
 		begin_answer(c, x, 0);
 		body__begin(&c->out.body, BODY_TORN, &response_sink, c);
 	}
 	c->answering->last_byte_ns = c->now_ns;
+	if (chunk || resync__field(data, n))
+		body__at_line(&c->out.body);
 	if (chunk) {
 		c->out.lost = false;
 		http__resume_chunked(&c->out.http);
@@ -633,21 +640,16 @@ static void end_out(struct connection *c, bool at_end)
 	if (!at_end && !c->out.lost && http__finish(&c->out.http))
 		return;		/* the close is what ends this one */
 	x = c->answering;
-	if (x && !body__end(&c->out.body))
-		x->incomplete |= INCOMPLETE_GAP;
-}
-
-static void end_in_side(struct connection *c)
-{
-	if (c->receiving && !body__end(&c->in.body))
-		c->receiving->incomplete |= INCOMPLETE_GAP;
+	if (x)
+		end_body(x, &c->out.body);
 }
 
 void connection__close(struct connection *c, uint64_t time_ns, bool at_end)
 {
 	if (time_ns > c->now_ns)
 		c->now_ns = time_ns;
-	end_in_side(c);
+	if (c->receiving)
+		end_body(c->receiving, &c->in.body);
 	if (!c->dead)
 		end_out(c, at_end);
 	while (c->first) {

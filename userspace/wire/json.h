@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JSON_MAX_DEPTH 256
+#define JSON_MAX_DEPTH 1024
 
 enum json_kind {
 	JSON_NONE = 0,	/* absent, or no JSON */

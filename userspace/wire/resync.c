@@ -55,7 +55,7 @@ enum resync resync__response(const char *p, size_t n)
 	return RESYNC_YES;
 }
 
-static bool begins_with_field(const char *p, size_t n)
+bool resync__field(const char *p, size_t n)
 {
 	static const char *const fields[] = { "data:", "event:" };
 	size_t i;
@@ -89,7 +89,7 @@ bool resync__chunk(const char *p, size_t n)
 		return !n || (n >= 1 && *p == '\r');
 	if (n >= size + 2 && (p[size] != '\r' || p[size + 1] != '\n'))
 		return false;
-	return begins_with_field(p, n);
+	return resync__field(p, n);
 }
 
 bool resync__stream(const char *p, size_t n)
@@ -97,7 +97,7 @@ bool resync__stream(const char *p, size_t n)
 	const char *end = p + n;
 
 	while (p < end) {
-		if (begins_with_field(p, (size_t)(end - p)))
+		if (resync__field(p, (size_t)(end - p)))
 			return true;
 		p = memchr(p, '\n', (size_t)(end - p));
 		if (!p)

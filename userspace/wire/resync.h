@@ -18,6 +18,8 @@ enum resync resync__request(const char *p, size_t n);
 enum resync resync__response(const char *p, size_t n);
 /* The size of an HTTP chunk and behind it what an event, a line of JSON or the last chunk begins with. */
 bool resync__chunk(const char *p, size_t n);
+/* It begins as an event or an object does. */
+bool resync__field(const char *p, size_t n);
 /* A line of it begins as an event or an object does. */
 bool resync__stream(const char *p, size_t n);
 

@@ -157,10 +157,13 @@ void skim__gap(struct skim *s)
 static void find_usage_in_tail(struct skim *s)
 {
 	static const char name[] = "\"usage\"";
-	const char *p = s->member.data, *end = p + s->member.n, *hit;
+	const char *p = s->member.data, *end, *hit;
 	struct json_value found = { 0 };
 
-	while (s->member.n && (hit = memchr(p, '"', (size_t)(end - p)))) {
+	if (!s->member.n)
+		return;
+	end = p + s->member.n;
+	while ((hit = memchr(p, '"', (size_t)(end - p)))) {
 		const char *after = hit + sizeof(name) - 1;
 		struct json_value v;
 

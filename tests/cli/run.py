@@ -1,0 +1,361 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of build/tokprof as a user meets it: help, wrong usage, exit codes, bad input, closed pipes.
+
+Needs no server. What needs a recording makes one of a process that sleeps, which needs root; without it those are skipped.
+The last line is 'N passed, N failed', with ', N skipped' where some were.
+"""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOKPROF = os.environ.get("TOKPROF", os.path.join(ROOT, "build", "tokprof"))
+SENSORS = {"perf", "uprobe", "sched", "syscalls", "ioctl", "dma_fence", "gpu_scheduler", "resctrl", "uncore", "rapl", "nvml"}
+GRADES = {"measured", "derived", "self_reported", "unavailable"}
+
+
+class Skip(Exception):
+    """The test cannot be made here."""
+
+
+def run(*args, env=None, cwd=None):
+    """Run tokprof. Returns (exit code, standard output, standard error)."""
+    done = subprocess.run([TOKPROF, *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False, cwd=cwd,
+                          env={**os.environ, **(env or {})})
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def commands():
+    """Names of the commands, from the help itself."""
+    text = run("--help")[1].split("Commands:\n")[1].split("\n\n")[0]
+    return re.findall(r"^  (\S+)", text, re.M)
+
+
+def fails(code, *args, says=(), **how):
+    """It ends with this code, prints nothing on stdout and one line on stderr that has all these words."""
+    got, out, err = run(*args, **how)
+    assert got == code, f"exit {got}, not {code}: {args}: {err}"
+    assert out == "", f"printed on standard output: {out}"
+    assert err.startswith("tokprof"), err
+    assert err.count("\n") == 1, f"not one line: {err}"
+    for word in says:
+        assert word in err, f"'{word}' is not in: {err}"
+
+
+RECORDING = None
+
+
+def recording(directory):
+    """A recording of a process that sleeps, made once."""
+    global RECORDING
+    if RECORDING is None:
+        path = os.path.join(directory, "run.tokprof")
+        code, _, err = run("record", "-o", path, "--", "sleep", "0.2")
+        RECORDING = path if code == 0 else Skip(f"no recording can be made here: {err.strip()}")
+    if isinstance(RECORDING, Skip):
+        raise RECORDING
+    return RECORDING
+
+
+# --- help --------------------------------------------------------------------------------------------------------------
+
+def test_without_a_command_the_usage_goes_to_stderr(_):
+    code, out, err = run()
+    assert (code, out) == (2, "") and err.startswith("Usage: tokprof COMMAND"), err
+
+
+def test_help_goes_to_stdout_and_fits_80_columns(_):
+    pages = [["--help"], ["help"], ["-h"]] + [[c, "--help"] for c in commands()] + [["help", c] for c in commands()]
+    for page in pages:
+        code, out, err = run(*page)
+        assert (code, err) == (0, ""), (page, code, err)
+        assert out.startswith("Usage: tokprof"), out
+        for line in out.splitlines():
+            assert len(line) <= 80, f"{page}: {line}"
+
+
+def test_every_command_of_this_version_is_listed(_):
+    assert {"doctor", "list", "record", "report", "overhead"} <= set(commands()), commands()
+    for absent in ("calibrate", "flame", "verify"):
+        if absent not in commands():
+            fails(2, absent, says=["no such command"])
+
+
+def test_version_is_one_line(_):
+    code, out, _err = run("--version")
+    assert code == 0 and re.fullmatch(r"tokprof version \S+\n", out), out
+
+
+def test_every_option_of_the_help_stands_in_the_manual_page(_):
+    for command in commands():
+        with open(os.path.join(ROOT, "man", f"tokprof-{command}.1"), encoding="utf-8") as f:
+            page = f.read()
+        options = re.findall(r"^ {2,6}(?:-(\w), )?--([a-z-]+)", run(command, "--help")[1], re.M)
+        assert len(options) >= 3, options
+        for letter, name in options:
+            assert re.search(rf"Fl -{name}\b", page), f"--{name} is not in man/tokprof-{command}.1"
+            assert not letter or re.search(rf"^\.It Fl {letter} ,", page, re.M), f"-{letter} of {command}"
+        # ... and no page describes an option that is gone.
+        for name in re.findall(r"^\.It Fl (?:\w , Fl )?-([a-z-]+)", page, re.M):
+            assert name in [o[1] for o in options], f"man/tokprof-{command}.1 describes --{name}"
+
+
+def test_every_command_has_a_manual_page_that_formats_without_warnings(_):
+    if not shutil.which("groff"):
+        raise Skip("no groff")
+    for command in [""] + [f"-{c}" for c in commands()]:
+        path = os.path.join(ROOT, "man", f"tokprof{command}.1")
+        done = subprocess.run(["groff", "-mandoc", "-Tutf8", "-ww", "-z", path], capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0 and not done.stderr, done.stderr.decode()
+
+
+# --- wrong usage -------------------------------------------------------------------------------------------------------
+
+def test_a_mistyped_command_is_2_and_named(_):
+    fails(2, "reprot", says=["no such command", "did you mean 'report'"])
+    fails(2, "zzzz", says=["no such command", "--help"])
+    fails(2, "--hlep", says=["no such option", "did you mean --help"])
+    fails(2, "help", "zzzz", says=["no such command"])
+
+
+def test_a_mistyped_option_is_2_and_named_in_every_command(_):
+    for command in commands():
+        fails(2, command, "--hlep", says=[f"tokprof {command}:", "no such option", "did you mean --help"])
+        fails(2, command, "-Z", says=["-Z: no such option"])
+        fails(2, command, "--help=x", says=["takes no value"])
+
+
+def test_wrong_choices_name_the_right_ones(_):
+    fails(2, "report", "x", "--by", "stp", says=["did you mean 'step'"])
+    fails(2, "report", "x", "--format", "html", says=["--format 'html'", "text, json, csv"])
+    fails(2, "report", "x", "--fixed-by", "rwo", says=["did you mean 'row'"])
+    fails(2, "report", "x", "--rule", "zzz", says=["per-token"])
+    for by in ("layer", "operator"):
+        fails(2, "report", "x", "--by", by, says=["no operator data"])
+
+
+def test_operands_that_miss_or_are_too_many_are_2(_):
+    fails(2, "report", says=["No file was named"])
+    fails(2, "report", "a", "b", says=["one recording at a time"])
+    fails(2, "report", "x", "--by", says=["value is missing"])
+    fails(2, "doctor", "x", says=["no operand"])
+    fails(2, "record", says=["--help"])
+
+
+def test_usage_is_checked_before_privilege_and_target(_):
+    fails(2, "record", "-p", "x", says=["whole number"])
+    fails(2, "record", "-p", "0", says=["whole number"])
+    fails(2, "overhead", says=["-p"])
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------------
+
+def test_what_is_no_recording_is_2_and_named(directory):
+    def put(name, data):
+        path = os.path.join(directory, name)
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    foreign = os.path.join(directory, "foreign.db")
+    with sqlite3.connect(foreign) as db:
+        db.execute("create table t(x)")
+    fails(2, "report", os.path.join(directory, "nothing-here"), says=["nothing-here", "No such file"])
+    for path in (directory, put("empty", b""), put("text", b"hello\n" * 1000), foreign,
+                 put("header", b"SQLite format 3\0" + b"\xff" * 84), put("escape\x1b[31m", b"x")):
+        fails(2, "report", path, says=[os.path.basename(path).replace("\x1b", "?")])
+
+
+def test_a_damaged_recording_is_2_or_reported_and_never_a_crash(directory):
+    with open(recording(directory), "rb") as f:
+        data = f.read()
+    path = os.path.join(directory, "damaged")
+    for at in list(range(0, 200, 7)) + list(range(200, len(data), max(1, len(data) // 60))):
+        for damaged in (data[:at], data[:at] + b"\xff" * 16 + data[at + 16:]):
+            with open(path, "wb") as f:
+                f.write(damaged)
+            code, _out, err = run("report", path)
+            assert code in (0, 2), f"exit {code} with damage at {at}: {err}"
+            assert code == 0 or err.startswith("tokprof report:"), err
+
+
+def test_a_killed_recording_is_reported_and_incomplete(directory):
+    path = os.path.join(directory, "killed.tokprof")
+    recording(directory)
+    with subprocess.Popen([TOKPROF, "record", "-o", path, "--", "sleep", "30"], stderr=subprocess.PIPE) as recorder:
+        for line in recorder.stderr:
+            if line.startswith(b"recording "):
+                break
+        select.select([], [], [], 0.7)      # one commit at least
+        recorder.kill()
+        recorder.wait()
+    code, out, err = run("report", path, "--format", "json")
+    assert code == 0, err
+    assert json.loads(out)["recording"]["complete"] is False
+    assert "INCOMPLETE" in run("report", path)[1]
+
+
+# --- results -----------------------------------------------------------------------------------------------------------
+
+def test_doctor_names_every_sensor_in_json_and_text(_):
+    code, out, err = run("doctor", "--json")
+    assert (code, err) == (0, ""), err
+    report = json.loads(out)
+    assert report["schema"] == "tokprof.doctor/1"
+    assert SENSORS <= {s["id"] for s in report["sensors"]}, out
+    for sensor in report["sensors"]:
+        assert set(sensor) >= {"id", "resource", "grade", "source", "reason", "remedy"}
+        assert sensor["grade"] in GRADES, sensor
+        assert sensor["grade"] != "unavailable" or (sensor["reason"] and sensor["remedy"]), sensor
+    code, out, err = run("doctor")
+    assert (code, err) == (0, ""), err
+    for sensor in report["sensors"]:
+        assert f"\n{sensor['id']} " in out, sensor
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_doctor_without_privilege_is_0_and_says_what_is_missing(_):
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        raise Skip("needs root, to give it up")
+    # The checkout may lie where nobody else can go: a copy that everybody can reach.
+    with tempfile.NamedTemporaryFile(prefix="tokprof-cli-") as copy:
+        shutil.copy(TOKPROF, copy.name)
+        os.chmod(copy.name, 0o755)
+        copy.file.close()
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", copy.name,
+                               "doctor", "--json"], capture_output=True, check=False, timeout=60, cwd="/")
+        assert done.returncode == 0, done.stderr.decode()
+        sensors = {s["id"]: s for s in json.loads(done.stdout)["sensors"]}
+        assert sensors["sched"]["grade"] == "unavailable", sensors["sched"]
+        assert "root" in sensors["sched"]["remedy"], sensors["sched"]
+
+
+def test_the_three_formats_tell_the_same_recording(directory):
+    path = recording(directory)
+    code, out, err = run("report", path, "--format", "json")
+    assert (code, err) == (0, ""), err
+    report = json.loads(out)
+    assert report["schema"] == "tokprof.report/1" and report["recording"]["complete"] is True
+    for key, total in report["totals"].items():
+        if isinstance(total, int):
+            parts = [r["cost"][key] for r in report["requests"]] + [a[key] for a in report["accounts"].values()]
+            assert sum(parts) == total, key
+    code, out, err = run("report", "--format=csv", path)
+    assert (code, err) == (0, ""), err
+    rows = list(csv.DictReader(io.StringIO(out, newline="")))
+    assert len(rows) == len(report["requests"]) and "cpu_ns" in out.split("\r\n")[0]
+    code, out, err = run("report", path)
+    assert (code, err) == (0, "") and "Ledger" in out and "Evidence" in out, out
+
+
+def test_every_grouping_works_in_every_format(directory):
+    for by in ("request", "token", "step", "phase", "model", "client"):
+        for fmt in ("text", "json", "csv"):
+            code, out, err = run("report", recording(directory), "--by", by, "--format", fmt)
+            assert code == 0 and out, (by, fmt, err)
+
+
+def test_o_writes_a_file_and_refuses_the_recording_itself(directory):
+    path, out_path = recording(directory), os.path.join(directory, "out.json")
+    assert run("report", path, "--format", "json", "-o", out_path) == (0, "", "")
+    with open(out_path, encoding="utf-8") as f:
+        assert f.read() == run("report", path, "--format", "json")[1]
+    fails(2, "report", path, "-o", path, says=["is the recording itself"])
+    fails(2, "report", path, "-o", os.path.join(directory, "none", "x"), says=["No such file"])
+    fails(2, "report", path, "-o", "/dev/full", says=["No space left"])
+
+
+def test_the_same_recording_gives_the_same_bytes(directory):
+    for fmt in ("text", "json", "csv"):
+        args = ("report", recording(directory), "--format", fmt)
+        assert run(*args) == run(*args, env={"LC_ALL": "C", "TZ": "Asia/Tokyo", "COLUMNS": "200", "TERM": "xterm"}), fmt
+
+
+def test_a_full_disk_on_stdout_is_2(directory):
+    for args in (["report", recording(directory)], ["doctor"], ["--help"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([TOKPROF, *args], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
+        assert done.returncode == 2 and b"No space left" in done.stderr, (args, done)
+
+
+def test_a_reader_that_leaves_is_no_error(directory):
+    for args in (["report", recording(directory)], ["doctor"], ["--help"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run([TOKPROF, *args], stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
+        os.close(writer)
+        assert (done.returncode, done.stderr) == (0, b""), (args, done)
+
+
+def on_a_terminal(*args, env=None):
+    """Run tokprof with standard output on a terminal. Returns what it shows there."""
+    leader, follower = pty.openpty()
+    shown = b""
+    clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM")}
+    with subprocess.Popen([TOKPROF, *args], stdin=subprocess.DEVNULL, stdout=follower, stderr=follower,
+                          env={**clean, "TERM": "xterm", **(env or {})}) as child:
+        os.close(follower)
+        while True:
+            try:
+                part = os.read(leader, 65536)
+            except OSError:     # EIO: the other end is closed
+                break
+            if not part:
+                break
+            shown += part
+        child.wait()
+    os.close(leader)
+    return shown
+
+
+def test_colour_is_for_terminals_and_no_color_is_honoured(_):
+    assert b"\033[" in on_a_terminal("doctor")
+    assert b"\033[" not in on_a_terminal("doctor", env={"NO_COLOR": "1"})
+    assert b"\033[" in on_a_terminal("doctor", env={"NO_COLOR": ""})
+    assert b"\033[" not in on_a_terminal("doctor", env={"TERM": "dumb"})
+    assert "\033[" not in run("doctor")[1]
+    assert b"\033[" in on_a_terminal("zzzz")
+
+
+def main():
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
+    wanted = sys.argv[1:]
+    n_passed = n_failed = n_skipped = 0
+
+    if not os.access(TOKPROF, os.X_OK):
+        print(f"{TOKPROF} is not built", file=sys.stderr)
+        print("0 passed, 1 failed")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="tokprof-cli-") as directory:
+        for name, test in tests:
+            if wanted and not any(word in name for word in wanted):
+                continue
+            try:
+                test(directory)
+                n_passed += 1
+                print(f"ok    {name[5:]}")
+            except Skip as why:
+                n_skipped += 1
+                print(f"skip  {name[5:]}: {why}")
+            except Exception:  # noqa: BLE001: a test may fail in any way
+                n_failed += 1
+                print(f"FAIL  {name[5:]}")
+                traceback.print_exc(file=sys.stdout)
+    print(f"{n_passed} passed, {n_failed} failed" + (f", {n_skipped} skipped" if n_skipped else ""))
+    return 1 if n_failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Recordings made in memory, row by row: what recording__load would have given. Strings are borrowed. */
+#ifndef TOKPROF_MAKE_RECORDING_H
+#define TOKPROF_MAKE_RECORDING_H
+
+#include "userspace/recording.h"
+
+#define MAKER_PID 100
+#define MAKER_TID 101
+#define MAKER_TARGET 1		/* id of the context that maker__init describes */
+
+struct maker {
+	struct recording recording;
+	struct {
+		size_t resources, totals, collectors, losses, contexts, steps, step_resources, samples, rows, memories, requests;
+		size_t chunks, meta;
+	} capacity;
+};
+
+/*
+ * An empty recording of a server with process MAKER_PID and one target context: resources cpu_ns, kernel_ns and faults
+ * measured, runq_ns and blocked_ns too; collectors engine, wire and sched attached. All functions abort without memory.
+ */
+void maker__init(struct maker *m);
+void maker__free(struct maker *m);
+
+void maker__meta(struct maker *m, const char *key, const char *value);
+void maker__resource(struct maker *m, const struct row_resource *row);
+void maker__total(struct maker *m, int resource, int64_t value, const char *source);
+void maker__loss(struct maker *m, const char *collector, uint64_t second_ns, int64_t n);
+void maker__context(struct maker *m, int id, const char *role);
+void maker__sample(struct maker *m, uint64_t time_ns, int resource, int64_t value);
+
+/* A step of thread MAKER_TID that returned 0; ids count up from 1. The pointer is good until the next step. */
+struct row_step *maker__step(struct maker *m, int context, uint64_t start_ns, uint64_t end_ns);
+/* A row, and a meter's cut, of the step made last. */
+void maker__row(struct maker *m, int seq, int first_pos, int64_t n_tokens, int64_t n_outputs);
+void maker__cut(struct maker *m, int resource, int64_t start_value, int64_t value);
+
+/* seq_rm(seq, p0, -1) */
+void maker__remove(struct maker *m, uint64_t time_ns, int context, int seq, int p0);
+void maker__memory(struct maker *m, const struct row_memory *row);
+
+/*
+ * A POST of /v1/completions over connection id + 1000 that was answered whole with 200; ids count up from 1. end_ns 0: still
+ * open. The pointer is good until the next request.
+ */
+struct row_request *maker__request(struct maker *m, uint64_t arrival_ns, uint64_t end_ns);
+/* A chunk; keeps stream, n_chunks, first_byte_ns, first_token_ns and last_token_ns of its request. */
+void maker__chunk(struct maker *m, int64_t request, uint64_t time_ns);
+
+/* Sort as the reader does. More may be added afterwards, and this called again. */
+const struct recording *maker__finish(struct maker *m);
+
+/* Write it to a file, for what reads files. @return 0 or negative errno */
+int maker__write(const struct maker *m, const char *path);
+
+#endif
