@@ -65,12 +65,14 @@ static ssize_t slurp(const char *path, char *out, size_t size)
 
 /* --- maps ---------------------------------------------------------------------------------------------------------- */
 
+#define DELETED " (deleted)"
+
 static bool parse_map(const char *line, struct process_map *m)
 {
 	char permissions[8];
 	unsigned major, minor;
 	int path_at = 0;
-	char *suffix;
+	size_t length;
 
 	memset(m, 0, sizeof(*m));
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %n", &m->start, &m->end, permissions,
@@ -81,10 +83,11 @@ static bool parse_map(const char *line, struct process_map *m)
 	m->executable = permissions[2] == 'x';
 	snprintf(m->path, sizeof(m->path), "%s", line + path_at);
 	m->path[strcspn(m->path, "\n")] = 0;
-	suffix = strstr(m->path, " (deleted)");
-	if (suffix && suffix[10] == 0) {
+	/* Only at the very end: a name may hold the same words. */
+	length = strlen(m->path);
+	if (length > sizeof(DELETED) - 1 && strcmp(m->path + length - (sizeof(DELETED) - 1), DELETED) == 0) {
 		m->deleted = true;
-		*suffix = 0;
+		m->path[length - (sizeof(DELETED) - 1)] = 0;
 	}
 	return true;
 }

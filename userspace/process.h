@@ -39,9 +39,9 @@ uint32_t process__of_thread(uint32_t tid);
 int process__all(uint32_t **pids, size_t *n);
 
 /*
- * CPU time by the scheduler's account, in ns: of one thread, through its CPU clock, which the kernel brings up to date
- * while it runs (kernel/time/posix-cpu-timers.c, task_sched_runtime), or of a process with all threads that ended.
- * @return negative errno where it is gone
+ * CPU time by the scheduler's account, in ns: of one thread, for a running one up to a tick old (/proc/.../schedstat), or
+ * of a process with all threads that ended, by its CPU clock, which the kernel brings up to date while they run
+ * (kernel/time/posix-cpu-timers.c, thread_group_cputime). @return negative errno where it is gone
  */
 int64_t process__thread_cpu_ns(uint32_t pid, uint32_t tid);
 int64_t process__cpu_ns(uint32_t pid);

@@ -100,7 +100,6 @@ static void begin(struct server *s, int k, int64_t request)
 	truth->slot = k;
 	truth->prompt = prompt - keep;
 	truth->cached = keep;
-	maker__remove(s->m, s->now_ns, MAKER_TARGET, k, (int)keep);
 }
 
 static void fill_slots(struct server *s)
@@ -213,6 +212,7 @@ static void step(struct server *s)
 
 		if (slot->request && !slot->generating && n_tokens < BATCH) {
 			slot->q = slot->prompt_left < BATCH - n_tokens ? slot->prompt_left : (int)(BATCH - n_tokens);
+			maker__remove(s->m, s->now_ns, MAKER_TARGET, k, slot->pos);
 			n_tokens += slot->q;
 		}
 	}

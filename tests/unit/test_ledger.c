@@ -174,6 +174,29 @@ static void a_nested_step_costs_nothing_beside_its_parent(void **unused)
 	maker__free(&m);
 }
 
+static void a_step_that_found_no_room_is_the_hosts(void **unused)
+{
+	struct maker m;
+	struct book b;
+
+	(void)unused;
+	maker__init(&m);
+	maker__remove(&m, 2000, MAKER_TARGET, 0, 0);
+	maker__step(&m, MAKER_TARGET, 2000, 2010)->ret = 1;
+	maker__cut(&m, RESOURCE_CPU_NS, 0, 10);
+	maker__step(&m, MAKER_TARGET, 2010, 2100);
+	maker__row(&m, 0, 0, 5, 1);
+	maker__cut(&m, RESOURCE_CPU_NS, 10, 90);
+	maker__total(&m, RESOURCE_CPU_NS, 100, "schedstat");
+	maker__request(&m, 1900, 2300);
+	book__open(&b, maker__finish(&m), NULL);
+	assert_int_equal(cost(&b, 0), 90);
+	assert_int_equal(account(&b, ACCOUNT_HOST), 10);
+	assert_int_equal(account(&b, ACCOUNT_UNEXPLAINED), 0);
+	book__close(&b);
+	maker__free(&m);
+}
+
 static void rows_of_an_unknown_sequence_are_nobodys(void **unused)
 {
 	struct maker m;
@@ -371,6 +394,7 @@ int main(void)
 		cmocka_unit_test(a_shared_step_is_paid_by_tokens_or_by_rows_as_the_rule_says),
 		cmocka_unit_test(steps_that_overlap_share_the_time_that_they_overlap),
 		cmocka_unit_test(a_nested_step_costs_nothing_beside_its_parent),
+		cmocka_unit_test(a_step_that_found_no_room_is_the_hosts),
 		cmocka_unit_test(rows_of_an_unknown_sequence_are_nobodys),
 		cmocka_unit_test(use_in_a_step_without_figures_is_not_the_hosts),
 		cmocka_unit_test(run_queue_time_is_waited_whole_by_every_request_in_the_step),

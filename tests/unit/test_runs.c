@@ -104,6 +104,81 @@ static void a_prompt_in_chunks_is_one_run_with_its_decode_rows(void **unused)
 	close_recording(&f);
 }
 
+static void a_call_before_every_batch_of_a_long_prompt_begins_no_run(void **unused)
+{
+	struct fixture f;
+	const struct timeline *t;
+
+	(void)unused;
+	open_recording(&f);
+	remove_from(&f, MAKER_TARGET, 0, 0);
+	row(&f, 0, 0, 2048, 0);
+	remove_from(&f, MAKER_TARGET, 0, 2048);
+	row(&f, 0, 2048, 2048, 0);
+	remove_from(&f, MAKER_TARGET, 0, 4096);
+	row(&f, 0, 4096, 100, 1);
+	row(&f, 0, 4196, 1, 1);
+	t = build(&f);
+	assert_int_equal(t->n_runs, 1);
+	assert_run(t, 0, 4196, 0, 2);
+	close_recording(&f);
+}
+
+static void a_prompt_left_half_way_and_asked_again_is_two_runs(void **unused)
+{
+	struct fixture f;
+	const struct timeline *t;
+	struct row_request *q;
+
+	(void)unused;
+	open_recording(&f);
+	remove_from(&f, MAKER_TARGET, 0, 0);
+	row(&f, 0, 0, 2048, 0);
+	remove_from(&f, MAKER_TARGET, 0, 2048);
+	row(&f, 0, 2048, 2048, 0);
+	q = maker__request(&f.m, 900, f.now_ns + 10);
+	q->client_left = true;
+	maker__request(&f.m, f.now_ns + 20, f.now_ns + 1000);
+	f.now_ns += 30;
+	remove_from(&f, MAKER_TARGET, 0, 4096);
+	row(&f, 0, 4096, 100, 1);
+	row(&f, 0, 4196, 1, 1);
+	t = build(&f);
+	assert_int_equal(t->n_runs, 2);
+	assert_run(t, 0, 4096, 0, 0);
+	assert_run(t, 1, 100, 4096, 2);
+	assert_int_equal(t->requests[1].match, MATCH_EXACT);
+	assert_int_equal(t->requests[1].cached_tokens, 4096);
+	close_recording(&f);
+}
+
+static void calls_after_every_decode_row_begin_no_runs(void **unused)
+{
+	struct fixture f;
+	const struct timeline *t;
+
+	(void)unused;
+	open_recording(&f);
+	for (int round = 0; round < 2; round++) {
+		remove_from(&f, MAKER_TARGET, 0, 0);
+		row(&f, 0, 0, 10, 1);
+		for (int pos = 10; pos < 16; pos++) {
+			row(&f, 0, pos, 1, 1);
+			remove_from(&f, MAKER_TARGET, 0, pos + 1);
+		}
+	}
+	/* The second call after a row is the next generation's. */
+	remove_from(&f, MAKER_TARGET, 0, 16);
+	row(&f, 0, 16, 1, 1);
+	row(&f, 0, 17, 1, 1);
+	t = build(&f);
+	assert_int_equal(t->n_runs, 3);
+	assert_run(t, 0, 10, 0, 7);
+	assert_run(t, 1, 10, 0, 7);
+	assert_run(t, 2, 1, 16, 2);
+	close_recording(&f);
+}
+
 static void the_same_prompt_again_computes_one_token_and_keeps_the_rest(void **unused)
 {
 	struct fixture f;
@@ -508,6 +583,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_prompt_in_chunks_is_one_run_with_its_decode_rows),
+		cmocka_unit_test(a_call_before_every_batch_of_a_long_prompt_begins_no_run),
+		cmocka_unit_test(a_prompt_left_half_way_and_asked_again_is_two_runs),
+		cmocka_unit_test(calls_after_every_decode_row_begin_no_runs),
 		cmocka_unit_test(the_same_prompt_again_computes_one_token_and_keeps_the_rest),
 		cmocka_unit_test(a_prompt_that_goes_on_where_the_last_answer_ended_is_a_run_of_its_own),
 		cmocka_unit_test(an_idle_slot_that_is_cleared_and_restored_keeps_what_its_first_row_says),

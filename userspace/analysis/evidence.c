@@ -188,7 +188,9 @@ bool request__ended_by_length(const struct row_request *q)
 /* max_tokens is the client's, and only that a limit was reached is taken from the answer. */
 static int64_t limit_cost(const struct family *family, const struct row_request *q)
 {
-	const int64_t limit = q->max_tokens == ABSENT || q->max_tokens < 0 ? ABSENT : q->max_tokens * family->n_members;
+	/* Asked for none, llama.cpp samples one all the same. */
+	const int64_t each = q->max_tokens > 0 ? q->max_tokens : 1;
+	const int64_t limit = q->max_tokens == ABSENT || q->max_tokens < 0 ? ABSENT : each * family->n_members;
 
 	if (limit == ABSENT || family->embed)
 		return 0;

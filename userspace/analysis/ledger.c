@@ -214,7 +214,10 @@ static int share_step(void *ctx, uint32_t step, const int64_t *use)
 	for (size_t k = 0; k < l->n_resources; k++) {
 		if (use[k] == 0)
 			continue;
-		if (n == 0)
+		/* A step that failed before it computed anything (no room in the memory) is the scheduler's work. */
+		if (n == 0 && l->timeline->recording->steps[step].ret != 0)
+			l->accounts[ACCOUNT_HOST][k] += use[k];
+		else if (n == 0)
 			b->nobody[k] += use[k];
 		err = share__split(use[k], b->weights, n, b->shares);
 		if (err)
@@ -291,8 +294,8 @@ static void balance(struct ledger *l, const struct builder *b, const struct mete
 	for (size_t k = 0; k < l->n_resources; k++) {
 		if (!is_additive(l, k))
 			continue;
-		l->accounts[ACCOUNT_HOST][k] = walk->host[k];
-		l->accounts[ACCOUNT_IDLE][k] = walk->idle[k];
+		l->accounts[ACCOUNT_HOST][k] += walk->host[k];
+		l->accounts[ACCOUNT_IDLE][k] += walk->idle[k];
 		if (l->resources[k].total == ABSENT)
 			total_of_parts(l, k, b->nobody[k] + walk->nobody[k], walk->seen[k]);
 		if (l->resources[k].measured)

@@ -371,6 +371,8 @@ static int list_runs(struct matching *m)
 		size_t n_families = 0;
 
 		out->first_run = (uint32_t)t->n_request_runs;
+		out->n_runs = 0;
+		out->evidence[0] = '\0';
 		if (held == COLUMN_NONE) {
 			out->match = m->ambiguous[i] ? MATCH_AMBIGUOUS : MATCH_NONE;
 			continue;

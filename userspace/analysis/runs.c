@@ -5,10 +5,12 @@
  * Facts of llama.cpp's server this rests on (seen with bpftrace on xllamacpp 0.2.14, 2026.5.9294 and 2026.10.11549):
  * - A generation begins with seq_rm(slot, p0, -1), p0 the prefix that it keeps; the same prompt again keeps all but one
  *   token, so its prompt is one row that looks like a decode row. Only the seq_rm tells.
+ * - The same call comes before every further batch of a long prompt, with p0 where the last batch ended.
  * - After every verify step, the last one of a request included, comes seq_rm(slot, p0, -1) with P < p0 <= P + k + 1,
  *   where P is the row's position: p0 - P tokens were accepted. The draft's own memory gets the same call afterwards.
  * - With n > 1 one slot computes the prompt, then seq_rm(child, -1, -1) and seq_cp(parent, child): the child's first token
  *   is sampled from the parent's output, and its first row is a decode row.
+ * - 0.2.14 with n-gram speculation calls seq_rm(slot, pos + 1, -1) after decode rows of one token too.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -102,26 +104,56 @@ static void resolve_verify(struct cutter *c, struct sequence *s, int64_t emitted
 	s->verify_row = ROW_NONE;
 }
 
-static void remove_tail(struct cutter *c, struct sequence *s, int32_t p0, int32_t p1, bool sure)
+/* What a call on the memory is about, beside the sequence. */
+struct removal {
+	int32_t p0, p1;
+	bool sure;		/* it is this context's memory */
+	bool calls_after_rows;
+	const struct row_memory *event;
+};
+
+static int note_resumption(struct cutter *c, const struct sequence *s, const struct row_memory *event)
 {
-	if (p0 < 0)
-		p0 = 0;
+	const uint32_t index = (uint32_t)(event - c->t->recording->memories);
+	struct resumption *moved;
+
+	moved = array__reserve(c->resumptions, &c->resumptions_capacity, c->n_resumptions + 1, sizeof(*moved));
+	if (!moved)
+		return -ENOMEM;
+	c->resumptions = moved;
+	c->resumptions[c->n_resumptions++] = (struct resumption){ s->run, index, event->time_ns };
+	return 0;
+}
+
+static int remove_tail(struct cutter *c, struct sequence *s, const struct removal *call)
+{
+	const int32_t p0 = call->p0 < 0 ? 0 : call->p0;
+	const bool in_run = s->run != RUN_NONE && s->boundary == BOUNDARY_NONE;
+	const bool in_place = in_run && p0 == s->next_pos;
+
 	/* A hole in the middle is a context shift; the seq_add that follows moves the rest. */
-	if (p1 >= 0 && (s->run == RUN_NONE || p1 < s->next_pos))
-		return;
-	if (s->verify_row != ROW_NONE && s->boundary == BOUNDARY_NONE) {
+	if (call->p1 >= 0 && (s->run == RUN_NONE || call->p1 < s->next_pos))
+		return 0;
+	if (in_run && s->verify_row != ROW_NONE) {
 		const struct timeline_row *row = &c->t->rows[s->verify_row];
 		const int64_t emitted = (int64_t)p0 - row->first_pos;
 
 		if (emitted > 0 && emitted <= row->n_tokens) {
 			resolve_verify(c, s, emitted);
-			return;
+			return 0;
 		}
 	}
-	if (!sure && s->boundary >= BOUNDARY_SURE)
-		return;
-	s->boundary = sure ? BOUNDARY_SURE : BOUNDARY_WEAK;
+	if (in_place && !s->prompt_done && !s->all_outputs && !(c->new_run && c->new_run[call->event - c->t->recording->memories]))
+		return note_resumption(c, s, call->event);
+	if (in_place && call->calls_after_rows && s->after_decode_row && !s->advanced) {
+		s->advanced = true;
+		return 0;
+	}
+	if (!call->sure && s->boundary >= BOUNDARY_SURE)
+		return 0;
+	s->boundary = call->sure ? BOUNDARY_SURE : BOUNDARY_WEAK;
 	s->boundary_pos = p0;
+	return 0;
 }
 
 static int copy_sequence(struct cutter *c, uint32_t context, const struct row_memory *m)
@@ -138,31 +170,32 @@ static int copy_sequence(struct cutter *c, uint32_t context, const struct row_me
 	return 0;
 }
 
-static int memory_of_sequence(struct cutter *c, uint32_t context, const struct row_memory *m, bool sure)
+static int remove_all(struct cutter *c, struct seq_context *x, int32_t kept, const struct removal *call)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < x->n_sequences && !err; i++)
+		err = (int64_t)i == kept ? 0 : remove_tail(c, &x->sequences[i], call);
+	return err;
+}
+
+static int memory_of_context(struct cutter *c, uint32_t context, const struct row_memory *m, bool sure)
 {
 	struct seq_context *x = &c->contexts[context];
+	const struct removal part = { m->p0, m->p1, sure, x->calls_after_rows, m };
+	const struct removal whole = { 0, -1, sure, x->calls_after_rows, m };
 	struct sequence *s;
 
 	switch (m->op) {
 	case MEMORY_SEQ_RM:
-	case MEMORY_CLEAR:
-		if (m->op == MEMORY_CLEAR || m->seq < 0) {
-			for (size_t i = 0; i < x->n_sequences; i++)
-				remove_tail(c, &x->sequences[i], m->op == MEMORY_CLEAR ? 0 : m->p0,
-					    m->op == MEMORY_CLEAR ? -1 : m->p1, sure);
-			return 0;
-		}
+		if (m->seq < 0)
+			return remove_all(c, x, -1, &part);
 		s = cutter__sequence(c, context, m->seq);
-		if (!s)
-			return -ENOMEM;
-		remove_tail(c, s, m->p0, m->p1, sure);
-		return 0;
+		return s ? remove_tail(c, s, &part) : -ENOMEM;
+	case MEMORY_CLEAR:
+		return remove_all(c, x, -1, &whole);
 	case MEMORY_SEQ_KEEP:
-		for (size_t i = 0; i < x->n_sequences; i++) {
-			if ((int64_t)i != m->seq)
-				remove_tail(c, &x->sequences[i], 0, -1, sure);
-		}
-		return 0;
+		return remove_all(c, x, m->seq, &whole);
 	case MEMORY_SEQ_CP:
 		if (m->seq < 0 || m->seq_dst < 0 || m->seq_dst >= MAX_SEQ || m->seq == m->seq_dst)
 			return 0;
@@ -188,13 +221,13 @@ static int memory_event(struct cutter *c, const struct row_memory *m)
 	if (m->seq >= MAX_SEQ)
 		return 0;
 	if (known != UINT32_MAX)
-		return c->contexts[known].draft ? 0 : memory_of_sequence(c, known, m, true);
+		return c->contexts[known].draft ? 0 : memory_of_context(c, known, m, true);
 	for (size_t i = 0; i < c->n_contexts; i++) {
 		int err;
 
 		if (c->contexts[i].draft)
 			continue;
-		err = memory_of_sequence(c, (uint32_t)i, m, c->n_contexts == 1);
+		err = memory_of_context(c, (uint32_t)i, m, c->n_contexts == 1);
 		if (err)
 			return err;
 	}
@@ -355,6 +388,7 @@ static void take_generated_row(struct cutter *c, struct timeline_run *run, struc
 	row->n_emitted = 1;
 	run->n_sampled++;
 	c->details[s->run].generates = true;
+	s->after_decode_row = row->n_tokens == 1;
 	if (row->n_tokens == 1) {
 		row->phase = PHASE_DECODE;
 		return;
@@ -383,6 +417,8 @@ static void take_row(struct cutter *c, struct sequence *s, uint32_t index)
 	const uint64_t end_ns = c->t->recording->steps[row->step].end_ns;
 
 	row->run = s->run;
+	s->advanced = false;
+	s->after_decode_row = false;
 	if (end_ns > run->end_ns)
 		run->end_ns = end_ns;
 	if (!row->counted) {
@@ -464,48 +500,59 @@ static void cutter__free(struct cutter *c)
 	free(c->contexts);
 }
 
-int runs__cut(struct timeline *t, struct run_table *table)
-{
-	const struct recording *r = t->recording;
-	struct cutter c = { .t = t };
-	size_t memory = 0;
-	int err = add_contexts(&c);
+/* What the last row of a sequence was, for find_calls_after_rows. */
+struct last_row {
+	int32_t next_pos;
+	bool single, called;
+};
 
-	if (err)
-		goto out;
-	drafts__prepare(&c);
-	/* A server calls its memory between steps, so an event belongs before the first step that begins at or after it. */
-	for (uint32_t step = 0; step < r->n_steps; step++) {
-		for (; memory < r->n_memories && r->memories[memory].time_ns <= r->steps[step].start_ns; memory++) {
-			err = memory_event(&c, &r->memories[memory]);
-			if (err)
-				goto out;
+/*
+ * Between decode rows of one token, one after the other, does the engine call its memory? Within a generation always or
+ * never, so the majority tells; a generation that begins where the last one ended is the exception.
+ */
+static int find_calls_after_rows(struct cutter *c)
+{
+	const struct timeline *t = c->t;
+	const struct recording *r = t->recording;
+	struct last_row *last = array__zeroed(MAX_SEQ, sizeof(*last));
+
+	if (!last)
+		return -ENOMEM;
+	for (uint32_t k = 0; k < c->n_contexts; k++) {
+		int64_t n_with = 0, n_without = 0;
+		size_t memory = 0;
+
+		if (c->contexts[k].draft || r->n_memories == 0)
+			continue;
+		memset(last, 0, MAX_SEQ * sizeof(*last));
+		for (size_t i = 0; i < t->n_rows; i++) {
+			const struct timeline_row *row = &t->rows[i];
+			const struct row_step *step = &r->steps[row->step];
+
+			for (; memory < r->n_memories && r->memories[memory].time_ns <= step->start_ns; memory++) {
+				const struct row_memory *m = &r->memories[memory];
+
+				if (m->op == MEMORY_SEQ_RM && m->context == c->contexts[k].id && m->seq >= 0 &&
+				    m->seq < MAX_SEQ && m->p1 < 0)
+					last[m->seq].called |= m->p0 == last[m->seq].next_pos;
+			}
+			if (step->context != c->contexts[k].id || row->seq < 0 || row->seq >= MAX_SEQ || !row->counted)
+				continue;
+			if (last[row->seq].single && is_single_output(row) && row->first_pos == last[row->seq].next_pos) {
+				n_with += last[row->seq].called;
+				n_without += !last[row->seq].called;
+			}
+			last[row->seq] = (struct last_row){ (int32_t)((int64_t)row->first_pos + row->n_tokens),
+							    is_single_output(row), false };
 		}
-		err = step_rows(&c, step);
-		if (err)
-			goto out;
+		c->contexts[k].calls_after_rows = n_with > n_without;
 	}
-	/* The last rollback of every sequence may come after the last step. */
-	for (; memory < r->n_memories; memory++) {
-		err = memory_event(&c, &r->memories[memory]);
-		if (err)
-			goto out;
-	}
-	for (size_t i = 0; i < c.n_contexts; i++) {
-		for (size_t k = 0; k < c.contexts[i].n_sequences; k++)
-			end_run(&c, &c.contexts[i].sequences[k]);
-	}
-	for (size_t k = 0; k < t->n_runs; k++) {
-		if (t->runs[k].embed)
-			t->runs[k].n_sampled = 0;
-	}
-out:
-	table->details = c.details;
-	cutter__free(&c);
-	return err ? err : run_table__index(table, t);
+	free(last);
+	return 0;
 }
 
-int run_table__index(struct run_table *table, const struct timeline *t)
+/* Which rows are each run's: a counting sort. */
+static int index_rows(struct run_table *table, const struct timeline *t)
 {
 	uint32_t first = 0;
 
@@ -536,9 +583,57 @@ int run_table__index(struct run_table *table, const struct timeline *t)
 	return 0;
 }
 
+int runs__cut(struct timeline *t, struct run_table *table)
+{
+	const struct recording *r = t->recording;
+	struct cutter c = { .t = t, .new_run = table->new_run };
+	size_t memory = 0;
+	int err = add_contexts(&c);
+
+	if (err)
+		goto out;
+	drafts__prepare(&c);
+	err = find_calls_after_rows(&c);
+	if (err)
+		goto out;
+	/* A server calls its memory between steps, so an event belongs before the first step that begins at or after it. */
+	for (uint32_t step = 0; step < r->n_steps; step++) {
+		for (; memory < r->n_memories && r->memories[memory].time_ns <= r->steps[step].start_ns; memory++) {
+			err = memory_event(&c, &r->memories[memory]);
+			if (err)
+				goto out;
+		}
+		err = step_rows(&c, step);
+		if (err)
+			goto out;
+	}
+	/* The last rollback of every sequence may come after the last step. */
+	for (; memory < r->n_memories; memory++) {
+		err = memory_event(&c, &r->memories[memory]);
+		if (err)
+			goto out;
+	}
+	for (size_t i = 0; i < c.n_contexts; i++) {
+		for (size_t k = 0; k < c.contexts[i].n_sequences; k++)
+			end_run(&c, &c.contexts[i].sequences[k]);
+	}
+	for (size_t k = 0; k < t->n_runs; k++) {
+		if (t->runs[k].embed)
+			t->runs[k].n_sampled = 0;
+	}
+out:
+	table->details = c.details;
+	table->resumptions = c.resumptions;
+	table->n_resumptions = c.n_resumptions;
+	cutter__free(&c);
+	return err ? err : index_rows(table, t);
+}
+
 void run_table__free(struct run_table *table)
 {
 	free(table->details);
 	free(table->rows);
+	free(table->resumptions);
+	free(table->new_run);
 	memset(table, 0, sizeof(*table));
 }

@@ -19,9 +19,22 @@ struct run_detail {
 	bool generates;			/* it went on after its prompt: surely no embedding */
 };
 
+/*
+ * A call that looks like the next batch of a long prompt and may be the next request's: whose client left in the middle of
+ * the prompt and asked the same again, the server goes on where it stopped.
+ */
+struct resumption {
+	uint32_t run;
+	uint32_t memory;		/* index into recording.memories */
+	uint64_t time_ns;
+};
+
 struct run_table {
 	struct run_detail *details;	/* one per timeline.runs */
 	uint32_t *rows;			/* indexes into timeline.rows, grouped by run, in the order of steps */
+	struct resumption *resumptions;
+	size_t n_resumptions;
+	bool *new_run;			/* per memory event, NULL: none: this resumption was the next request's after all */
 };
 
 /*
@@ -31,12 +44,9 @@ struct run_table {
  */
 int rows__collect(struct timeline *t);
 
-/* Fill timeline.runs, the rows' runs, phases and emitted tokens. @return 0, -ENOMEM */
+/* Fill timeline.runs, the rows' runs, phases and emitted tokens, and all of the table but new_run. @return 0, -ENOMEM */
 int runs__cut(struct timeline *t, struct run_table *table);
 void run_table__free(struct run_table *table);
-
-/* Index the rows by run again, after rows changed their run. @return 0, -ENOMEM */
-int run_table__index(struct run_table *table, const struct timeline *t);
 
 /* Indexes of recording.steps by step id (a copy of the identity where ids count up with time). NULL: out of memory. */
 uint32_t *steps__by_id(const struct recording *r);

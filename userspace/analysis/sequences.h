@@ -23,6 +23,8 @@ struct sequence {
 	uint32_t copied_from;		/* run, with BOUNDARY_COPY */
 	uint32_t verify_row;		/* last row, speculative, its advance not yet seen; ROW_NONE */
 	bool prompt_done;
+	bool after_decode_row;		/* its last row was a decode row of one token */
+	bool advanced;			/* the call that follows a decode row of an engine that `calls_after_rows` has come */
 	bool all_outputs;		/* its prompt's rows want every position's output */
 	uint32_t *waiting;		/* draft rows that came before the run they belong to */
 	size_t n_waiting, waiting_capacity;
@@ -32,6 +34,7 @@ struct seq_context {
 	int id;
 	uint32_t pid;
 	bool draft;
+	bool calls_after_rows;		/* the engine tells its memory after decode rows of one token too that they stay */
 	struct sequence *sequences;
 	size_t n_sequences, capacity;
 	/* Of a draft context: */
@@ -44,6 +47,9 @@ struct seq_context {
 struct cutter {
 	struct timeline *t;
 	struct run_detail *details;
+	const bool *new_run;		/* of run_table */
+	struct resumption *resumptions;
+	size_t n_resumptions, resumptions_capacity;
 	size_t runs_capacity, details_capacity;
 	struct seq_context *contexts;
 	size_t n_contexts;

@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "userspace/analysis/array.h"
+#include "userspace/analysis/blind_spots.h"
 #include "userspace/analysis/figures.h"
 #include "userspace/analysis/match.h"
+#include "userspace/analysis/resumed.h"
 #include "userspace/analysis/runs.h"
-#include "userspace/analysis/blind_spots.h"
 
 const char *phase__name(enum phase p)
 {
@@ -30,25 +31,60 @@ const char *match__name(enum match m)
 	return (unsigned int)m < sizeof(names) / sizeof(names[0]) ? names[m] : "unknown";
 }
 
+/* A prompt that was left and taken up, left again and taken up again: so often at most. */
+#define MAX_RESUMPTIONS 8
+
+/* What a cut and a matching made; the requests and the table's marks stay. */
+static void discard(struct timeline *t, struct run_table *table)
+{
+	bool *marks = table->new_run;
+
+	table->new_run = NULL;
+	run_table__free(table);
+	table->new_run = marks;
+	free(t->rows);
+	free(t->step_first_row);
+	free(t->runs);
+	free(t->request_runs);
+	t->rows = NULL;
+	t->step_first_row = NULL;
+	t->runs = NULL;
+	t->request_runs = NULL;
+	t->n_rows = t->n_runs = t->n_request_runs = 0;
+}
+
+static int cut_and_match(struct timeline *t, struct run_table *table, struct blind_spots *blind)
+{
+	int err = rows__collect(t);
+
+	if (!err)
+		err = runs__cut(t, table);
+	blind_spots__free(blind);
+	if (!err)
+		err = blind_spots__find(blind, t);
+	if (!err)
+		err = match__requests(t, table, blind);
+	return err;
+}
+
 int timeline__build(struct timeline *out, const struct recording *r)
 {
 	struct run_table table = { 0 };
 	struct blind_spots blind = { 0 };
-	int err;
+	int err, again = 0;
 
 	memset(out, 0, sizeof(*out));
 	out->recording = r;
 	out->requests = array__zeroed(r->n_requests, sizeof(*out->requests));
 	if (!out->requests)
 		return -ENOMEM;
-	err = rows__collect(out);
-	if (!err)
-		err = runs__cut(out, &table);
-	if (!err)
-		err = blind_spots__find(&blind, out);
-	if (!err)
-		err = match__requests(out, &table, &blind);
-	if (!err)
+	do {
+		discard(out, &table);
+		err = cut_and_match(out, &table, &blind);
+		if (!err)
+			err = resumed__mark(out, &table, &blind);
+	} while (err > 0 && ++again < MAX_RESUMPTIONS);
+	if (err >= 0)
 		err = figures__fill(out, &table, &blind);
 	blind_spots__free(&blind);
 	run_table__free(&table);

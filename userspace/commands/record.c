@@ -251,7 +251,8 @@ static int record_session(struct record *r, const struct target *target, int gat
 	recording_writer__put_meta_int(writer, "start_ns", (int64_t)s.start_ns);
 	if (gate >= 0 && write(gate, "", 1) != 1)
 		message__warn(NULL, "the command did not start");
-	session__describe(&s, stderr);
+	if (!message__is_quiet())
+		session__describe(&s, stderr);
 	fprintf(stderr, "recording %s to %s%s\n", target->text, r->output,
 		r->duration_ns ? "" : "; ^C or SIGTERM ends it");
 
