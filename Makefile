@@ -44,7 +44,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c))
 objects = $(patsubst %.c,$B/$(1)/%.o,$(patsubst $B/embedded.c,embedded.c,$(2)))
 
-.PHONY: all test test-all bench demo lint sanitize unit-tests fuzzers benches install uninstall clean help
+.PHONY: all format test test-all bench demo lint sanitize unit-tests fuzzers benches install uninstall clean help
 .DELETE_ON_ERROR:
 all: $B/tokprof
 
@@ -126,6 +126,8 @@ $B/bench/%: tests/bench/%.c $(call objects,obj,$(TEST_HELPERS)) $B/libtokprof.a
 benches: $(BENCHES)
 
 # --- commands ----------------------------------------------------------------------------------------------------------
+format:
+	git ls-files "*.c" "*.h" | xargs python3 scripts/format.py
 lint: $(SKELETONS)
 	scripts/lint.sh
 test:

@@ -151,6 +151,12 @@ static __always_inline void on_step_entry(const struct engine_probe_config *conf
 
 	if (!w || !m)
 		return;
+	/* A decode that has jumped to encode at its end, as for models without memory: one step, and that is its kind. */
+	s = &w->steps[0];
+	if (s->sp == sp && config->kind == STEP_ENCODE && s->record.step_kind == STEP_DECODE && !s->record.n_ubatches) {
+		s->record.step_kind = STEP_ENCODE;
+		return;
+	}
 	/* The stack grows down: an active frame at or below the new one has been unwound by an exception. */
 	if (w->steps[1].sp && w->steps[1].sp <= sp)
 		emit_step(&w->steps[1], now, 0, STEP_NO_RETURN);

@@ -128,7 +128,8 @@ static __always_inline void report_exit(const struct task_struct *task, struct t
 	bpf_map_delete_elem(&threads, &tid);
 }
 
-static __always_inline void switched_out(const struct task_struct *task, struct meters *m, unsigned int state, tp_u64 now)
+static __always_inline void switched_out(const struct task_struct *task, struct meters *m, unsigned int state,
+					 tp_u64 now)
 {
 	struct thread_state *ts = thread__get(task);
 

@@ -103,8 +103,7 @@ static int fill_maps(struct engine_collector *c, struct attached_engine *e)
 	const struct engine_instance *in = e->instance;
 	size_t i;
 
-	if (c->n_probes + in->n_probes > ENGINE_PROBE_ENTRIES ||
-	    c->n_layouts + in->n_layouts > ENGINE_LAYOUT_ENTRIES)
+	if (c->n_probes + in->n_probes > ENGINE_PROBE_ENTRIES || c->n_layouts + in->n_layouts > ENGINE_LAYOUT_ENTRIES)
 		return -ENOSPC;
 	e->first_layout = c->n_layouts;
 	for (i = 0; i < in->n_layouts; i++) {
@@ -190,7 +189,8 @@ static void write_engine(struct session *s, const struct engine_collector *c, co
 			worst = i;
 	}
 	if (rows->from_batch > 0)
-		snprintf(source, sizeof(source), "public batch; the ubatch's layout failed: %s", layout_check__words(worst));
+		snprintf(source, sizeof(source), "public batch; the ubatch's layout failed: %s",
+			 layout_check__words(worst));
 	else if (failed > 0)
 		snprintf(source, sizeof(source), "unknown in %llu ubatches: %s", (unsigned long long)failed,
 			 layout_check__words(worst));
@@ -202,7 +202,8 @@ static void write_engine(struct session *s, const struct engine_collector *c, co
 	if (s->writer)
 		recording_writer__engine(s->writer, &row);
 	if (failed > rows->from_batch)
-		session__note(s, "engine", "partial", "per-sequence rows unknown: the ubatch's layout failed its self-check");
+		session__note(s, "engine", "partial",
+			      "per-sequence rows unknown: the ubatch's layout failed its self-check");
 }
 
 static void write_probes(struct session *s, const struct engine_instance *in)

@@ -76,7 +76,8 @@ static void choose_programs(struct sched *sched)
 	bpf_program__set_autoload(skel->progs.on_sched_switch, !old_switch);
 	bpf_program__set_autoload(skel->progs.on_sched_switch_old, old_switch);
 
-	sched->has_interrupts = tracepoint_args(btf, "irq_handler_entry") >= 0 && tracepoint_args(btf, "softirq_entry") >= 0;
+	sched->has_interrupts =
+		tracepoint_args(btf, "irq_handler_entry") >= 0 && tracepoint_args(btf, "softirq_entry") >= 0;
 	bpf_program__set_autoload(skel->progs.on_irq_entry, sched->has_interrupts);
 	bpf_program__set_autoload(skel->progs.on_irq_exit, sched->has_interrupts);
 	bpf_program__set_autoload(skel->progs.on_softirq_entry, sched->has_interrupts);
@@ -149,7 +150,8 @@ static void register_resources(struct session *s, const struct sched *sched)
 	};
 	size_t i;
 
-	snprintf(kernel_source, sizeof(kernel_source), "system call entry to exit on a CPU%s; page faults at %lld ns each",
+	snprintf(kernel_source, sizeof(kernel_source),
+		 "system call entry to exit on a CPU%s; page faults at %lld ns each",
 		 sched->has_interrupts ? ", hard and soft interrupts" : "", (long long)s->fault_ns);
 	for (i = 0; s->writer && i < sizeof(rows) / sizeof(rows[0]); i++)
 		recording_writer__resource(s->writer, &rows[i]);

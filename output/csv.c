@@ -197,8 +197,8 @@ static void put_step_row(struct csv *c, const struct ledger *l, size_t i, const 
 	csv__number(c, row ? row->n_outputs : ABSENT);
 	csv__number(c, row ? row->n_emitted : ABSENT);
 	for (size_t k = 0; k < l->n_resources; k++)
-		figures[k] = row && l->row_cost ? l->row_cost[(size_t)(row - t->rows) * l->n_resources + k]
-						: recording__step_use(t->recording, step->id, l->resources[k].row->id);
+		figures[k] = row && l->row_cost ? l->row_cost[(size_t)(row - t->rows) * l->n_resources + k] :
+						  recording__step_use(t->recording, step->id, l->resources[k].row->id);
 	csv__resources(c, l, figures, false);
 }
 
@@ -246,8 +246,10 @@ static void put_token(void *ctx, const struct token *token)
 
 static int write_tokens(struct csv *c, const struct ledger *l, enum report_by by)
 {
-	static const char *const names[] = {"request", "completion", "kind", "index", "phase", "step", "time_ns", NULL};
-	struct token_sink sink = {.csv = c, .ledger = l};
+	static const char *const names[] = {
+		"request", "completion", "kind", "index", "phase", "step", "time_ns", NULL
+	};
+	struct token_sink sink = { .csv = c, .ledger = l };
 	struct token_list list;
 	int rc = token_list__build(&list, l);
 
@@ -309,7 +311,7 @@ static int csv__write(FILE *f, const struct ledger *l, const struct output_optio
 		[BY_REQUEST] = write_requests, [BY_TOKEN] = write_tokens, [BY_STEP] = write_steps,
 		[BY_PHASE] = write_groups,     [BY_MODEL] = write_groups, [BY_CLIENT] = write_groups,
 	};
-	struct csv c = {.f = f};
+	struct csv c = { .f = f };
 	int rc = writers[options->by](&c, l, options->by);
 
 	return rc < 0 ? rc : ferror(f) ? -EIO : 0;

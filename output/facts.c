@@ -9,27 +9,27 @@
 #define NO_COLLECTOR "this version has no collector for it"
 
 const struct resource_key resource_keys[N_RESOURCE_KEYS] = {
-	{"cpu_ns", "CPU time", RESOURCE_ADDITIVE, "ns", "the scheduler was not recorded"},
-	{"kernel_ns", "kernel time", RESOURCE_ADDITIVE, "ns", "the scheduler was not recorded"},
-	{"device_ns", "device time", RESOURCE_ADDITIVE, "ns", NO_COLLECTOR},
-	{"mem_bytes", "memory traffic", RESOURCE_ADDITIVE, "bytes", NO_COLLECTOR},
-	{"energy_uj", "energy", RESOURCE_ADDITIVE, "uJ", NO_COLLECTOR},
-	{"cycles", "cycles", RESOURCE_ADDITIVE, "count", NO_COLLECTOR},
-	{"instructions", "instructions", RESOURCE_ADDITIVE, "count", NO_COLLECTOR},
-	{"faults", "page faults", RESOURCE_ADDITIVE, "count", "the scheduler was not recorded"},
-	{"runq_ns", "run queue", RESOURCE_DURATION, "ns", "the scheduler was not recorded"},
-	{"blocked_ns", "blocked", RESOURCE_DURATION, "ns", "the scheduler was not recorded"},
+	{ "cpu_ns", "CPU time", RESOURCE_ADDITIVE, "ns", "the scheduler was not recorded" },
+	{ "kernel_ns", "kernel time", RESOURCE_ADDITIVE, "ns", "the scheduler was not recorded" },
+	{ "device_ns", "device time", RESOURCE_ADDITIVE, "ns", NO_COLLECTOR },
+	{ "mem_bytes", "memory traffic", RESOURCE_ADDITIVE, "bytes", NO_COLLECTOR },
+	{ "energy_uj", "energy", RESOURCE_ADDITIVE, "uJ", NO_COLLECTOR },
+	{ "cycles", "cycles", RESOURCE_ADDITIVE, "count", NO_COLLECTOR },
+	{ "instructions", "instructions", RESOURCE_ADDITIVE, "count", NO_COLLECTOR },
+	{ "faults", "page faults", RESOURCE_ADDITIVE, "count", "the scheduler was not recorded" },
+	{ "runq_ns", "run queue", RESOURCE_DURATION, "ns", "the scheduler was not recorded" },
+	{ "blocked_ns", "blocked", RESOURCE_DURATION, "ns", "the scheduler was not recorded" },
 };
 
 const struct incomplete_reason incomplete_reasons[N_INCOMPLETE_REASONS] = {
-	{INCOMPLETE_LOSS, "loss", "records were lost in its time"},
-	{INCOMPLETE_BEFORE_ATTACH, "before_attach", "it began before the recorder was attached"},
-	{INCOMPLETE_AT_END, "at_end", "it was still open when the recording ended"},
-	{INCOMPLETE_GAP, "gap", "bytes of its body were not copied"},
-	{INCOMPLETE_PARSE, "parse", "its bytes are no HTTP that could be parsed"},
-	{INCOMPLETE_ROWS, "rows", "which sequence a step computed was not known in its time"},
-	{INCOMPLETE_EMITTED, "emitted", "tokens emitted by a speculative step cannot be proven"},
-	{INCOMPLETE_UNANSWERED, "unanswered", "the server never answered it"},
+	{ INCOMPLETE_LOSS, "loss", "records were lost in its time" },
+	{ INCOMPLETE_BEFORE_ATTACH, "before_attach", "it began before the recorder was attached" },
+	{ INCOMPLETE_AT_END, "at_end", "it was still open when the recording ended" },
+	{ INCOMPLETE_GAP, "gap", "bytes of its body were not copied" },
+	{ INCOMPLETE_PARSE, "parse", "its bytes are no HTTP that could be parsed" },
+	{ INCOMPLETE_ROWS, "rows", "which sequence a step computed was not known in its time" },
+	{ INCOMPLETE_EMITTED, "emitted", "tokens emitted by a speculative step cannot be proven" },
+	{ INCOMPLETE_UNANSWERED, "unanswered", "the server never answered it" },
 };
 
 const char *const fixed_by_names[] = {

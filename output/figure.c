@@ -15,22 +15,23 @@ struct scale {
 };
 
 static const struct scale time_scales[] = {
-	{1, "ns"}, {1000, "us"}, {1000000, "ms"}, {1000000000, "s"}, {60000000000, "min"}, {3600000000000, "h"},
-	{0, NULL},
+	{ 1, "ns" },	     { 1000, "us" },	     { 1000000, "ms" },
+	{ 1000000000, "s" }, { 60000000000, "min" }, { 3600000000000, "h" },
+	{ 0, NULL },
 };
 static const struct scale byte_scales[] = {
-	{1, "B"}, {1000, "kB"}, {1000000, "MB"}, {1000000000, "GB"}, {1000000000000, "TB"}, {0, NULL},
+	{ 1, "B" }, { 1000, "kB" }, { 1000000, "MB" }, { 1000000000, "GB" }, { 1000000000000, "TB" }, { 0, NULL },
 };
 static const struct scale energy_scales[] = {
-	{1, "uJ"}, {1000, "mJ"}, {1000000, "J"}, {1000000000, "kJ"}, {1000000000000, "MJ"}, {0, NULL},
+	{ 1, "uJ" }, { 1000, "mJ" }, { 1000000, "J" }, { 1000000000, "kJ" }, { 1000000000000, "MJ" }, { 0, NULL },
 };
 static const struct scale count_scales[] = {
-	{1, ""}, {1000, "k"}, {1000000, "M"}, {1000000000, "G"}, {1000000000000, "T"}, {0, NULL},
+	{ 1, "" }, { 1000, "k" }, { 1000000, "M" }, { 1000000000, "G" }, { 1000000000000, "T" }, { 0, NULL },
 };
 
 static struct figure absent(void)
 {
-	return (struct figure){.s = "-"};
+	return (struct figure){ .s = "-" };
 }
 
 static uint64_t magnitude(int64_t value)
@@ -52,7 +53,7 @@ static struct figure scaled(int64_t value, const struct scale *scale)
 {
 	const char *sign = value < 0 ? "-" : "";
 	uint64_t n = magnitude(value);
-	struct figure out = {.s = "0"};
+	struct figure out = { .s = "0" };
 
 	if (value == ABSENT)
 		return absent();
@@ -132,14 +133,14 @@ struct figure figure__percent(int64_t part, int64_t whole)
 	/* A quotient, so the same everywhere: nothing here that a compiler could fuse. */
 	percent = 100.0 * (double)part / (double)whole;
 	if (part == 0)
-		return (struct figure){.s = "0%"};
+		return (struct figure){ .s = "0%" };
 	if (fabs(percent) < 0.005)
 		snprintf(out.s, sizeof(out.s), percent < 0 ? ">-0.01%%" : "<0.01%%");
 	else
 		snprintf(out.s, sizeof(out.s), "%.*f%%",
-			 fabs(percent) < 9.995	 ? 2
-			 : fabs(percent) < 99.95 ? 1
-						 : 0,
+			 fabs(percent) < 9.995 ? 2 :
+			 fabs(percent) < 99.95 ? 1 :
+						 0,
 			 percent);
 	return out;
 }

@@ -54,8 +54,8 @@ static void client_key(const struct row_request *row, const char **name, size_t 
 	const char *port = strrchr(client, ':');
 
 	*name = client;
-	*n_name = port && port[1] && strspn(port + 1, "0123456789") == strlen(port + 1) ? (size_t)(port - client)
-											: strlen(client);
+	*n_name = port && port[1] && strspn(port + 1, "0123456789") == strlen(port + 1) ? (size_t)(port - client) :
+											  strlen(client);
 }
 
 static void model_key(const struct row_request *row, const char **name, size_t *n_name)
@@ -144,7 +144,7 @@ int groups__build(struct groups *out, const struct ledger *l, enum report_by by)
 {
 	int rc;
 
-	*out = (struct groups){0};
+	*out = (struct groups){ 0 };
 	if (by == BY_PHASE)
 		rc = by_phase(out, l);
 	else
@@ -159,5 +159,5 @@ void groups__free(struct groups *g)
 	for (size_t i = 0; i < g->n; i++)
 		free(g->groups[i].name);
 	free(g->groups);
-	*g = (struct groups){0};
+	*g = (struct groups){ 0 };
 }

@@ -242,8 +242,8 @@ static void put_totals(struct json_writer *w, const struct ledger *l)
 
 		if (resource_keys[i].kind == RESOURCE_ADDITIVE)
 			json_writer__put_string(w, resource_keys[i].name,
-						k >= 0 && l->resources[k].measured ? l->resources[k].total_source
-										   : NULL);
+						k >= 0 && l->resources[k].measured ? l->resources[k].total_source :
+										     NULL);
 	}
 	json_writer__end_object(w);
 	json_writer__put_object(w, "check");

@@ -113,7 +113,7 @@ static void put_token(void *ctx, const struct token *token)
 
 static int put_tokens(struct json_writer *w, const struct ledger *l)
 {
-	struct token_sink sink = {.w = w, .ledger = l};
+	struct token_sink sink = { .w = w, .ledger = l };
 	struct token_list list;
 	int rc = token_list__build(&list, l);
 

@@ -205,7 +205,7 @@ static void set_widths(struct table *t)
 
 static void print_titles(struct table *t)
 {
-	struct cell titles[TABLE_MAX_COLUMNS] = {0};
+	struct cell titles[TABLE_MAX_COLUMNS] = { 0 };
 	bool any = false;
 
 	for (int i = 0; i < t->n_columns; i++) {
@@ -301,7 +301,7 @@ void table__end_row(struct table *t)
 		return;
 	}
 	for (int i = t->n_cells; i < t->n_columns; i++)
-		row[i] = (struct cell){0};
+		row[i] = (struct cell){ 0 };
 	t->n_cells = 0;
 	t->n_rows++;
 	if (t->frozen || t->n_rows >= TABLE_BUFFERED)

@@ -100,9 +100,9 @@ static void put_model(const struct text *t)
 	if (model->weight_bytes != ABSENT)
 		snprintf(weights, sizeof(weights), ", %s of weights", figure__bytes(model->weight_bytes).s);
 	text__fact(t, "Model", "%s%s%s%s%s%s%s",
-		   model->name	 ? model->name
-		   : model->path ? model->path
-				 : "not named",
+		   model->name ? model->name :
+		   model->path ? model->path :
+				 "not named",
 		   model->arch ? ", " : "", model->arch ? model->arch : "", parameters, model->quantization ? ", " : "",
 		   model->quantization ? model->quantization : "", weights);
 }
@@ -180,16 +180,16 @@ int text__header(const struct text *t)
 static int text__write(FILE *f, const struct ledger *l, const struct output_options *options)
 {
 	typedef int (*section)(const struct text *);
-	static const section report[] = {text__header,	 text__requests, text__ledger,	    text__phases,
-					 text__evidence, text__losses,	 text__definitions, NULL};
-	static const section steps[] = {text__header, text__steps, NULL};
-	static const section tokens[] = {text__header, text__tokens, NULL};
-	static const section groups[] = {text__header, text__groups, NULL};
+	static const section report[] = { text__header,	  text__requests, text__ledger,	     text__phases,
+					  text__evidence, text__losses,	  text__definitions, NULL };
+	static const section steps[] = { text__header, text__steps, NULL };
+	static const section tokens[] = { text__header, text__tokens, NULL };
+	static const section groups[] = { text__header, text__groups, NULL };
 	static const section *const sections[N_REPORT_BY] = {
 		[BY_REQUEST] = report, [BY_TOKEN] = tokens, [BY_STEP] = steps,
 		[BY_PHASE] = groups,   [BY_MODEL] = groups, [BY_CLIENT] = groups,
 	};
-	struct text t = {.f = f, .l = l, .r = l->timeline->recording, .options = options};
+	struct text t = { .f = f, .l = l, .r = l->timeline->recording, .options = options };
 
 	for (const section *put = sections[options->by]; *put; put++) {
 		int rc = (*put)(&t);

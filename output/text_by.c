@@ -65,10 +65,10 @@ static void context_of(const struct text *t, const struct row_step *step, char *
 int text__steps(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{"step", COLUMN_NUMBER, 0},   {"at, s", COLUMN_NUMBER, 0},
-		{"time", COLUMN_NUMBER, 0},   {"context", COLUMN_TEXT, 0},
-		{"tokens", COLUMN_NUMBER, 0}, {"CPU", COLUMN_NUMBER, 0},
-		{"ret", COLUMN_NUMBER, 0},    {"rows (seq:phase:n@pos)", COLUMN_WRAP, 24},
+		{ "step", COLUMN_NUMBER, 0 },	{ "at, s", COLUMN_NUMBER, 0 },
+		{ "time", COLUMN_NUMBER, 0 },	{ "context", COLUMN_TEXT, 0 },
+		{ "tokens", COLUMN_NUMBER, 0 }, { "CPU", COLUMN_NUMBER, 0 },
+		{ "ret", COLUMN_NUMBER, 0 },	{ "rows (seq:phase:n@pos)", COLUMN_WRAP, 24 },
 	};
 	bool cpu_measured = resource__find(t->l, "cpu_ns") >= 0;
 	char rows[MAX_ROWS_TEXT], context[48];
@@ -123,11 +123,11 @@ static void put_token(void *ctx, const struct token *token)
 int text__tokens(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{"request", COLUMN_NUMBER, 0}, {"of n", COLUMN_NUMBER, 0}, {"kind", COLUMN_TEXT, 0},
-		{"index", COLUMN_NUMBER, 0},   {"phase", COLUMN_TEXT, 0},  {"step", COLUMN_NUMBER, 0},
-		{"at, s", COLUMN_NUMBER, 0},   {"CPU", COLUMN_NUMBER, 0},  {"kernel", COLUMN_NUMBER, 0},
+		{ "request", COLUMN_NUMBER, 0 }, { "of n", COLUMN_NUMBER, 0 }, { "kind", COLUMN_TEXT, 0 },
+		{ "index", COLUMN_NUMBER, 0 },	 { "phase", COLUMN_TEXT, 0 },  { "step", COLUMN_NUMBER, 0 },
+		{ "at, s", COLUMN_NUMBER, 0 },	 { "CPU", COLUMN_NUMBER, 0 },  { "kernel", COLUMN_NUMBER, 0 },
 	};
-	struct token_sink sink = {.t = t};
+	struct token_sink sink = { .t = t };
 	struct token_list list;
 	int rc = token_list__build(&list, t->l);
 
@@ -151,9 +151,9 @@ int text__tokens(const struct text *t)
 int text__groups(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{"", COLUMN_SHRINK_END, 12},  {"requests", COLUMN_NUMBER, 0}, {"prompt", COLUMN_NUMBER, 0},
-		{"cached", COLUMN_NUMBER, 0}, {"output", COLUMN_NUMBER, 0},   {"CPU", COLUMN_NUMBER, 0},
-		{"kernel", COLUMN_NUMBER, 0}, {"faults", COLUMN_NUMBER, 0},
+		{ "", COLUMN_SHRINK_END, 12 },	{ "requests", COLUMN_NUMBER, 0 }, { "prompt", COLUMN_NUMBER, 0 },
+		{ "cached", COLUMN_NUMBER, 0 }, { "output", COLUMN_NUMBER, 0 },	  { "CPU", COLUMN_NUMBER, 0 },
+		{ "kernel", COLUMN_NUMBER, 0 }, { "faults", COLUMN_NUMBER, 0 },
 	};
 	int cpu = resource__find(t->l, "cpu_ns"), kernel = resource__find(t->l, "kernel_ns");
 	int faults = resource__find(t->l, "faults");

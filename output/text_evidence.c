@@ -59,9 +59,9 @@ static void put_missing(const struct text *t)
 int text__evidence(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{"grade", COLUMN_TEXT, 0},
-		{"resource", COLUMN_TEXT, 0},
-		{"source, reason", COLUMN_WRAP, 20},
+		{ "grade", COLUMN_TEXT, 0 },
+		{ "resource", COLUMN_TEXT, 0 },
+		{ "source, reason", COLUMN_WRAP, 20 },
 	};
 	struct table *table;
 	int rc;
@@ -130,10 +130,10 @@ static bool first_of_kind(const struct recording *r, size_t i)
 static int put_losses(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{"collector", COLUMN_TEXT, 0},
-		{"lost", COLUMN_NUMBER, 0},
-		{"kind", COLUMN_TEXT, 0},
-		{"in these seconds of the recording", COLUMN_WRAP, 12},
+		{ "collector", COLUMN_TEXT, 0 },
+		{ "lost", COLUMN_NUMBER, 0 },
+		{ "kind", COLUMN_TEXT, 0 },
+		{ "in these seconds of the recording", COLUMN_WRAP, 12 },
 	};
 	struct table *table = text__table(t, columns, 4);
 

@@ -45,13 +45,14 @@ static void cell_share(struct table *table, const struct ledger *l, size_t k, in
 /* Resources [first, end) of the shown ones, side by side. */
 static int put_block(const struct text *t, const size_t *shown, size_t n)
 {
-	struct table_column columns[TABLE_MAX_COLUMNS] = {{"", COLUMN_TEXT, 0}};
+	struct table_column columns[TABLE_MAX_COLUMNS] = { { "", COLUMN_TEXT, 0 } };
 	const struct ledger *l = t->l;
 	struct table *table;
 
 	for (size_t i = 0; i < n; i++) {
-		columns[1 + 2 * i] = (struct table_column){resource__title(&l->resources[shown[i]]), COLUMN_NUMBER, 0};
-		columns[2 + 2 * i] = (struct table_column){"share", COLUMN_NUMBER, 0};
+		columns[1 + 2 * i] =
+			(struct table_column){ resource__title(&l->resources[shown[i]]), COLUMN_NUMBER, 0 };
+		columns[2 + 2 * i] = (struct table_column){ "share", COLUMN_NUMBER, 0 };
 	}
 	table = text__table(t, columns, (int)(1 + 2 * n));
 	if (!table)
@@ -66,8 +67,8 @@ static int put_block(const struct text *t, const size_t *shown, size_t n)
 			int64_t value = l->accounts[a][shown[i]];
 
 			cell_share(table, l, shown[i], value,
-				   a == ACCOUNT_UNEXPLAINED ? quality(value, l->resources[shown[i]].total)
-							    : STYLE_PLAIN);
+				   a == ACCOUNT_UNEXPLAINED ? quality(value, l->resources[shown[i]].total) :
+							      STYLE_PLAIN);
 		}
 		table__end_row(table);
 	}
@@ -131,9 +132,9 @@ static bool is_used(const struct group *group)
 int text__phases(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{"phase", COLUMN_TEXT, 0},    {"requests", COLUMN_NUMBER, 0},	 {"steps", COLUMN_NUMBER, 0},
-		{"tokens", COLUMN_NUMBER, 0}, {"CPU time", COLUMN_NUMBER, 0},	 {"per token", COLUMN_NUMBER, 0},
-		{"share", COLUMN_NUMBER, 0},  {"kernel time", COLUMN_NUMBER, 0},
+		{ "phase", COLUMN_TEXT, 0 },	{ "requests", COLUMN_NUMBER, 0 },    { "steps", COLUMN_NUMBER, 0 },
+		{ "tokens", COLUMN_NUMBER, 0 }, { "CPU time", COLUMN_NUMBER, 0 },    { "per token", COLUMN_NUMBER, 0 },
+		{ "share", COLUMN_NUMBER, 0 },	{ "kernel time", COLUMN_NUMBER, 0 },
 	};
 	int cpu = resource__find(t->l, "cpu_ns"), kernel = resource__find(t->l, "kernel_ns");
 	struct groups groups;

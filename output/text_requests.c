@@ -45,8 +45,8 @@ static void keep(int64_t *values, size_t *n, int64_t value)
 static int put_latency(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{"latency", COLUMN_TEXT, 0}, {"p50", COLUMN_NUMBER, 0}, {"p95", COLUMN_NUMBER, 0},
-		{"p99", COLUMN_NUMBER, 0},   {"max", COLUMN_NUMBER, 0}, {"requests", COLUMN_NUMBER, 0},
+		{ "latency", COLUMN_TEXT, 0 }, { "p50", COLUMN_NUMBER, 0 }, { "p95", COLUMN_NUMBER, 0 },
+		{ "p99", COLUMN_NUMBER, 0 },   { "max", COLUMN_NUMBER, 0 }, { "requests", COLUMN_NUMBER, 0 },
 	};
 	size_t n_requests = t->r->n_requests, n_ttft = 0, n_tpot = 0, n_e2el = 0, n_wait = 0, n_whole = 0;
 	int64_t *values = calloc(4 * n_requests + 1, sizeof(*values));
@@ -205,12 +205,12 @@ static void put_speculation(const struct text *t)
 static int put_with_tokens(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{"id", COLUMN_NUMBER, 0},     {"api id", COLUMN_SHRINK_MIDDLE, 7},
-		{"stat", COLUMN_NUMBER, 0},   {"wait", COLUMN_NUMBER, 0},
-		{"TTFT", COLUMN_NUMBER, 0},   {"TPOT", COLUMN_NUMBER, 0},
-		{"prompt", COLUMN_NUMBER, 0}, {"output", COLUMN_NUMBER, 0},
-		{"CPU/in", COLUMN_NUMBER, 0}, {"CPU/out", COLUMN_NUMBER, 0},
-		{"", COLUMN_TEXT, 0},
+		{ "id", COLUMN_NUMBER, 0 },	{ "api id", COLUMN_SHRINK_MIDDLE, 7 },
+		{ "stat", COLUMN_NUMBER, 0 },	{ "wait", COLUMN_NUMBER, 0 },
+		{ "TTFT", COLUMN_NUMBER, 0 },	{ "TPOT", COLUMN_NUMBER, 0 },
+		{ "prompt", COLUMN_NUMBER, 0 }, { "output", COLUMN_NUMBER, 0 },
+		{ "CPU/in", COLUMN_NUMBER, 0 }, { "CPU/out", COLUMN_NUMBER, 0 },
+		{ "", COLUMN_TEXT, 0 },
 	};
 	unsigned int marks = 0;
 	struct table *table;
@@ -246,8 +246,9 @@ static int put_with_tokens(const struct text *t)
 static int put_calls(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{"id", COLUMN_NUMBER, 0},	    {"path", COLUMN_SHRINK_END, 12},  {"client", COLUMN_SHRINK_END, 15},
-		{"model", COLUMN_SHRINK_MIDDLE, 8}, {"finish", COLUMN_SHRINK_END, 6}, {"stream", COLUMN_TEXT, 0},
+		{ "id", COLUMN_NUMBER, 0 },	     { "path", COLUMN_SHRINK_END, 12 },
+		{ "client", COLUMN_SHRINK_END, 15 }, { "model", COLUMN_SHRINK_MIDDLE, 8 },
+		{ "finish", COLUMN_SHRINK_END, 6 },  { "stream", COLUMN_TEXT, 0 },
 	};
 	struct table *table;
 
@@ -275,11 +276,11 @@ static int put_calls(const struct text *t)
 static int put_times(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{"id", COLUMN_NUMBER, 0},	 {"end to end", COLUMN_NUMBER, 0}, {"CPU", COLUMN_NUMBER, 0},
-		{"kernel", COLUMN_NUMBER, 0},	 {"run queue", COLUMN_NUMBER, 0},  {"blocked", COLUMN_NUMBER, 0},
-		{"matched by", COLUMN_WRAP, 20},
+		{ "id", COLUMN_NUMBER, 0 },	   { "end to end", COLUMN_NUMBER, 0 }, { "CPU", COLUMN_NUMBER, 0 },
+		{ "kernel", COLUMN_NUMBER, 0 },	   { "run queue", COLUMN_NUMBER, 0 },  { "blocked", COLUMN_NUMBER, 0 },
+		{ "matched by", COLUMN_WRAP, 20 },
 	};
-	static const char *const resources[] = {"cpu_ns", "kernel_ns", "runq_ns", "blocked_ns"};
+	static const char *const resources[] = { "cpu_ns", "kernel_ns", "runq_ns", "blocked_ns" };
 	struct table *table;
 
 	text__heading(t, "Requests: times");
@@ -329,9 +330,10 @@ static void reason_of(const struct text *t, size_t i, char *out, size_t size)
 static int put_failures(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{"id", COLUMN_NUMBER, 0},	 {"stat", COLUMN_NUMBER, 0},	    {"method", COLUMN_SHRINK_END, 6},
-		{"path", COLUMN_SHRINK_END, 12}, {"client", COLUMN_SHRINK_END, 15}, {"end to end", COLUMN_NUMBER, 0},
-		{"why", COLUMN_WRAP, 16},
+		{ "id", COLUMN_NUMBER, 0 },	     { "stat", COLUMN_NUMBER, 0 },
+		{ "method", COLUMN_SHRINK_END, 6 },  { "path", COLUMN_SHRINK_END, 12 },
+		{ "client", COLUMN_SHRINK_END, 15 }, { "end to end", COLUMN_NUMBER, 0 },
+		{ "why", COLUMN_WRAP, 16 },
 	};
 	struct table *table = NULL;
 	char reason[512];
@@ -342,8 +344,8 @@ static int put_failures(const struct text *t)
 		if (request__has_tokens(t->l, i) || !(is_failure(t, i) || t->options->verbose))
 			continue;
 		if (!table) {
-			text__heading(t, t->options->verbose ? "Requests without tokens"
-							     : "Refused, failed or cut off, without tokens");
+			text__heading(t, t->options->verbose ? "Requests without tokens" :
+							       "Refused, failed or cut off, without tokens");
 			table = text__table(t, columns, 7);
 			if (!table)
 				return -ENOMEM;

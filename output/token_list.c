@@ -10,7 +10,7 @@ int token_list__build(struct token_list *out, const struct ledger *l)
 	const struct timeline *t = l->timeline;
 	uint32_t *next;
 
-	*out = (struct token_list){.ledger = l};
+	*out = (struct token_list){ .ledger = l };
 	if (!l->row_cost && t->n_rows)
 		return -EINVAL;
 	out->rows = calloc(t->n_rows + 1, sizeof(*out->rows));
@@ -36,7 +36,7 @@ void token_list__free(struct token_list *list)
 {
 	free(list->rows);
 	free(list->run_first);
-	*list = (struct token_list){0};
+	*list = (struct token_list){ 0 };
 }
 
 struct walk {
@@ -137,7 +137,7 @@ void token_list__each(const struct token_list *list, size_t request, void (*each
 {
 	const struct timeline *t = list->ledger->timeline;
 	const struct timeline_request *r = &t->requests[request];
-	struct walk w = {.ledger = list->ledger, .each = each, .ctx = ctx};
+	struct walk w = { .ledger = list->ledger, .each = each, .ctx = ctx };
 
 	w.token.request = request;
 	for (uint32_t i = 0; i < r->n_runs; i++) {

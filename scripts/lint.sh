@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# clang-tidy, clang-format's check, shellcheck, Python's own compiler. Needs `make` to have run (skeletons).
+# clang-tidy, the format's check, shellcheck, Python's own compiler. Needs `make` to have run (skeletons).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 jobs=$(nproc)
 failed=0
-mapfile -t c_files < <(git ls-files --cached --others --exclude-standard '*.c' '*.h' | while read -r f; do [ -f "$f" ] && echo "$f"; done)
+list() {
+	git ls-files --cached --others --exclude-standard "$@" | while read -r f; do
+		if [ -f "$f" ]; then echo "$f"; fi
+	done
+}
+mapfile -t c_files < <(list '*.c' '*.h')
 mapfile -t c_sources < <(printf '%s\n' "${c_files[@]}" | grep -E '^(userspace|collectors|output)/.*\.c$')
-mapfile -t shells < <(git ls-files --cached --others --exclude-standard '*.sh' .ci/run | while read -r f; do [ -f "$f" ] && echo "$f"; done)
-mapfile -t pythons < <(git ls-files --cached --others --exclude-standard '*.py' | while read -r f; do [ -f "$f" ] && echo "$f"; done)
+mapfile -t shells < <(list '*.sh' .ci/run)
+mapfile -t pythons < <(list '*.py')
 
 check() {
 	local name=$1
@@ -25,11 +30,11 @@ check() {
 # clang-tidy wants the compiler's options behind a double dash, per call.
 run_tidy() {
 	printf '%s\n' "${c_sources[@]}" | xargs -P "$jobs" -n 4 sh -c \
-		'clang-tidy --quiet --warnings-as-errors="*" "$@" -- -std=gnu11 -D_GNU_SOURCE -I. -Ibuild/skel \
+		'clang-tidy --quiet --warnings-as-errors="*" "$@" -- -std=gnu11 -D_GNU_SOURCE -I. -isystem build/skel \
 		-DTOKPROF_VERSION_STRING="\"0\"" -DTOKPROF_PREFIX="\"/\"" 2>/dev/null' tidy
 }
 
-check "clang-format (${#c_files[@]} files)" clang-format --dry-run -Werror "${c_files[@]}"
+check "format (${#c_files[@]} files)" python3 scripts/format.py --check "${c_files[@]}"
 check "clang-tidy (${#c_sources[@]} files)" run_tidy
 check "shellcheck (${#shells[@]} files)" shellcheck "${shells[@]}"
 check "python (${#pythons[@]} files)" python3 -m py_compile "${pythons[@]}"

@@ -140,7 +140,7 @@ static int unknown_command(const char *name)
 
 static int unknown_option(const char *word)
 {
-	static const char *const names[] = {"--help", "--version", NULL};
+	static const char *const names[] = { "--help", "--version", NULL };
 	const char *nearest = suggest__nearest(word, names);
 	char remedy[128];
 

@@ -11,10 +11,5 @@ extern const struct command command_record;
 extern const struct command command_report;
 
 const struct command *const commands[] = {
-	&command_record,
-	&command_report,
-	&command_doctor,
-	&command_list,
-	&command_overhead,
-	NULL,
+	&command_record, &command_report, &command_doctor, &command_list, &command_overhead, NULL,
 };

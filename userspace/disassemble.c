@@ -11,12 +11,12 @@
 #include <string.h>
 
 #define MAX_FUNCTION_BYTES (1u << 20)
-#define MAX_PARTS 32	/* the function, its moved parts, and the functions it jumps to */
+#define MAX_PARTS 32 /* the function, its moved parts, and the functions it jumps to */
 #define MAX_DEPTH 4
 
 struct part {
 	uint64_t start, size;
-	int depth;		/* tail calls on the way here */
+	int depth; /* tail calls on the way here */
 };
 
 struct sweep {

@@ -21,15 +21,15 @@
 #define MAX_RETURNS 64
 
 enum return_points {
-	RETURNS_WITH_VALUE,	/* the function's value is in its register there: only `ret` will do */
-	RETURNS_ANY,		/* tail calls count at their jump and are not followed */
+	RETURNS_WITH_VALUE, /* the function's value is in its register there: only `ret` will do */
+	RETURNS_ANY, /* tail calls count at their jump and are not followed */
 };
 
 struct function_returns {
-	uint64_t vaddr[MAX_RETURNS];	/* ascending, each once */
+	uint64_t vaddr[MAX_RETURNS]; /* ascending, each once */
 	uint64_t file_offset[MAX_RETURNS];
 	size_t n;
-	char note[192];		/* why it failed, or what could not be followed; "" */
+	char note[192]; /* why it failed, or what could not be followed; "" */
 };
 
 /*

@@ -10,8 +10,8 @@
 /* A struct member that a field of the layout is read from; the later names are those of newer builds. */
 static const struct {
 	const char *member;
-	size_t at;		/* in struct layout */
-	bool required;		/* this one, or a line above with the same `at` */
+	size_t at; /* in struct layout */
+	bool required; /* this one, or a line above with the same `at` */
 } members[] = {
 	{ "n_tokens", offsetof(struct layout, n_tokens), true },
 	{ "n_seqs_unq", offsetof(struct layout, n_seqs_unq), false },
@@ -24,7 +24,7 @@ static const struct {
 	{ "output", offsetof(struct layout, output), true },
 };
 #define N_MEMBERS (sizeof(members) / sizeof(members[0]))
-#define MAX_DIES 10000000	/* no known engine comes near; a file made to be endless does */
+#define MAX_DIES 10000000 /* no known engine comes near; a file made to be endless does */
 
 static uint16_t get_field(const struct layout *l, size_t at)
 {
@@ -50,7 +50,7 @@ static int read_struct(Dwarf_Die *die, struct layout *out)
 	size_t i;
 	int more;
 
-	memset(out, 0xff, sizeof(*out));	/* LAYOUT_ABSENT */
+	memset(out, 0xff, sizeof(*out)); /* LAYOUT_ABSENT */
 	for (more = dwarf_child(die, &member); more == 0; more = dwarf_siblingof(&member, &member)) {
 		const char *name = dwarf_diename(&member);
 		Dwarf_Attribute attribute;

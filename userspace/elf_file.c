@@ -36,7 +36,7 @@ struct elf_file {
 	uint16_t machine;
 	struct segment segments[MAX_SEGMENTS];
 	size_t n_segments;
-	struct symbol_table tables[N_TABLES];	/* without symbols where the file has none */
+	struct symbol_table tables[N_TABLES]; /* without symbols where the file has none */
 };
 
 /* --- opening ------------------------------------------------------------------------------------------------------- */
@@ -55,7 +55,8 @@ static int read_segments(struct elf_file *f)
 		if (ph.p_type != PT_LOAD)
 			continue;
 		/* Bytes beyond the file's end are none, and sums must not wrap. */
-		if (ph.p_offset > f->size || ph.p_filesz > f->size - ph.p_offset || ph.p_vaddr + ph.p_filesz < ph.p_vaddr)
+		if (ph.p_offset > f->size || ph.p_filesz > f->size - ph.p_offset ||
+		    ph.p_vaddr + ph.p_filesz < ph.p_vaddr)
 			continue;
 		f->segments[f->n_segments++] = (struct segment){
 			.vaddr = ph.p_vaddr,
@@ -91,7 +92,8 @@ static void load_table(const struct elf_file *f, Elf_Scn *section, struct symbol
 	if (!table->symbols || !table->symbols->d_buf || sh.sh_entsize != sizeof(Elf64_Sym))
 		return;
 	table->strings = section_data(f, elf_getscn(f->elf, sh.sh_link), &strings_sh);
-	if (!table->strings || !table->strings->d_buf || table->strings->d_size == 0 || strings_sh.sh_type != SHT_STRTAB)
+	if (!table->strings || !table->strings->d_buf || table->strings->d_size == 0 ||
+	    strings_sh.sh_type != SHT_STRTAB)
 		return;
 	table->n = table->symbols->d_size / sizeof(Elf64_Sym);
 }

@@ -16,30 +16,30 @@
 #include <sys/types.h>
 
 #define ELF_FILE_MAX_MATCHES 4096
-#define ELF_FILE_BUILD_ID_SIZE 65	/* 32 bytes as hexadecimal digits, and the end */
+#define ELF_FILE_BUILD_ID_SIZE 65 /* 32 bytes as hexadecimal digits, and the end */
 
 struct elf_file;
 
 struct elf_symbol {
-	const char *name;	/* owned by the elf_file */
+	const char *name; /* owned by the elf_file */
 	uint64_t vaddr, size;
-	uint64_t file_offset;	/* of its first byte: what a uprobe wants; ELF_FILE_NO_OFFSET: not in the file (.bss) */
+	uint64_t file_offset; /* of its first byte: what a uprobe wants; ELF_FILE_NO_OFFSET: not in the file (.bss) */
 	bool function;
 };
 #define ELF_FILE_NO_OFFSET UINT64_MAX
 
 struct elf_match {
-	size_t pattern;		/* index of the pattern that it matched */
+	size_t pattern; /* index of the pattern that it matched */
 	struct elf_symbol symbol;
 };
 
 /* @return 0; -ENOENT, -EACCES, ...; -ENOEXEC: no ELF file that is understood here */
 int elf_file__open(struct elf_file **out, const char *path);
-int elf_file__open_fd(struct elf_file **out, int fd);	/* keeps a duplicate of fd */
+int elf_file__open_fd(struct elf_file **out, int fd); /* keeps a duplicate of fd */
 void elf_file__free(struct elf_file *f);
 
-struct Elf *elf_file__elf(const struct elf_file *f);	/* for libdw */
-uint16_t elf_file__machine(const struct elf_file *f);	/* EM_X86_64, ... */
+struct Elf *elf_file__elf(const struct elf_file *f); /* for libdw */
+uint16_t elf_file__machine(const struct elf_file *f); /* EM_X86_64, ... */
 /* Hexadecimal digits. @return 0, -ENODATA where it has none */
 int elf_file__build_id(const struct elf_file *f, char *out, size_t size);
 
@@ -63,7 +63,8 @@ int elf_file__offset(const struct elf_file *f, uint64_t vaddr, uint64_t *offset)
 int elf_file__read(const struct elf_file *f, uint64_t vaddr, void *out, size_t size);
 
 /* What to add to a vaddr for its address in a process that has mapped this part of the file. @return 0, -ENOENT */
-int elf_file__bias(const struct elf_file *f, uint64_t map_start, uint64_t map_offset, uint64_t map_size, uint64_t *bias);
+int elf_file__bias(const struct elf_file *f, uint64_t map_start, uint64_t map_offset, uint64_t map_size,
+		   uint64_t *bias);
 
 /* Has the string section this string? Also true where that cannot be told without unpacking it. */
 bool elf_file__has_string(const struct elf_file *f, const char *section, const char *string);

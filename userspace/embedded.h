@@ -6,11 +6,11 @@
 #include <stddef.h>
 
 struct embedded_file {
-	const char *name;		/* file name without folders */
-	const unsigned char *data;	/* followed by a zero byte that size leaves out */
+	const char *name; /* file name without folders */
+	const unsigned char *data; /* followed by a zero byte that size leaves out */
 	size_t size;
 };
 
-extern const struct embedded_file embedded_profiles[];	/* ends with a NULL name */
+extern const struct embedded_file embedded_profiles[]; /* ends with a NULL name */
 
 #endif

@@ -18,7 +18,7 @@
 
 /* A symbol of the profile found in one of the modules. */
 struct found {
-	const struct profile_section *section;	/* NULL: build_number or memory_getter */
+	const struct profile_section *section; /* NULL: build_number or memory_getter */
 	const struct profile_symbol *pattern;
 	uint32_t module;
 	struct elf_symbol symbol;
@@ -335,7 +335,7 @@ static void add_pair(struct finder *f, enum probe_role entry, enum probe_role le
 		return;
 	}
 	if (returns.file_offset[0] == found->symbol.file_offset)
-		return;		/* it begins with its return: an empty function, in which nothing happens */
+		return; /* it begins with its return: an empty function, in which nothing happens */
 	if (out->n_probes + 1 + returns.n > MAX_ENGINE_PROBES) {
 		miss(out, found->symbol.name, "more than %d probe points", MAX_ENGINE_PROBES);
 		return;
@@ -370,13 +370,14 @@ static const struct point_type {
 	uint32_t kind;
 	const char *name;
 	void (*add)(struct finder *f, const struct found *found);
-	const char *loss;	/* what is not known without it */
+	const char *loss; /* what is not known without it */
 } point_types[] = {
 	{ PROFILE_STEP, STEP_DECODE, "decode", add_step, "steps cannot be measured" },
 	{ PROFILE_STEP, STEP_ENCODE, "encode", add_step, "passes of an encoder are not seen" },
 	{ PROFILE_UBATCH, 0, "ubatch", add_ubatch, "rows per sequence only where the batch is public" },
 	{ PROFILE_MEMORY, 0, "memory", add_memory, "prefix reuse and rollback are not seen" },
-	{ PROFILE_SPECULATION, 0, "speculation", add_speculation, "a draft model's steps are not told from the target's" },
+	{ PROFILE_SPECULATION, 0, "speculation", add_speculation,
+	  "a draft model's steps are not told from the target's" },
 };
 
 static bool is_usable(const struct found *found)
@@ -434,7 +435,8 @@ static void add_points(struct finder *f, const struct point_type *type)
 		add_section(f, type, section);
 		return;
 	}
-	miss(f->out, type->name, "none of the profile's symbols is there (stripped, or an unknown build): %s", type->loss);
+	miss(f->out, type->name, "none of the profile's symbols is there (stripped, or an unknown build): %s",
+	     type->loss);
 }
 
 static bool can_probe_steps(const struct engine_instance *out)

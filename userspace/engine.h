@@ -17,21 +17,22 @@
 #define ENGINE_MAX_MISSING 32
 
 struct engine_module {
-	char attach_path[80];	/* by which this process can open it: /proc/PID/map_files/A-B, also deleted, in containers */
-	char path[512];		/* as the server sees it */
+	char attach_path
+		[80]; /* by which this process can open it: /proc/PID/map_files/A-B, also deleted, in containers */
+	char path[512]; /* as the server sees it */
 	uint64_t device, inode;
-	uint64_t load_bias;	/* address in the process = vaddr in the file + bias */
+	uint64_t load_bias; /* address in the process = vaddr in the file + bias */
 	bool deleted;
-	char build_id[ELF_FILE_BUILD_ID_SIZE];	/* "" none */
+	char build_id[ELF_FILE_BUILD_ID_SIZE]; /* "" none */
 };
 
 struct engine_probe {
 	enum probe_role role;
-	uint32_t kind;		/* enum step_kind of a step, enum memory_op of a memory function */
-	uint32_t batch_stack;	/* step entries: offset of the public batch from the stack pointer; 0: not in the open */
-	uint32_t module;	/* index into engine_instance.modules */
+	uint32_t kind; /* enum step_kind of a step, enum memory_op of a memory function */
+	uint32_t batch_stack; /* step entries: offset of the public batch from the stack pointer; 0: not in the open */
+	uint32_t module; /* index into engine_instance.modules */
 	uint64_t file_offset;
-	char symbol[PROFILE_SYMBOL_SIZE];	/* the function; for returns the one whose return it is */
+	char symbol[PROFILE_SYMBOL_SIZE]; /* the function; for returns the one whose return it is */
 };
 
 struct engine_missing {
@@ -41,12 +42,12 @@ struct engine_missing {
 
 struct engine_instance {
 	uint32_t pid;
-	char name[PROFILE_NAME_SIZE];		/* of the engine */
-	char version[64];			/* its own word, or a package's; "" unknown */
-	char profile[256];			/* where the profile came from */
-	struct engine_module modules[ENGINE_MAX_MODULES];	/* the first is the one that was recognised */
+	char name[PROFILE_NAME_SIZE]; /* of the engine */
+	char version[64]; /* its own word, or a package's; "" unknown */
+	char profile[256]; /* where the profile came from */
+	struct engine_module modules[ENGINE_MAX_MODULES]; /* the first is the one that was recognised */
 	size_t n_modules;
-	struct engine_probe probes[MAX_ENGINE_PROBES];		/* steps first; each file offset once per module and role */
+	struct engine_probe probes[MAX_ENGINE_PROBES]; /* steps first; each file offset once per module and role */
 	size_t n_probes;
 	struct engine_missing missing[ENGINE_MAX_MISSING];
 	size_t n_missing;
@@ -57,7 +58,7 @@ struct engine_instance {
 	struct ubatch_layout layouts[MAX_LAYOUTS];
 	size_t n_layouts;
 	bool layout_certain;
-	char layout_source[96];			/* "debug information", "build id 8aed...", "candidates" */
+	char layout_source[96]; /* "debug information", "build id 8aed...", "candidates" */
 	/* *(uint64_t *)(context + offset) is the context's memory, as in record_memory.memory; LAYOUT_ABSENT: unknown */
 	uint32_t context_memory;
 };

@@ -18,16 +18,16 @@ struct parser {
 	struct engine_profile *profile;
 	const char *file;
 	int line;
-	const struct section_type *type;	/* of the section that is open; NULL none yet */
-	struct profile_section *section;	/* NULL for sections that are not in profile->sections */
+	const struct section_type *type; /* of the section that is open; NULL none yet */
+	struct profile_section *section; /* NULL for sections that are not in profile->sections */
 	struct ubatch_layout *layout;
-	uint32_t layout_seen;			/* bits of layout_fields */
+	uint32_t layout_seen; /* bits of layout_fields */
 	char *error;
 	size_t error_size;
 };
 
 struct key {
-	const char *name;	/* NULL ends the table */
+	const char *name; /* NULL ends the table */
 	int (*set)(struct parser *p, const char *key, char *value);
 };
 
@@ -204,7 +204,8 @@ static int open_speculation(struct parser *p, char *label)
 
 static int end_points(struct parser *p)
 {
-	return p->section->n_symbols ? 0 : fail(p, "the section that begins at line %d names no symbol", p->section->line);
+	return p->section->n_symbols ? 0 :
+				       fail(p, "the section that begins at line %d names no symbol", p->section->line);
 }
 
 static int point_symbols(struct parser *p, const char *key, char *value)
@@ -274,7 +275,7 @@ static int memory_symbol(struct parser *p, const char *key, char *value)
 
 static const struct {
 	const char *name;
-	size_t at;		/* in struct layout */
+	size_t at; /* in struct layout */
 	bool required;
 } layout_fields[] = {
 	{ "n_tokens", offsetof(struct layout, n_tokens), true },
@@ -302,7 +303,7 @@ static int open_layout(struct parser *p, char *label)
 		return fail(p, "more than %d layouts", MAX_LAYOUTS);
 	p->layout = &profile->layouts[profile->n_layouts++];
 	p->layout_seen = 0;
-	memset(&p->layout->fields, 0xff, sizeof(p->layout->fields));	/* LAYOUT_ABSENT */
+	memset(&p->layout->fields, 0xff, sizeof(p->layout->fields)); /* LAYOUT_ABSENT */
 	memcpy(p->layout->name, label, strlen(label) + 1);
 	return 0;
 }
@@ -374,8 +375,12 @@ static const struct key ubatch_keys[] = {
 	{ NULL, NULL },
 };
 static const struct key memory_keys[] = {
-	{ "seq_rm", memory_symbol },  { "seq_cp", memory_symbol },  { "seq_keep", memory_symbol },
-	{ "seq_add", memory_symbol }, { "seq_div", memory_symbol }, { "clear", memory_symbol },
+	{ "seq_rm", memory_symbol },
+	{ "seq_cp", memory_symbol },
+	{ "seq_keep", memory_symbol },
+	{ "seq_add", memory_symbol },
+	{ "seq_div", memory_symbol },
+	{ "clear", memory_symbol },
 	{ NULL, NULL },
 };
 static const struct key speculation_keys[] = {
@@ -383,10 +388,11 @@ static const struct key speculation_keys[] = {
 	{ NULL, NULL },
 };
 static const struct key layout_keys[] = {
-	{ "n_tokens", layout_field }, { "n_seqs_unq", layout_field }, { "token", layout_field },
-	{ "embd", layout_field },     { "pos", layout_field },	      { "n_seq_id", layout_field },
-	{ "seq_id", layout_field },   { "output", layout_field },     { "builds", layout_builds },
-	{ NULL, NULL },
+	{ "n_tokens", layout_field }, { "n_seqs_unq", layout_field },
+	{ "token", layout_field },    { "embd", layout_field },
+	{ "pos", layout_field },      { "n_seq_id", layout_field },
+	{ "seq_id", layout_field },   { "output", layout_field },
+	{ "builds", layout_builds },  { NULL, NULL },
 };
 
 static const struct section_type section_types[] = {
@@ -425,7 +431,8 @@ static int begin_section(struct parser *p, char *line)
 	for (i = 0; i < N_SECTION_TYPES && strcmp(name, section_types[i].name) != 0; i++)
 		;
 	if (i == N_SECTION_TYPES)
-		return fail(p, "unknown section [%.40s]; known are engine, step, ubatch, memory, speculation, layout", name);
+		return fail(p, "unknown section [%.40s]; known are engine, step, ubatch, memory, speculation, layout",
+			    name);
 	if (i > 0 && !p->profile->name[0])
 		return fail(p, "[%s] before the [engine] section with the engine's name", name);
 	err = section_types[i].open(p, label);

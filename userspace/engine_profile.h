@@ -21,10 +21,10 @@
 #define PROFILE_NAME_SIZE 32
 
 enum profile_section_kind {
-	PROFILE_STEP,		/* functions that are one forward pass; `kind`: enum step_kind */
-	PROFILE_UBATCH,		/* functions whose second argument is a reference to the ubatch */
-	PROFILE_MEMORY,		/* functions that change the key-value memory; each symbol's `kind`: enum memory_op */
-	PROFILE_SPECULATION,	/* functions inside which every step is one of the draft model */
+	PROFILE_STEP, /* functions that are one forward pass; `kind`: enum step_kind */
+	PROFILE_UBATCH, /* functions whose second argument is a reference to the ubatch */
+	PROFILE_MEMORY, /* functions that change the key-value memory; each symbol's `kind`: enum memory_op */
+	PROFILE_SPECULATION, /* functions inside which every step is one of the draft model */
 };
 
 struct profile_symbol {
@@ -35,9 +35,9 @@ struct profile_symbol {
 /* Sections of one kind (steps: of one step kind) are alternatives: the first of which the engine has a symbol is used. */
 struct profile_section {
 	enum profile_section_kind section;
-	int line;			/* where it begins in its file, for messages */
+	int line; /* where it begins in its file, for messages */
 	uint32_t kind;
-	uint32_t batch_stack;		/* steps: offset of the public batch from the stack pointer at entry; 0 none */
+	uint32_t batch_stack; /* steps: offset of the public batch from the stack pointer at entry; 0 none */
 	struct profile_symbol symbols[PROFILE_MAX_SYMBOLS];
 	size_t n_symbols;
 };
@@ -45,26 +45,26 @@ struct profile_section {
 struct ubatch_layout {
 	char name[PROFILE_NAME_SIZE];
 	struct layout fields;
-	char builds[PROFILE_MAX_BUILDS][48];	/* build ids, hexadecimal */
+	char builds[PROFILE_MAX_BUILDS][48]; /* build ids, hexadecimal */
 	size_t n_builds;
 };
 
 struct engine_profile {
 	char name[PROFILE_NAME_SIZE];
-	char source[256];		/* where it was read from */
-	char recognise[PROFILE_MAX_SYMBOLS][PROFILE_SYMBOL_SIZE];	/* any one of these functions makes the engine */
+	char source[256]; /* where it was read from */
+	char recognise[PROFILE_MAX_SYMBOLS][PROFILE_SYMBOL_SIZE]; /* any one of these functions makes the engine */
 	size_t n_recognise;
 	struct profile_section sections[PROFILE_MAX_SECTIONS];
 	size_t n_sections;
-	char ubatch_struct[PROFILE_SYMBOL_SIZE];	/* its name in debug information; "" none */
-	char memory_getter[PROFILE_SYMBOL_SIZE];	/* method of the context that returns its memory; "" none */
-	char build_number[PROFILE_SYMBOL_SIZE];		/* an int of the engine that holds its build; "" none */
+	char ubatch_struct[PROFILE_SYMBOL_SIZE]; /* its name in debug information; "" none */
+	char memory_getter[PROFILE_SYMBOL_SIZE]; /* method of the context that returns its memory; "" none */
+	char build_number[PROFILE_SYMBOL_SIZE]; /* an int of the engine that holds its build; "" none */
 	struct ubatch_layout layouts[MAX_LAYOUTS];
 	size_t n_layouts;
 };
 
 struct engine_profiles {
-	struct engine_profile *profiles;	/* in the order in which they are tried */
+	struct engine_profile *profiles; /* in the order in which they are tried */
 	size_t n;
 };
 
@@ -84,6 +84,6 @@ int engine_profile__parse(struct engine_profile *out, const char *name, const ch
 int engine_profiles__load(struct engine_profiles *out, const char *extra, char *error, size_t error_size);
 void engine_profiles__free(struct engine_profiles *profiles);
 
-const char *memory_op__name(enum memory_op op);		/* "seq_rm", ...; NULL where unknown */
+const char *memory_op__name(enum memory_op op); /* "seq_rm", ...; NULL where unknown */
 
 #endif

@@ -42,7 +42,7 @@ static int add(struct engine_profiles *list, const char *name, const char *text,
 		return err;
 	for (i = 0; i < list->n; i++)
 		if (strcmp(list->profiles[i].name, added->name) == 0)
-			return 0;	/* an earlier place wins */
+			return 0; /* an earlier place wins */
 	list->n++;
 	return 0;
 }

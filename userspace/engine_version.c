@@ -3,12 +3,13 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
+#include <unistd.h>
 
-#define MAX_ENTRIES 100000	/* of a package folder; a bigger one is none */
+#define MAX_ENTRIES 100000 /* of a package folder; a bigger one is none */
 
 static bool same_package_char(char a, char b)
 {
@@ -59,10 +60,19 @@ static bool version_of_package(uint32_t pid, const char *module, char *out, size
 
 static bool version_of_number(uint32_t pid, uint64_t address, char *out, size_t size)
 {
-	int number = 0;
-	struct iovec local = { &number, sizeof(number) }, remote = { (void *)(uintptr_t)address, sizeof(number) };
+	char path[64];
+	int number = 0, fd;
+	ssize_t n;
 
-	if (!address || process_vm_readv((pid_t)pid, &local, 1, &remote, 1, 0) != (ssize_t)sizeof(number) || number <= 0)
+	if (!address)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%u/mem", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = pread(fd, &number, sizeof(number), (off_t)address);
+	close(fd);
+	if (n != (ssize_t)sizeof(number) || number <= 0)
 		return false;
 	snprintf(out, size, "b%d", number);
 	return true;

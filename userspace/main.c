@@ -18,7 +18,7 @@ static void ignore(int signal_number)
  */
 static void survive_broken_pipes(void)
 {
-	struct sigaction action = {.sa_handler = ignore, .sa_flags = SA_RESTART};
+	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
 
 	sigaction(SIGPIPE, &action, NULL);
 }

@@ -14,10 +14,10 @@
 #include "userspace/suggest.h"
 
 const struct option_spec options_common[] = {
-	{'v', "verbose", NULL, "say more; may be given more than once"},
-	{'q', "quiet", NULL, "say nothing but errors and the result"},
-	{'h', "help", NULL, "print this help"},
-	{0, NULL, NULL, NULL},
+	{ 'v', "verbose", NULL, "say more; may be given more than once" },
+	{ 'q', "quiet", NULL, "say nothing but errors and the result" },
+	{ 'h', "help", NULL, "print this help" },
+	{ 0, NULL, NULL, NULL },
 };
 
 /* getopt_long's tables, made from ours. */

@@ -75,8 +75,8 @@ static bool parse_map(const char *line, struct process_map *m)
 	size_t length;
 
 	memset(m, 0, sizeof(*m));
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %n", &m->start, &m->end, permissions,
-		   &m->offset, &major, &minor, &m->inode, &path_at) < 7)
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %n", &m->start, &m->end,
+		   permissions, &m->offset, &major, &minor, &m->inode, &path_at) < 7)
 		return false;
 	m->device = makedev(major, minor);
 	m->readable = permissions[0] == 'r';
@@ -299,9 +299,9 @@ int process__times(uint32_t pid, int64_t *utime_ns, int64_t *stime_ns)
 	n = slurp(path, text, sizeof(text));
 	if (n < 0)
 		return (int)n;
-	after = strrchr(text, ')');	/* the name may hold blanks and brackets */
-	if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64, &utime,
-			     &stime) != 2)
+	after = strrchr(text, ')'); /* the name may hold blanks and brackets */
+	if (!after ||
+	    sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64, &utime, &stime) != 2)
 		return -EINVAL;
 	*utime_ns = (int64_t)utime * tick_ns;
 	*stime_ns = (int64_t)stime * tick_ns;
@@ -347,8 +347,8 @@ static bool parse_inet(const char *line, struct net_socket *s)
 	unsigned local_port, remote_port, state;
 
 	memset(s, 0, sizeof(*s));
-	if (sscanf(line, " %*d: %32[0-9A-Fa-f]:%x %32[0-9A-Fa-f]:%x %x %*s %*s %*s %*u %*d %" SCNu64, local, &local_port,
-		   remote, &remote_port, &state, &s->inode) != 6)
+	if (sscanf(line, " %*d: %32[0-9A-Fa-f]:%x %32[0-9A-Fa-f]:%x %x %*s %*s %*s %*u %*d %" SCNu64, local,
+		   &local_port, remote, &remote_port, &state, &s->inode) != 6)
 		return false;
 	format_address(local, local_port, s->local, sizeof(s->local));
 	format_address(remote, remote_port, s->peer, sizeof(s->peer));

@@ -15,11 +15,11 @@
 #define PROCESS_ADDRESS_SIZE 80
 
 struct process_map {
-	uint64_t start, end;	/* addresses */
-	uint64_t offset;	/* in the file */
+	uint64_t start, end; /* addresses */
+	uint64_t offset; /* in the file */
 	uint64_t device, inode;
 	bool readable, executable, deleted;
-	char path[512];		/* as the process's mount namespace names it; "" for memory without a file */
+	char path[512]; /* as the process's mount namespace names it; "" for memory without a file */
 };
 int process__maps(uint32_t pid, struct process_map **out, size_t *n);
 /* A path by which this process can open a mapped file, also one that is deleted or in a container. */
@@ -57,8 +57,8 @@ struct process_socket {
 	int fd;
 	uint64_t inode;
 	enum process_socket_state state;
-	bool accepted;			/* connected, on an address that the process tree listens on */
-	char local[PROCESS_ADDRESS_SIZE];	/* "127.0.0.1:8080", "[::1]:8080", "unix:/path", "unix" */
+	bool accepted; /* connected, on an address that the process tree listens on */
+	char local[PROCESS_ADDRESS_SIZE]; /* "127.0.0.1:8080", "[::1]:8080", "unix:/path", "unix" */
 	char peer[PROCESS_ADDRESS_SIZE];
 };
 int process__sockets(uint32_t pid, struct process_socket **out, size_t *n);

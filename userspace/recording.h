@@ -164,14 +164,15 @@ struct row_memory {
 };
 
 enum request_incomplete {		/* why a request cannot be accounted for whole; bits */
-	INCOMPLETE_LOSS = 1,		/* records were lost in its time */
-	INCOMPLETE_BEFORE_ATTACH = 2,	/* began before the recorder was attached */
-	INCOMPLETE_AT_END = 4,		/* still open when the recording ended */
-	INCOMPLETE_GAP = 8,		/* bytes of its body were not copied */
-	INCOMPLETE_PARSE = 16,		/* its bytes are no HTTP that the parser understands */
-	INCOMPLETE_ROWS = 32,		/* per-sequence rows unknown in its time (set by the analysis) */
-	INCOMPLETE_EMITTED = 64,	/* tokens emitted in a speculative step cannot be proven (set by the analysis) */
-	INCOMPLETE_UNANSWERED = 128,	/* the server never answered it */
+			  INCOMPLETE_LOSS = 1, /* records were lost in its time */
+			  INCOMPLETE_BEFORE_ATTACH = 2, /* began before the recorder was attached */
+			  INCOMPLETE_AT_END = 4, /* still open when the recording ended */
+			  INCOMPLETE_GAP = 8, /* bytes of its body were not copied */
+			  INCOMPLETE_PARSE = 16, /* its bytes are no HTTP that the parser understands */
+			  INCOMPLETE_ROWS = 32, /* per-sequence rows unknown in its time (set by the analysis) */
+			  INCOMPLETE_EMITTED =
+				  64, /* tokens emitted in a speculative step cannot be proven (set by the analysis) */
+			  INCOMPLETE_UNANSWERED = 128, /* the server never answered it */
 };
 
 struct row_request {
@@ -272,28 +273,48 @@ void recording_writer__free(struct recording_writer *w);	/* close without markin
 
 /* ------------------------------------------------------------------------------------------------------ reader --- */
 
-struct recording_meta { const char *key, *value; };
+struct recording_meta {
+	const char *key, *value;
+};
 
 /* A whole recording in memory. Arrays are sorted by the primary key of their table, steps by (start_ns, id). */
 struct recording {
-	struct recording_meta *meta;		size_t n_meta;
-	struct row_resource *resources;		size_t n_resources;
-	struct row_total *totals;		size_t n_totals;
-	struct row_collector *collectors;	size_t n_collectors;
-	struct row_probe *probes;		size_t n_probes;
-	struct row_loss *losses;		size_t n_losses;
-	struct row_process *processes;		size_t n_processes;
-	struct row_thread *threads;		size_t n_threads;
-	struct row_engine *engines;		size_t n_engines;
-	struct row_model *models;		size_t n_models;
-	struct row_context *contexts;		size_t n_contexts;
-	struct row_step *steps;			size_t n_steps;
-	struct row_step_resource *step_resources; size_t n_step_resources;	/* by (step, resource) */
-	struct row_sample *samples;		size_t n_samples;		/* by (time, resource) */
-	struct row_row *rows;			size_t n_rows;			/* by (step, ubatch, idx) */
-	struct row_memory *memories;		size_t n_memories;		/* by time */
-	struct row_request *requests;		size_t n_requests;		/* by (arrival_ns, id) */
-	struct row_chunk *chunks;		size_t n_chunks;		/* by (request, idx) */
+	struct recording_meta *meta;
+	size_t n_meta;
+	struct row_resource *resources;
+	size_t n_resources;
+	struct row_total *totals;
+	size_t n_totals;
+	struct row_collector *collectors;
+	size_t n_collectors;
+	struct row_probe *probes;
+	size_t n_probes;
+	struct row_loss *losses;
+	size_t n_losses;
+	struct row_process *processes;
+	size_t n_processes;
+	struct row_thread *threads;
+	size_t n_threads;
+	struct row_engine *engines;
+	size_t n_engines;
+	struct row_model *models;
+	size_t n_models;
+	struct row_context *contexts;
+	size_t n_contexts;
+	struct row_step *steps;
+	size_t n_steps;
+	struct row_step_resource *step_resources;
+	size_t n_step_resources; /* by (step, resource) */
+	struct row_sample *samples;
+	size_t n_samples; /* by (time, resource) */
+	struct row_row *rows;
+	size_t n_rows; /* by (step, ubatch, idx) */
+	struct row_memory *memories;
+	size_t n_memories; /* by time */
+	struct row_request *requests;
+	size_t n_requests; /* by (arrival_ns, id) */
+	struct row_chunk *chunks;
+	size_t n_chunks; /* by (request, idx) */
 	void *strings;				/* owner of every string above */
 };
 

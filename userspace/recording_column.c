@@ -201,9 +201,9 @@ char *table__create_sql(const struct table *t)
 		const struct column *c = &t->columns[i];
 
 		fprintf(f, "\t%s %s%s", c->name, column__is_text(c) ? "TEXT" : "INTEGER",
-			i == 0 && key_is_rowid(t)   ? " PRIMARY KEY" :
-			column__is_optional(c)      ? "" :
-						      " NOT NULL");
+			i == 0 && key_is_rowid(t) ? " PRIMARY KEY" :
+			column__is_optional(c)	  ? "" :
+						    " NOT NULL");
 		fprintf(f, "%s -- %s%s%s\n", i + 1 < t->n_columns || !key_is_rowid(t) ? "," : "", c->unit,
 			*c->unit ? ": " : "", c->doc);
 	}

@@ -75,11 +75,12 @@ static int check_columns(struct loader *l, const struct table *t)
 	sqlite3_stmt *s;
 	unsigned int n = 0;
 	bool good = true;
-	int rc = sqlite3_prepare_v2(l->source.db,
-				    "SELECT c.name, c.pk, c.hidden "
-				    "FROM sqlite_master AS t, pragma_table_xinfo(?1) AS c "
-				    "WHERE t.name = ?1 AND t.type = 'table' AND t.sql LIKE 'CREATE TABLE%' ORDER BY c.cid",
-				    -1, &s, NULL);
+	int rc = sqlite3_prepare_v2(
+		l->source.db,
+		"SELECT c.name, c.pk, c.hidden "
+		"FROM sqlite_master AS t, pragma_table_xinfo(?1) AS c "
+		"WHERE t.name = ?1 AND t.type = 'table' AND t.sql LIKE 'CREATE TABLE%' ORDER BY c.cid",
+		-1, &s, NULL);
 
 	if (rc != SQLITE_OK)
 		return fail_sqlite(l, t, rc);
@@ -150,8 +151,10 @@ static int read_row(struct loader *l, const struct table *t, sqlite3_stmt *s, vo
 			if (!r && column__is_summed(c)) {
 				sums[i] += (uint64_t)(value < 0 ? -value : value);
 				if (sums[i] > INT64_MAX)
-					return damaged(l, "table %s: the figures of %s add up to more than there "
-						       "can be", t->name, c->name);
+					return damaged(l,
+						       "table %s: the figures of %s add up to more than there "
+						       "can be",
+						       t->name, c->name);
 			}
 		} else if (type == SQLITE_TEXT && column__is_text(c)) {
 			const char *text = NULL;

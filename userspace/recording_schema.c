@@ -8,7 +8,10 @@
  */
 #include "userspace/recording_schema.h"
 
-#define COLUMN(row, field, type, unit, doc) { #field, type, offsetof(struct row, field), unit, doc }
+#define COLUMN(row, field, type, unit, doc)                                                                            \
+	{                                                                                                              \
+#field, type, offsetof(struct row, field), unit, doc                                                   \
+	}
 
 static const struct column recording_columns[] = {
 	COLUMN(recording_meta, key, COLUMN_TEXT, "", "name of the fact"),
@@ -211,9 +214,11 @@ static const struct column chunk_columns[] = {
 	COLUMN(row_chunk, time_ns, COLUMN_TIME, "ns since origin", "when the server sent it"),
 };
 
-#define TABLE(name, plural, row, n_key, doc)                                                                       \
-	{ #name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,           \
-	  sizeof(struct row), offsetof(struct recording, plural), offsetof(struct recording, n_##plural) }
+#define TABLE(name, plural, row, n_key, doc)                                                                           \
+	{                                                                                                              \
+#name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,          \
+			sizeof(struct row), offsetof(struct recording, plural), offsetof(struct recording, n_##plural) \
+	}
 
 const struct table tables[N_TABLES] = {
 	[TABLE_RECORDING] = TABLE(recording, meta, recording_meta, 1, "facts about the recording as a whole"),

@@ -144,9 +144,9 @@ static int check_header(struct message *m, const unsigned char *header, uint64_t
 		snprintf(m->text, m->size, "%s: damaged recording: it has no schema version; " GET_IT_AGAIN, m->path);
 	/* A recorder killed while it wrote the log back leaves a short file, and all of it in the log. */
 	else if (!has_log && size < n_pages * (page_size == 1 ? 65536 : page_size))
-		snprintf(m->text, m->size, "%s: damaged recording: it was cut short and has %llu of %llu bytes; "
-			 GET_IT_AGAIN, m->path, (unsigned long long)size,
-			 (unsigned long long)n_pages * (page_size == 1 ? 65536 : page_size));
+		snprintf(m->text, m->size,
+			 "%s: damaged recording: it was cut short and has %llu of %llu bytes; " GET_IT_AGAIN, m->path,
+			 (unsigned long long)size, (unsigned long long)n_pages * (page_size == 1 ? 65536 : page_size));
 	else
 		return 0;
 	return -EBADMSG;
@@ -223,8 +223,10 @@ static int make_copy(struct recording_source *s, struct message *m, const char *
 	}
 	if (!r)
 		return 0;
-	snprintf(m->text, m->size, "%s: cannot make the private copy in %s that a recording with an open log is read "
-		 "through: %s; set TMPDIR to a place with room for it", m->path, tmp, strerror(-r));
+	snprintf(m->text, m->size,
+		 "%s: cannot make the private copy in %s that a recording with an open log is read "
+		 "through: %s; set TMPDIR to a place with room for it",
+		 m->path, tmp, strerror(-r));
 	return r;
 }
 

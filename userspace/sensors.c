@@ -42,7 +42,7 @@ static void probe_host(const struct host_sensor *host, const char *root, struct 
 	char detail[192] = "", remedy[192] = "", reason[320];
 	int rc = host->probe(root, detail, sizeof(detail), remedy, sizeof(remedy));
 
-	*out = (struct sensor){.id = host->id, .resource = host->resource, .grade = GRADE_UNAVAILABLE};
+	*out = (struct sensor){ .id = host->id, .resource = host->resource, .grade = GRADE_UNAVAILABLE };
 	put(out->source, sizeof(out->source), host->source);
 	if (rc == 0) {
 		snprintf(reason, sizeof(reason), "available on this host (%s); not collected by this version", detail);

@@ -103,8 +103,8 @@ static int find_entry(const char *root, const char *directory, const char *const
 static int probe_uncore(const char *root, char *detail, size_t n_detail, char *remedy, size_t n_remedy)
 {
 	/* Intel; AMD's data fabric and memory controllers; Arm's interconnects; others that count memory traffic. */
-	static const char *const prefixes[] = {"uncore_imc", "amd_umc",	   "amd_df",  "arm_cmn", "arm_dsu",
-					       "hisi_sccl",  "nvidia_scf", "uncore_", NULL};
+	static const char *const prefixes[] = { "uncore_imc", "amd_umc",    "amd_df",  "arm_cmn", "arm_dsu",
+						"hisi_sccl",  "nvidia_scf", "uncore_", NULL };
 	char name[64];
 	int rc = find_entry(root, EVENT_SOURCES, prefixes, name, sizeof(name));
 
@@ -130,7 +130,7 @@ const struct host_sensor sensor_uncore = {
 
 static int probe_rapl(const char *root, char *detail, size_t n_detail, char *remedy, size_t n_remedy)
 {
-	static const char *const zones[] = {"intel-rapl:", NULL}, *const pmus[] = {"power", NULL};
+	static const char *const zones[] = { "intel-rapl:", NULL }, *const pmus[] = { "power", NULL };
 	char name[64], path[400];
 	int fd, err;
 
@@ -172,8 +172,8 @@ typedef int (*nvml_count)(unsigned int *);
 static int ask_nvml(void *library, unsigned int *n_devices)
 {
 	/* POSIX has dlsym return functions as objects; the copy is its own example of how to take them. */
-	void *symbols[3] = {dlsym(library, "nvmlInit_v2"), dlsym(library, "nvmlDeviceGetCount_v2"),
-			    dlsym(library, "nvmlShutdown")};
+	void *symbols[3] = { dlsym(library, "nvmlInit_v2"), dlsym(library, "nvmlDeviceGetCount_v2"),
+			     dlsym(library, "nvmlShutdown") };
 	nvml_call init, shut_down;
 	nvml_count count;
 	int rc;

@@ -17,7 +17,7 @@
 
 static int open_event(uint32_t type, uint64_t config)
 {
-	struct perf_event_attr attr = {.size = sizeof(attr), .type = type, .config = config, .disabled = 1};
+	struct perf_event_attr attr = { .size = sizeof(attr), .type = type, .config = config, .disabled = 1 };
 	int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
@@ -32,21 +32,21 @@ static int probe_perf(const char *root, char *detail, size_t n_detail, char *rem
 	if (software < 0) {
 		snprintf(detail, n_detail, "perf_event_open of the software event cpu-clock: %s", strerror(-software));
 		snprintf(remedy, n_remedy, "%s",
-			 software == -ENOSYS ? "a kernel with CONFIG_PERF_EVENTS"
-					     : BE_ROOT ", or lower kernel.perf_event_paranoid");
+			 software == -ENOSYS ? "a kernel with CONFIG_PERF_EVENTS" :
+					       BE_ROOT ", or lower kernel.perf_event_paranoid");
 		return software;
 	}
 	close(software);
 	cycles = open_event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES);
 	if (cycles < 0) {
 		snprintf(detail, n_detail, "cpu-clock works, hardware cycles do not: %s%s", strerror(-cycles),
-			 cycles == -ENOENT || cycles == -EOPNOTSUPP
-				 ? " (this CPU shows no counters, as in many virtual machines)"
-				 : "");
+			 cycles == -ENOENT || cycles == -EOPNOTSUPP ?
+				 " (this CPU shows no counters, as in many virtual machines)" :
+				 "");
 		snprintf(remedy, n_remedy, "%s",
-			 cycles == -ENOENT || cycles == -EOPNOTSUPP
-				 ? "a machine, or a virtual machine, whose performance counters are passed through"
-				 : BE_ROOT);
+			 cycles == -ENOENT || cycles == -EOPNOTSUPP ?
+				 "a machine, or a virtual machine, whose performance counters are passed through" :
+				 BE_ROOT);
 		return cycles;
 	}
 	close(cycles);
@@ -64,7 +64,7 @@ const struct host_sensor sensor_perf = {
 /* Where tracefs is; it is never mounted here: that is the administrator's choice. @return 0, -ENOENT, -EACCES */
 static int find_tracefs(const char *root, char *out, size_t size)
 {
-	static const char *const places[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
+	static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
 	int rc = -ENOENT;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {

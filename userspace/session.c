@@ -55,8 +55,8 @@ static struct {
 	const char *name;
 	size_t fd_offset;
 } const shared_maps[] = {
-	{ "events", offsetof(struct session, events_fd) },   { "servers", offsetof(struct session, servers_fd) },
-	{ "meters", offsetof(struct session, meters_fd) },   { "threads", offsetof(struct session, threads_fd) },
+	{ "events", offsetof(struct session, events_fd) }, { "servers", offsetof(struct session, servers_fd) },
+	{ "meters", offsetof(struct session, meters_fd) }, { "threads", offsetof(struct session, threads_fd) },
 	{ "losses", offsetof(struct session, losses_fd) },
 };
 

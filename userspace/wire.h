@@ -7,6 +7,11 @@
  * or NDJSON; the bill from `usage` in the shapes of OpenAI, Anthropic, Ollama and llama.cpp's native fields; the engine's
  * own `timings`. The protocol of a body is decided by its content type and shape, never by the engine's name.
  *
+ * In a row: `path` is without its query, which may hold keys or prompts. `stream` says that one was asked for or sent. A
+ * request that began before the attach (INCOMPLETE_BEFORE_ATTACH) has a NULL method and path and arrives when the
+ * connection was opened here; one of TLS or HTTP/2 (INCOMPLETE_PARSE) has neither too. `text`, where it is kept, is
+ * {"prompt": ..., "completion": ...}, each cut at 1 MiB, the pieces of a prompt joined by line feeds.
+ *
  * Memory is bounded: a connection keeps at most WIRE_MAX_BODY bytes of one JSON body (a longer one, or one with a gap, is
  * scanned for its last `usage` object and marked INCOMPLETE_GAP where that is not certain), and 64 requests in flight.
  */

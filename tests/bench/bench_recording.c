@@ -58,8 +58,14 @@ static void end(struct recording_writer *w)
 static void put_step(struct recording_writer *w, int64_t i, int n, int n_resources, uint64_t *now, int64_t *meter)
 {
 	uint64_t took = 5000000 + (uint64_t)(i * 7919 % 1000000);
-	struct row_step step = { .id = i + 1, .context = 1, .tid = 1234567, .start_ns = *now, .end_ns = *now + took,
-				 .n_tokens = n, .runq_ns = (uint64_t)(i * 31 % 90000), .blocked_ns = 0 };
+	struct row_step step = { .id = i + 1,
+				 .context = 1,
+				 .tid = 1234567,
+				 .start_ns = *now,
+				 .end_ns = *now + took,
+				 .n_tokens = n,
+				 .runq_ns = (uint64_t)(i * 31 % 90000),
+				 .blocked_ns = 0 };
 
 	recording_writer__step(w, &step);
 	for (int k = 0; k < n_resources; k++) {
@@ -183,7 +189,7 @@ static void bench_load(void)
 		recording__free(&r);
 		fflush(stdout);
 		_exit(0);
-wait:
+	wait:
 		wait4(child, &status, 0, &use);
 		printf("%ld MB at the most\n", use.ru_maxrss / 1024);
 		fflush(stdout);

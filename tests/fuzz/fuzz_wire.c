@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz the wire parser: the input is a tape of operations on three connections.
+ * Fuzz the wire parser: the input is a tape of operations on four connections.
  *
- * An operation is a byte that says what (low 3 bits), on which connection (2 bits) and, for bytes, in which direction; for
- * bytes and gaps two bytes of length follow, then, for bytes, the bytes. Beside the sanitizers' checks: rows that hold
- * together, and memory in proportion to the input.
+ * An operation is a byte that says what (low 3 bits) and on which connection (the next 2); for bytes and gaps two bytes
+ * of length follow, then, for bytes, the bytes. Beside the sanitizers' checks: rows that hold together, and memory in
+ * proportion to the input.
  */
 #include <sanitizer/allocator_interface.h>
 #include <stdint.h>

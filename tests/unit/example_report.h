@@ -48,45 +48,45 @@ struct example {
 	int64_t row_cost[EXAMPLE_ROWS * EXAMPLE_RESOURCES];
 };
 
-static const struct rule example_rule = {.name = "example", .doc = "as the test wrote it"};
+static const struct rule example_rule = { .name = "example", .doc = "as the test wrote it" };
 
 static void example__facts(struct example *e)
 {
 	struct recording *r = &e->recording;
 	static const struct recording_meta meta[] = {
-		{"cpu_model", "Example 9000"},
-		{"end_ns", "1012345678901"},
-		{"end_reason", "stopped"},
-		{"host", "meter"},
-		{"id", "5f3a9c0112ab34cd5f3a9c0112ab34cd"},
-		{"kernel", "Linux 6.6.1 x86_64"},
-		{"n_cpus", "8"},
-		{"origin_mono_ns", "1000000000000"},
-		{"origin_unix_ns", "1795236612000000000"},
-		{"schema_version", "1"},
-		{"start_ns", "1000000000000"},
-		{"state", "complete"},
+		{ "cpu_model", "Example 9000" },
+		{ "end_ns", "1012345678901" },
+		{ "end_reason", "stopped" },
+		{ "host", "meter" },
+		{ "id", "5f3a9c0112ab34cd5f3a9c0112ab34cd" },
+		{ "kernel", "Linux 6.6.1 x86_64" },
+		{ "n_cpus", "8" },
+		{ "origin_mono_ns", "1000000000000" },
+		{ "origin_unix_ns", "1795236612000000000" },
+		{ "schema_version", "1" },
+		{ "start_ns", "1000000000000" },
+		{ "state", "complete" },
 	};
 	static const struct row_resource resources[EXAMPLE_RESOURCES] = {
-		{RESOURCE_CPU_NS, "cpu_ns", "ns", RESOURCE_ADDITIVE, GRADE_MEASURED, "sched_switch", NULL},
-		{RESOURCE_KERNEL_NS, "kernel_ns", "ns", RESOURCE_ADDITIVE, GRADE_DERIVED,
-		 "sys_enter, sys_exit, interrupts", "faults are counted, their time is derived"},
-		{RESOURCE_FAULTS, "faults", "count", RESOURCE_ADDITIVE, GRADE_MEASURED, "page_fault_user", NULL},
-		{RESOURCE_ENERGY_UJ, "energy_uj", "uJ", RESOURCE_ADDITIVE, GRADE_UNAVAILABLE, NULL,
-		 "no energy counter on this host"},
-		{RESOURCE_RUNQ_NS, "runq_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED, "sched_wakeup", NULL},
-		{RESOURCE_BLOCKED_NS, "blocked_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED, "sched_switch", NULL},
+		{ RESOURCE_CPU_NS, "cpu_ns", "ns", RESOURCE_ADDITIVE, GRADE_MEASURED, "sched_switch", NULL },
+		{ RESOURCE_KERNEL_NS, "kernel_ns", "ns", RESOURCE_ADDITIVE, GRADE_DERIVED,
+		  "sys_enter, sys_exit, interrupts", "faults are counted, their time is derived" },
+		{ RESOURCE_FAULTS, "faults", "count", RESOURCE_ADDITIVE, GRADE_MEASURED, "page_fault_user", NULL },
+		{ RESOURCE_ENERGY_UJ, "energy_uj", "uJ", RESOURCE_ADDITIVE, GRADE_UNAVAILABLE, NULL,
+		  "no energy counter on this host" },
+		{ RESOURCE_RUNQ_NS, "runq_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED, "sched_wakeup", NULL },
+		{ RESOURCE_BLOCKED_NS, "blocked_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED, "sched_switch", NULL },
 	};
 	static const struct row_collector collectors[] = {
-		{"engine", "steps and rows", "attached", NULL},
-		{"sched", "CPU time", "partial", "interrupts are not counted: no BTF for irq_handler_entry"},
-		{"wire", "requests", "attached", NULL},
+		{ "engine", "steps and rows", "attached", NULL },
+		{ "sched", "CPU time", "partial", "interrupts are not counted: no BTF for irq_handler_entry" },
+		{ "wire", "requests", "attached", NULL },
 	};
 	static const struct row_loss losses[] = {
-		{"engine", "ring", EXAMPLE_START + 2000 * EXAMPLE_MS, 3},
-		{"engine", "ring", EXAMPLE_START + 3000 * EXAMPLE_MS, 4},
-		{"engine", "ring", EXAMPLE_START + 7000 * EXAMPLE_MS, 1},
-		{"recording", "step", EXAMPLE_START + 7000 * EXAMPLE_MS, 2},
+		{ "engine", "ring", EXAMPLE_START + 2000 * EXAMPLE_MS, 3 },
+		{ "engine", "ring", EXAMPLE_START + 3000 * EXAMPLE_MS, 4 },
+		{ "engine", "ring", EXAMPLE_START + 7000 * EXAMPLE_MS, 1 },
+		{ "recording", "step", EXAMPLE_START + 7000 * EXAMPLE_MS, 2 },
 	};
 
 	memcpy(e->meta, meta, sizeof(meta));
@@ -108,8 +108,9 @@ static void example__server(struct example *e)
 	struct recording *r = &e->recording;
 
 	e->processes[0] =
-		(struct row_process){.pid = 4242, .ppid = 1, .start_ns = EXAMPLE_START, .comm = "llama-server"};
-	e->processes[1] = (struct row_process){.pid = 4250, .ppid = 4242, .start_ns = EXAMPLE_START, .comm = "worker"};
+		(struct row_process){ .pid = 4242, .ppid = 1, .start_ns = EXAMPLE_START, .comm = "llama-server" };
+	e->processes[1] =
+		(struct row_process){ .pid = 4250, .ppid = 4242, .start_ns = EXAMPLE_START, .comm = "worker" };
 	e->engines[0] = (struct row_engine){
 		.id = 1,
 		.pid = 4242,
@@ -129,8 +130,8 @@ static void example__server(struct example *e)
 		.n_params = 31200000,
 		.weight_bytes = 62400000,
 	};
-	e->contexts[0] = (struct row_context){.id = 1, .pid = 4242, .role = "target"};
-	e->contexts[1] = (struct row_context){.id = 2, .pid = 4242, .role = "draft"};
+	e->contexts[0] = (struct row_context){ .id = 1, .pid = 4242, .role = "target" };
+	e->contexts[1] = (struct row_context){ .id = 2, .pid = 4242, .role = "draft" };
 	r->processes = e->processes;
 	r->n_processes = 2;
 	r->engines = e->engines;
@@ -228,7 +229,8 @@ static void example__requests(struct example *e)
 
 	for (int i = 0; i < EXAMPLE_REQUESTS; i++) {
 		t[i] = (struct timeline_request){
-			.wait_ns = ABSENT, .ttft_ns = ABSENT, .tpot_ns = ABSENT, .e2el_ns = ABSENT};
+			.wait_ns = ABSENT, .ttft_ns = ABSENT, .tpot_ns = ABSENT, .e2el_ns = ABSENT
+		};
 		if (r[i].end_ns)
 			t[i].e2el_ns = (int64_t)(r[i].end_ns - r[i].arrival_ns);
 		example__joined(&t[i], MATCH_NONE, ABSENT, ABSENT, ABSENT, "");
@@ -271,70 +273,71 @@ static void example__step(struct example *e, int i, int context, uint64_t at_ms,
 		.runq_ns = 1000,
 		.blocked_ns = 2000,
 	};
-	e->uses[i] =
-		(struct row_step_resource){.step = 10 + i, .resource = RESOURCE_CPU_NS, .start_value = 0, .value = cpu};
+	e->uses[i] = (struct row_step_resource){
+		.step = 10 + i, .resource = RESOURCE_CPU_NS, .start_value = 0, .value = cpu
+	};
 }
 
 static void example__steps(struct example *e)
 {
 	static const struct timeline_row rows[EXAMPLE_ROWS] = {
-		{.step = 0,
-		 .run = 0,
-		 .seq = 0,
-		 .first_pos = 0,
-		 .n_tokens = 4,
-		 .n_outputs = 1,
-		 .n_emitted = 1,
-		 .phase = PHASE_PREFILL,
-		 .counted = true},
-		{.step = 1,
-		 .run = 0,
-		 .seq = 0,
-		 .first_pos = 4,
-		 .n_tokens = 1,
-		 .n_outputs = 1,
-		 .n_emitted = 1,
-		 .phase = PHASE_DECODE,
-		 .counted = true},
-		{.step = 2,
-		 .run = 0,
-		 .seq = 0,
-		 .first_pos = 5,
-		 .n_tokens = 1,
-		 .n_outputs = 1,
-		 .n_emitted = 1,
-		 .phase = PHASE_DECODE,
-		 .counted = true},
-		{.step = 2,
-		 .run = 1,
-		 .seq = 3,
-		 .first_pos = 0,
-		 .n_tokens = 2,
-		 .n_outputs = 1,
-		 .n_emitted = 1,
-		 .phase = PHASE_PREFILL,
-		 .counted = true},
-		{.step = 3,
-		 .run = 1,
-		 .seq = 3,
-		 .first_pos = 2,
-		 .n_tokens = 3,
-		 .n_outputs = 3,
-		 .phase = PHASE_DRAFT,
-		 .counted = true},
-		{.step = 4,
-		 .run = 1,
-		 .seq = 3,
-		 .first_pos = 2,
-		 .n_tokens = 4,
-		 .n_outputs = 4,
-		 .n_emitted = 3,
-		 .phase = PHASE_VERIFY,
-		 .counted = true},
-		{.step = 5, .run = RUN_NONE, .seq = -1, .first_pos = 0, .n_tokens = 7, .phase = PHASE_PREFILL},
+		{ .step = 0,
+		  .run = 0,
+		  .seq = 0,
+		  .first_pos = 0,
+		  .n_tokens = 4,
+		  .n_outputs = 1,
+		  .n_emitted = 1,
+		  .phase = PHASE_PREFILL,
+		  .counted = true },
+		{ .step = 1,
+		  .run = 0,
+		  .seq = 0,
+		  .first_pos = 4,
+		  .n_tokens = 1,
+		  .n_outputs = 1,
+		  .n_emitted = 1,
+		  .phase = PHASE_DECODE,
+		  .counted = true },
+		{ .step = 2,
+		  .run = 0,
+		  .seq = 0,
+		  .first_pos = 5,
+		  .n_tokens = 1,
+		  .n_outputs = 1,
+		  .n_emitted = 1,
+		  .phase = PHASE_DECODE,
+		  .counted = true },
+		{ .step = 2,
+		  .run = 1,
+		  .seq = 3,
+		  .first_pos = 0,
+		  .n_tokens = 2,
+		  .n_outputs = 1,
+		  .n_emitted = 1,
+		  .phase = PHASE_PREFILL,
+		  .counted = true },
+		{ .step = 3,
+		  .run = 1,
+		  .seq = 3,
+		  .first_pos = 2,
+		  .n_tokens = 3,
+		  .n_outputs = 3,
+		  .phase = PHASE_DRAFT,
+		  .counted = true },
+		{ .step = 4,
+		  .run = 1,
+		  .seq = 3,
+		  .first_pos = 2,
+		  .n_tokens = 4,
+		  .n_outputs = 4,
+		  .n_emitted = 3,
+		  .phase = PHASE_VERIFY,
+		  .counted = true },
+		{ .step = 5, .run = RUN_NONE, .seq = -1, .first_pos = 0, .n_tokens = 7, .phase = PHASE_PREFILL },
 	};
-	static const uint32_t first[] = {0, 1, 2, 4, 5, 6, 7};
-	static const int64_t cpu[EXAMPLE_ROWS] = {40000003, 10000000, 10000001, 20000001, 3000000, 22222222, 0};
+	static const uint32_t first[] = { 0, 1, 2, 4, 5, 6, 7 };
+	static const int64_t cpu[EXAMPLE_ROWS] = { 40000003, 10000000, 10000001, 20000001, 3000000, 22222222, 0 };
 
 	example__step(e, 0, 1, 101, 9500, 4, 40000003);
 	example__step(e, 1, 1, 111, 5000, 1, 10000000);
@@ -350,22 +353,22 @@ static void example__steps(struct example *e)
 		e->row_cost[i * EXAMPLE_RESOURCES + 1] = cpu[i] / 10;
 		e->row_cost[i * EXAMPLE_RESOURCES + 2] = i;
 	}
-	e->runs[0] = (struct timeline_run){.context = 1,
-					   .seq = 0,
-					   .request = 0,
-					   .prompt_computed = 4,
-					   .n_sampled = 3,
-					   .from_start = true,
-					   .emitted_proven = true};
-	e->runs[1] = (struct timeline_run){.context = 1,
-					   .seq = 3,
-					   .request = 4,
-					   .prompt_computed = 2,
-					   .n_sampled = 4,
-					   .n_drafted = 3,
-					   .n_draft_rejected = 1,
-					   .from_start = true,
-					   .emitted_proven = true};
+	e->runs[0] = (struct timeline_run){ .context = 1,
+					    .seq = 0,
+					    .request = 0,
+					    .prompt_computed = 4,
+					    .n_sampled = 3,
+					    .from_start = true,
+					    .emitted_proven = true };
+	e->runs[1] = (struct timeline_run){ .context = 1,
+					    .seq = 3,
+					    .request = 4,
+					    .prompt_computed = 2,
+					    .n_sampled = 4,
+					    .n_drafted = 3,
+					    .n_draft_rejected = 1,
+					    .from_start = true,
+					    .emitted_proven = true };
 	e->request_runs[0] = 0;
 	e->request_runs[1] = 1;
 	e->recording.steps = e->steps;
@@ -385,7 +388,7 @@ static void example__steps(struct example *e)
 static void example__cost(struct example *e, int request, enum phase phase, int64_t cpu, int64_t kernel, int64_t faults)
 {
 	struct ledger_request *cost = &e->costs[request];
-	const int64_t figures[] = {cpu, kernel, faults};
+	const int64_t figures[] = { cpu, kernel, faults };
 
 	for (int k = 0; k < 3; k++) {
 		cost->by_phase[phase][k] += figures[k];
@@ -400,7 +403,7 @@ static void example__cost(struct example *e, int request, enum phase phase, int6
 static void example__ledger(struct example *e)
 {
 	struct ledger *l = &e->ledger;
-	static const int64_t host[] = {30000000, 9000000, 12}, idle[] = {1000000, 500000, 0};
+	static const int64_t host[] = { 30000000, 9000000, 12 }, idle[] = { 1000000, 500000, 0 };
 
 	l->n_resources = EXAMPLE_RESOURCES;
 	for (int k = 0; k < EXAMPLE_RESOURCES; k++) {

@@ -84,8 +84,9 @@ static const struct row_probe full_probe = { "engine", "llama_decode", UINT32_MA
 static const struct row_loss full_loss = { "engine", "ring", 3000000000u, 17 };
 static const struct row_process full_process = { 41, 40, 1, UINT64_C(1) << 62, "server", "/usr/bin/server", "engine" };
 static const struct row_thread full_thread = { 42, 41, "worker", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, true };
-static const struct row_engine full_engine = { 1, 41, "llama.cpp", "b9294", "00ff", "/opt/libllama.so",
-					       UINT64_MAX, UINT64_C(1) << 63, "ubatch layout x" };
+static const struct row_engine full_engine = {
+	1, 41, "llama.cpp", "b9294", "00ff", "/opt/libllama.so", UINT64_MAX, UINT64_C(1) << 63, "ubatch layout x"
+};
 static const struct row_model full_model = { 1, 41, "small", "/m.gguf", "llama", "Q8_0", 7, INT64_C(1) << 62 };
 static const struct row_context full_context = { 1, 41, UINT64_C(0x7fffdeadbeef), UINT64_MAX, "draft" };
 static const struct row_step full_step = { 7, 1, 42, 1000, 5000, 1, 7, INT32_MIN, INT32_MAX, 11, 12 };
@@ -93,17 +94,44 @@ static const struct row_step_resource full_step_resource = { 7, 1, INT64_C(1) <<
 static const struct row_sample full_sample = { 6000, 1, 99 };
 static const struct row_row full_row = { 7, 1, 2, -1, INT32_MAX, 512, 3 };
 static const struct row_memory full_memory = { 4000, 42, 1, 5, -1, 3, 4, -1, INT32_MIN };
-static const struct row_request full_request = {
-	.id = 3, .connection = UINT64_MAX, .pid = 41, .client = "[::1]:5", .arrival_ns = 10, .request_end_ns = 20,
-	.first_byte_ns = 30, .first_token_ns = 40, .last_token_ns = 50, .end_ns = 60, .method = "POST",
-	.path = "/v1/completions?a='\"%", .status = 200, .model = "m", .response_model = "\xc3\xa9\xff", .stream = true,
-	.client_left = true, .max_tokens = 100, .n = 2, .body_bytes = 1000, .prompt_bytes = 900,
-	.prompt_hash = UINT64_C(0xfedcba9876543210), .api_id = "cmpl-1", .finish_reason = "stop", .slot = -1,
-	.n_chunks = 8,
-	.billed_prompt_tokens = INT64_MAX, .billed_cached_tokens = -1, .billed_completion_tokens = 13,
-	.reported_prompt_tokens = 14, .reported_cached_tokens = 15, .reported_completion_tokens = 16,
-	.reported_draft_tokens = 17, .reported_draft_accepted_tokens = 18, .reported_prompt_us = 19,
-	.reported_completion_us = 20, .incomplete = 0xff, .text = "line 1\nline 2" };
+static const struct row_request full_request = { .id = 3,
+						 .connection = UINT64_MAX,
+						 .pid = 41,
+						 .client = "[::1]:5",
+						 .arrival_ns = 10,
+						 .request_end_ns = 20,
+						 .first_byte_ns = 30,
+						 .first_token_ns = 40,
+						 .last_token_ns = 50,
+						 .end_ns = 60,
+						 .method = "POST",
+						 .path = "/v1/completions?a='\"%",
+						 .status = 200,
+						 .model = "m",
+						 .response_model = "\xc3\xa9\xff",
+						 .stream = true,
+						 .client_left = true,
+						 .max_tokens = 100,
+						 .n = 2,
+						 .body_bytes = 1000,
+						 .prompt_bytes = 900,
+						 .prompt_hash = UINT64_C(0xfedcba9876543210),
+						 .api_id = "cmpl-1",
+						 .finish_reason = "stop",
+						 .slot = -1,
+						 .n_chunks = 8,
+						 .billed_prompt_tokens = INT64_MAX,
+						 .billed_cached_tokens = -1,
+						 .billed_completion_tokens = 13,
+						 .reported_prompt_tokens = 14,
+						 .reported_cached_tokens = 15,
+						 .reported_completion_tokens = 16,
+						 .reported_draft_tokens = 17,
+						 .reported_draft_accepted_tokens = 18,
+						 .reported_prompt_us = 19,
+						 .reported_completion_us = 20,
+						 .incomplete = 0xff,
+						 .text = "line 1\nline 2" };
 static const struct row_chunk full_chunk = { 3, 5, 45 };
 
 /* Everything that may be absent is. */
@@ -113,8 +141,8 @@ static const struct row_collector bare_collector = { .name = "wire", .state = "a
 static const struct row_probe bare_probe = { .collector = "wire", .point = "accept" };
 static const struct row_loss bare_loss = { "wire", "ring", 0, 1 };
 static const struct row_process bare_process = { .pid = 43 };
-static const struct row_thread bare_thread = { 43, 43, NULL, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT,
-					       ABSENT, ABSENT, ABSENT, false };
+static const struct row_thread bare_thread = { 43,     43,     NULL,   ABSENT, ABSENT, ABSENT, ABSENT,
+					       ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, false };
 static const struct row_engine bare_engine = { .id = 2, .name = "x" };
 static const struct row_model bare_model = { .id = 2, .n_params = ABSENT, .weight_bytes = ABSENT };
 static const struct row_context bare_context = { .id = 2, .role = "target" };
@@ -123,12 +151,24 @@ static const struct row_step_resource bare_step_resource = { 8, 1, 0, 0 };
 static const struct row_sample bare_sample = { 6001, 0, 0 };
 static const struct row_row bare_row = { .step = 8 };
 static const struct row_memory bare_memory = { .time_ns = 4000 };
-static const struct row_request bare_request = {
-	.id = 4, .arrival_ns = 11, .max_tokens = ABSENT, .n = ABSENT, .body_bytes = ABSENT, .prompt_bytes = ABSENT,
-	.slot = ABSENT, .n_chunks = ABSENT, .billed_prompt_tokens = ABSENT, .billed_cached_tokens = ABSENT,
-	.billed_completion_tokens = ABSENT, .reported_prompt_tokens = ABSENT, .reported_cached_tokens = ABSENT,
-	.reported_completion_tokens = ABSENT, .reported_draft_tokens = ABSENT, .reported_draft_accepted_tokens = ABSENT,
-	.reported_prompt_us = ABSENT, .reported_completion_us = ABSENT };
+static const struct row_request bare_request = { .id = 4,
+						 .arrival_ns = 11,
+						 .max_tokens = ABSENT,
+						 .n = ABSENT,
+						 .body_bytes = ABSENT,
+						 .prompt_bytes = ABSENT,
+						 .slot = ABSENT,
+						 .n_chunks = ABSENT,
+						 .billed_prompt_tokens = ABSENT,
+						 .billed_cached_tokens = ABSENT,
+						 .billed_completion_tokens = ABSENT,
+						 .reported_prompt_tokens = ABSENT,
+						 .reported_cached_tokens = ABSENT,
+						 .reported_completion_tokens = ABSENT,
+						 .reported_draft_tokens = ABSENT,
+						 .reported_draft_accepted_tokens = ABSENT,
+						 .reported_prompt_us = ABSENT,
+						 .reported_completion_us = ABSENT };
 static const struct row_chunk bare_chunk = { 4, 0, 0 };
 
 static inline void put_full_rows(struct recording_writer *w)
@@ -176,8 +216,9 @@ static inline void put_bare_rows(struct recording_writer *w)
 /* n steps from 1 on, each with one row of sequence 0 and one sample. */
 static inline int put_step(struct recording_writer *w, int64_t i)
 {
-	const struct row_step step = { .id = i, .start_ns = (uint64_t)i * 1000, .end_ns = (uint64_t)i * 1000 + 900,
-				       .n_tokens = 1 };
+	const struct row_step step = {
+		.id = i, .start_ns = (uint64_t)i * 1000, .end_ns = (uint64_t)i * 1000 + 900, .n_tokens = 1
+	};
 	const struct row_row row = { .step = i, .first_pos = (int)i, .n_tokens = 1, .n_outputs = 1 };
 	int r = recording_writer__step(w, &step);
 

@@ -21,11 +21,11 @@ enum {
 };
 
 static const struct option_spec specs[] = {
-	{'o', "output", "FILE", "write there"},
-	{OPTION_JSON, "json", NULL, "print JSON"},
-	{OPTION_FORMAT, "format", "FORMAT", "text, json\nor csv"},
-	{OPTION_FIXED_BY, "fixed-by", "WHAT", "row"},
-	{0, NULL, NULL, NULL},
+	{ 'o', "output", "FILE", "write there" },
+	{ OPTION_JSON, "json", NULL, "print JSON" },
+	{ OPTION_FORMAT, "format", "FORMAT", "text, json\nor csv" },
+	{ OPTION_FIXED_BY, "fixed-by", "WHAT", "row" },
+	{ 0, NULL, NULL, NULL },
 };
 
 static const struct command example = {
@@ -65,10 +65,10 @@ static void parse(struct parsed *p, const char *line)
 		size_t at = strlen(p->seen);
 
 		snprintf(p->seen + at, sizeof(p->seen) - at, "%s%s%s ",
-			 key == 'o'		? "output"
-			 : key == OPTION_JSON	? "json"
-			 : key == OPTION_FORMAT ? "format"
-						: "fixed-by",
+			 key == 'o'	      ? "output" :
+			 key == OPTION_JSON   ? "json" :
+			 key == OPTION_FORMAT ? "format" :
+						"fixed-by",
 			 p->o.value ? "=" : "", p->o.value ? p->o.value : "");
 	}
 	p->end = key;
@@ -162,22 +162,23 @@ static void wrong_usage_says_what_and_the_remedy(void **state)
 	static const struct {
 		const char *line, *message;
 	} cases[] = {
-		{"example --fromat json",
-		 "tokprof: --fromat: no such option. Remedy: did you mean --format? See 'tokprof "
-		 "example --help'.\n"},
-		{"example --fromat=json",
-		 "tokprof: --fromat: no such option. Remedy: did you mean --format? See 'tokprof "
-		 "example --help'.\n"},
-		{"example a --xyzzyplugh",
-		 "tokprof: --xyzzyplugh: no such option. Remedy: see 'tokprof example --help'.\n"},
-		{"example --f json", "tokprof: --f: could be any of --format, --fixed-by. Remedy: see 'tokprof example "
-				     "--help'.\n"},
-		{"example -z", "tokprof: -z: no such option. Remedy: see 'tokprof example --help'.\n"},
-		{"example -o",
-		 "tokprof: --output: its value is missing: FILE. Remedy: see 'tokprof example --help'.\n"},
-		{"example --format", "tokprof: --format: its value is missing: FORMAT. Remedy: see 'tokprof example "
-				     "--help'.\n"},
-		{"example --json=3", "tokprof: --json: takes no value. Remedy: see 'tokprof example --help'.\n"},
+		{ "example --fromat json",
+		  "tokprof: --fromat: no such option. Remedy: did you mean --format? See 'tokprof "
+		  "example --help'.\n" },
+		{ "example --fromat=json",
+		  "tokprof: --fromat: no such option. Remedy: did you mean --format? See 'tokprof "
+		  "example --help'.\n" },
+		{ "example a --xyzzyplugh",
+		  "tokprof: --xyzzyplugh: no such option. Remedy: see 'tokprof example --help'.\n" },
+		{ "example --f json",
+		  "tokprof: --f: could be any of --format, --fixed-by. Remedy: see 'tokprof example "
+		  "--help'.\n" },
+		{ "example -z", "tokprof: -z: no such option. Remedy: see 'tokprof example --help'.\n" },
+		{ "example -o",
+		  "tokprof: --output: its value is missing: FILE. Remedy: see 'tokprof example --help'.\n" },
+		{ "example --format", "tokprof: --format: its value is missing: FORMAT. Remedy: see 'tokprof example "
+				      "--help'.\n" },
+		{ "example --json=3", "tokprof: --json: takes no value. Remedy: see 'tokprof example --help'.\n" },
 	};
 	struct parsed p;
 
@@ -193,7 +194,7 @@ static void wrong_usage_says_what_and_the_remedy(void **state)
 
 static void numbers_are_whole_and_in_their_range_or_refused(void **state)
 {
-	static const char *const bad[] = {"", "x", "3x", "0", "101", "-1", "99999999999999999999", "1.5"};
+	static const char *const bad[] = { "", "x", "3x", "0", "101", "-1", "99999999999999999999", "1.5" };
 	int64_t n = 0;
 
 	(void)state;
@@ -207,7 +208,7 @@ static void numbers_are_whole_and_in_their_range_or_refused(void **state)
 
 static void seconds_may_have_decimals_and_must_be_finite(void **state)
 {
-	static const char *const bad[] = {"", "0", "-1", "nan", "inf", "1e99", "3601", "1s"};
+	static const char *const bad[] = { "", "0", "-1", "nan", "inf", "1e99", "3601", "1s" };
 	int64_t ns = 0;
 
 	(void)state;
@@ -221,7 +222,7 @@ static void seconds_may_have_decimals_and_must_be_finite(void **state)
 
 static void a_word_that_was_mistyped_finds_its_neighbour(void **state)
 {
-	static const char *const words[] = {"report", "record", "doctor", "list", "overhead", NULL};
+	static const char *const words[] = { "report", "record", "doctor", "list", "overhead", NULL };
 
 	(void)state;
 	assert_string_equal(suggest__nearest("reprot", words), "report");

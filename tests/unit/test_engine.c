@@ -35,9 +35,8 @@ static const char source[] =
 	"	{ llama_ubatch u = {}; return c ? c->process_ubatch(u, X) + b.n_tokens : -1; }\n"
 	"extern \"C\" bool llama_memory_seq_rm(void *m, int s, int a, int b) { return m && s + a + b; }\n";
 
-static const char common_source[] =
-	"struct common_speculative { int n; };\n"
-	"void common_speculative_draft(common_speculative *s) { s->n++; }\n";
+static const char common_source[] = "struct common_speculative { int n; };\n"
+				    "void common_speculative_draft(common_speculative *s) { s->n++; }\n";
 
 #define SHARED "-shared -fPIC -O1 -fno-inline "
 
@@ -191,8 +190,8 @@ static void a_build_id_in_the_table_gives_its_layout(void **state)
 	pid_t child;
 
 	(void)state;
-	compiled__build("libknown.cpp.so", source,
-			SHARED "-Wl,--build-id=0xb84727b71c71a6ecb12e0d28686ece50f7bb6b4f", path, sizeof(path));
+	compiled__build("libknown.cpp.so", source, SHARED "-Wl,--build-id=0xb84727b71c71a6ecb12e0d28686ece50f7bb6b4f",
+			path, sizeof(path));
 	child = start(path, NULL);
 	assert_int_equal(engine__find(engine, (uint32_t)child, &profiles), 0);
 	stop(child);
@@ -248,7 +247,8 @@ static void the_package_beside_a_module_names_its_version(void **state)
 	pid_t child;
 
 	(void)state;
-	snprintf(package, sizeof(package), "mkdir -p %s/site-packages/my_llama/lib %s/site-packages/My.Llama-4.5.6.dist-info",
+	snprintf(package, sizeof(package),
+		 "mkdir -p %s/site-packages/my_llama/lib %s/site-packages/My.Llama-4.5.6.dist-info",
 		 compiled__directory(), compiled__directory());
 	assert_int_equal(system(package), 0);
 	compiled__build("site-packages/my_llama/lib/libengine.cpp.so", source, SHARED, path, sizeof(path));
@@ -256,6 +256,20 @@ static void the_package_beside_a_module_names_its_version(void **state)
 	assert_int_equal(engine__find(engine, (uint32_t)child, &profiles), 0);
 	stop(child);
 	assert_string_equal(engine->version, "4.5.6");
+}
+
+static void the_engines_own_build_number_is_its_version_outside_of_a_package(void **state)
+{
+	char path[160], numbered[sizeof(source) + 64];
+	pid_t child;
+
+	(void)state;
+	snprintf(numbered, sizeof(numbered), "%sint LLAMA_BUILD_NUMBER = 6123;\n", source);
+	compiled__build("libnumbered.cpp.so", numbered, SHARED, path, sizeof(path));
+	child = start(path, NULL);
+	assert_int_equal(engine__find(engine, (uint32_t)child, &profiles), 0);
+	stop(child);
+	assert_string_equal(engine->version, "b6123");
 }
 
 static void a_deleted_file_is_found_through_its_mapping(void **state)
@@ -308,6 +322,7 @@ int main(void)
 		cmocka_unit_test(a_build_that_hides_all_but_its_c_interface_still_has_steps),
 		cmocka_unit_test(a_library_beside_the_engines_is_part_of_it),
 		cmocka_unit_test(the_package_beside_a_module_names_its_version),
+		cmocka_unit_test(the_engines_own_build_number_is_its_version_outside_of_a_package),
 		cmocka_unit_test(a_deleted_file_is_found_through_its_mapping),
 		cmocka_unit_test(a_process_without_an_engine_or_that_is_gone_has_none),
 	};

@@ -34,8 +34,9 @@ static void a_good_file_is_read_whole(void **state)
 			       "[step]\nkind = encode\nsymbols = toy_encode*\n  batch_stack = 0x8\n" STEP
 			       "[ubatch]\nsymbols = toy_ubatch\nstruct = toy_batch\n"
 			       "[memory]\nseq_rm = toy_rm\nclear = toy_clear\n"
-			       "[speculation]\nsymbols = toy_draft a_* b_*\n"
-			       LAYOUT "builds = 00ff 11aa\nn_seqs_unq = 16\n"), 0);
+			       "[speculation]\nsymbols = toy_draft a_* b_*\n" LAYOUT
+			       "builds = 00ff 11aa\nn_seqs_unq = 16\n"),
+			 0);
 	assert_string_equal(error, "");
 	assert_string_equal(profile.name, "toy");
 	assert_string_equal(profile.source, "toy.profile");
@@ -71,7 +72,8 @@ static void a_file_without_a_final_newline_or_with_dos_ones_is_read(void **state
 {
 	(void)state;
 	assert_int_equal(parse(ENGINE "[step]\nsymbols = toy_decode"), 0);
-	assert_int_equal(parse("[engine]\r\nname = toy\r\nsymbols = toy_decode\r\n[step]\r\nsymbols = toy_decode\r\n"), 0);
+	assert_int_equal(parse("[engine]\r\nname = toy\r\nsymbols = toy_decode\r\n[step]\r\nsymbols = toy_decode\r\n"),
+			 0);
 	assert_string_equal(profile.sections[0].symbols[0].pattern, "toy_decode");
 }
 
@@ -134,10 +136,12 @@ static void too_much_of_anything_is_refused_not_cut(void **state)
 	(void)state;
 	assert_non_null(text);
 	memset(text, '\n', PROFILE_MAX_BYTES + 1);
-	assert_int_equal(engine_profile__parse(&profile, "x", text, PROFILE_MAX_BYTES + 1, error, sizeof(error)), -EINVAL);
+	assert_int_equal(engine_profile__parse(&profile, "x", text, PROFILE_MAX_BYTES + 1, error, sizeof(error)),
+			 -EINVAL);
 	memset(text, 'a', 5000);
 	assert_int_equal(engine_profile__parse(&profile, "x", text, 5000, error, sizeof(error)), -EINVAL);
-	assert_int_equal(engine_profile__parse(&profile, "x", "[engine]\nname = a\0b\n", 20, error, sizeof(error)), -EINVAL);
+	assert_int_equal(engine_profile__parse(&profile, "x", "[engine]\nname = a\0b\n", 20, error, sizeof(error)),
+			 -EINVAL);
 	strcpy(text, ENGINE "[step]\nsymbols =");
 	for (i = 0; i < PROFILE_MAX_SYMBOLS + 1; i++)
 		strcat(text, " a");
@@ -148,7 +152,8 @@ static void too_much_of_anything_is_refused_not_cut(void **state)
 	assert_int_equal(parse(text), -EINVAL);
 	strcpy(text, ENGINE STEP);
 	for (i = 0; i < MAX_LAYOUTS + 1; i++)
-		sprintf(text + strlen(text), "[layout %zu]\nn_tokens=4\ntoken=1\nembd=1\npos=1\nseq_id=1\noutput=1\n", i);
+		sprintf(text + strlen(text), "[layout %zu]\nn_tokens=4\ntoken=1\nembd=1\npos=1\nseq_id=1\noutput=1\n",
+			i);
 	assert_int_equal(parse(text), -EINVAL);
 	free(text);
 }

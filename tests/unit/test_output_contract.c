@@ -15,7 +15,7 @@
 
 static json_t *report(struct example *e, enum report_by by)
 {
-	struct output_options options = {.by = by, .columns = 80};
+	struct output_options options = { .by = by, .columns = 80 };
 	json_error_t error;
 	json_t *value;
 	char *text = NULL;
@@ -56,8 +56,8 @@ static const char additive[] = "cpu_ns kernel_ns device_ns mem_bytes energy_uj c
 
 static void has_figures(json_t *object)
 {
-	static const char *const integers[] = {"cpu_ns", "kernel_ns", "faults"};
-	static const char *const nulls[] = {"device_ns", "mem_bytes", "energy_uj", "cycles", "instructions"};
+	static const char *const integers[] = { "cpu_ns", "kernel_ns", "faults" };
+	static const char *const nulls[] = { "device_ns", "mem_bytes", "energy_uj", "cycles", "instructions" };
 
 	has_keys(object, additive);
 	assert_true(json_is_object(member(object, "counters")));
@@ -69,7 +69,7 @@ static void has_figures(json_t *object)
 
 static void check_request(json_t *request)
 {
-	static const char *const phases[] = {"prefill", "decode", "verify", "draft", "embed", "encode"};
+	static const char *const phases[] = { "prefill", "decode", "verify", "draft", "embed", "encode" };
 	json_t *cost, *by_phase;
 
 	has_keys(request, "id api_id path status stream client arrival_ns end_ns match complete finish_reason billed "
@@ -90,7 +90,7 @@ static void check_request(json_t *request)
 
 static void every_key_of_the_contract_is_there(void **state)
 {
-	static const char *const account_names[] = {"host", "idle", "recompute", "disturbance", "unexplained"};
+	static const char *const account_names[] = { "host", "idle", "recompute", "disturbance", "unexplained" };
 	struct example e;
 	json_t *root, *requests, *value;
 	const char *key;
@@ -123,7 +123,7 @@ static void every_key_of_the_contract_is_there(void **state)
 
 static void requests_and_accounts_add_up_to_the_totals(void **state)
 {
-	static const char *const keys[] = {"cpu_ns", "kernel_ns", "faults"};
+	static const char *const keys[] = { "cpu_ns", "kernel_ns", "faults" };
 	struct example e;
 	json_t *root, *value;
 	size_t i;
@@ -220,11 +220,11 @@ static void every_grouping_has_its_list_beside_the_report(void **state)
 		enum report_by by;
 		const char *list, *keys;
 	} groupings[] = {
-		{BY_STEP, "steps", "step start_ns end_ns tid context context_role kind ret n_tokens cost rows"},
-		{BY_TOKEN, "tokens", "request completion kind index phase step time_ns cost"},
-		{BY_PHASE, "phases", "phase n_requests n_tokens computed cost"},
-		{BY_MODEL, "models", "model n_requests billed computed cost"},
-		{BY_CLIENT, "clients", "client n_requests billed computed cost"},
+		{ BY_STEP, "steps", "step start_ns end_ns tid context context_role kind ret n_tokens cost rows" },
+		{ BY_TOKEN, "tokens", "request completion kind index phase step time_ns cost" },
+		{ BY_PHASE, "phases", "phase n_requests n_tokens computed cost" },
+		{ BY_MODEL, "models", "model n_requests billed computed cost" },
+		{ BY_CLIENT, "clients", "client n_requests billed computed cost" },
 	};
 
 	(void)state;
@@ -248,7 +248,7 @@ static void the_tokens_of_a_request_add_up_to_its_rows(void **state)
 	static const struct {
 		json_int_t request;
 		int first_row, n_generated;
-	} cases[] = {{1, 0, 3}, {5, 3, 4}};
+	} cases[] = { { 1, 0, 3 }, { 5, 3, 4 } };
 	struct example e;
 	json_t *root, *token;
 	size_t i;

@@ -23,7 +23,7 @@ static char *write_example(struct example *e, const char *format, const struct o
 
 static void check_golden(const char *format, enum report_by by, int verbose, bool color, int columns, const char *name)
 {
-	struct output_options options = {.by = by, .verbose = verbose, .color = color, .columns = columns};
+	struct output_options options = { .by = by, .verbose = verbose, .color = color, .columns = columns };
 	struct example example;
 	size_t n = 0;
 	char *text;
@@ -82,7 +82,9 @@ static void no_line_of_the_report_is_wider_than_the_terminal(void **state)
 {
 	(void)state;
 	for (int by = 0; by < N_REPORT_BY; by++) {
-		struct output_options options = {.by = (enum report_by)by, .verbose = by == BY_REQUEST, .columns = 80};
+		struct output_options options = { .by = (enum report_by)by,
+						  .verbose = by == BY_REQUEST,
+						  .columns = 80 };
 		struct example example;
 		size_t n = 0;
 		char *text;
@@ -102,7 +104,7 @@ static void no_line_of_the_report_is_wider_than_the_terminal(void **state)
 
 static void a_hostile_path_reaches_no_terminal_as_an_escape_sequence(void **state)
 {
-	struct output_options options = {.by = BY_REQUEST, .verbose = 1, .columns = 80};
+	struct output_options options = { .by = BY_REQUEST, .verbose = 1, .columns = 80 };
 	struct example example;
 	size_t n = 0;
 	char *text;
@@ -116,7 +118,7 @@ static void a_hostile_path_reaches_no_terminal_as_an_escape_sequence(void **stat
 
 static void a_figure_that_was_not_measured_is_never_printed_as_0(void **state)
 {
-	struct output_options options = {.by = BY_REQUEST, .columns = 80};
+	struct output_options options = { .by = BY_REQUEST, .columns = 80 };
 	struct example example;
 	size_t n = 0;
 	char *text;
@@ -138,7 +140,7 @@ static void a_figure_that_was_not_measured_is_never_printed_as_0(void **state)
 
 static void a_full_disk_is_an_error_of_every_format(void **state)
 {
-	struct output_options options = {.by = BY_REQUEST, .columns = 80};
+	struct output_options options = { .by = BY_REQUEST, .columns = 80 };
 	struct example example;
 
 	(void)state;
@@ -158,11 +160,11 @@ static void an_empty_recording_has_a_report_in_every_format_and_grouping(void **
 	(void)state;
 	for (int i = 0; outputs[i]; i++) {
 		for (int by = 0; by < N_REPORT_BY; by++) {
-			struct output_options options = {.by = (enum report_by)by, .columns = 80};
-			struct recording recording = {0};
-			uint32_t first[1] = {0};
-			struct timeline timeline = {.recording = &recording, .step_first_row = first};
-			struct ledger ledger = {.timeline = &timeline, .rule = &example_rule};
+			struct output_options options = { .by = (enum report_by)by, .columns = 80 };
+			struct recording recording = { 0 };
+			uint32_t first[1] = { 0 };
+			struct timeline timeline = { .recording = &recording, .step_first_row = first };
+			struct ledger ledger = { .timeline = &timeline, .rule = &example_rule };
 			char *text = NULL;
 			size_t n = 0;
 			FILE *f = open_memstream(&text, &n);

@@ -222,7 +222,8 @@ static void address_of(int fd, char *out, size_t size)
 	if (storage.ss_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)&storage;
 
-		snprintf(out, size, "%s:%u", inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text)), ntohs(in->sin_port));
+		snprintf(out, size, "%s:%u", inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text)),
+			 ntohs(in->sin_port));
 	} else {
 		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&storage;
 
@@ -246,7 +247,7 @@ static void check_sockets(int family)
 	if (listening < 0 || bind(listening, address, length)) {
 		close(listening);
 		close(client);
-		return;		/* a host without this family */
+		return; /* a host without this family */
 	}
 	assert_int_equal(listen(listening, 1), 0);
 	getsockname(listening, address, &length);

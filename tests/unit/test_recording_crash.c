@@ -82,7 +82,10 @@ static void remove_recording(const struct folder *f)
 
 static void kill_9_leaves_everything_up_to_the_last_commit(void **state)
 {
-	static const struct { int n_reports; int64_t per_flush; } moments[] = {
+	static const struct {
+		int n_reports;
+		int64_t per_flush;
+	} moments[] = {
 		{ 1, 1 }, { 3, 1 }, { 1, 1000 }, { 7, 321 }, { 40, 1000 }, { 2, 20000 }, { 150, 7 },
 	};
 	struct folder *f = *state;

@@ -152,7 +152,9 @@ static void a_newer_schema_is_refused_with_its_version(void **state)
 
 static void values_that_no_writer_writes_are_refused_with_their_column(void **state)
 {
-	static const struct { const char *sql, *says; } lies[] = {
+	static const struct {
+		const char *sql, *says;
+	} lies[] = {
 		{ "UPDATE step SET start_ns = 'noon' WHERE id = 7", "table step has a row whose start_ns is noon" },
 		{ "UPDATE step SET start_ns = 1.5 WHERE id = 7", "start_ns" },
 		{ "UPDATE step SET start_ns = x'00' WHERE id = 7", "start_ns is binary" },
@@ -172,7 +174,8 @@ static void values_that_no_writer_writes_are_refused_with_their_column(void **st
 		{ "UPDATE request SET stream = 2", "stream" },
 		{ "UPDATE thread SET cpu_ns = -1", "cpu_ns" },
 		{ "UPDATE step_resource SET value = 4611686018427387904; INSERT INTO step_resource VALUES "
-		  "(90, 1, 0, 4611686018427387904), (91, 1, 0, -4611686018427387904)", "add up" },
+		  "(90, 1, 0, 4611686018427387904), (91, 1, 0, -4611686018427387904)",
+		  "add up" },
 		{ "UPDATE recording SET value = 'now' WHERE key = 'origin_mono_ns'", "origin_mono_ns" },
 		{ "UPDATE recording SET value = '-5' WHERE key = 'origin_mono_ns'", "origin_mono_ns" },
 		{ "DELETE FROM recording", "origin_mono_ns" },

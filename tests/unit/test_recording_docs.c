@@ -134,7 +134,8 @@ static void times_in_the_file_are_relative_to_the_origin(void **state)
 
 	write_example(f);
 	assert_int_equal(ask(f, "SELECT start_ns + (SELECT CAST(value AS INTEGER) FROM recording WHERE key = "
-				"'origin_mono_ns') FROM step WHERE id = 7"), full_step.start_ns);
+				"'origin_mono_ns') FROM step WHERE id = 7"),
+			 full_step.start_ns);
 }
 
 static void the_views_show_what_the_docs_say(void **state)
@@ -156,10 +157,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder__set_up, folder__tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(the_documented_tables_are_the_tables),
-		TEST(every_example_of_the_docs_runs_and_finds_something),
-		TEST(the_documented_numbers_are_in_the_file),
-		TEST(times_in_the_file_are_relative_to_the_origin),
+		TEST(the_documented_tables_are_the_tables),   TEST(every_example_of_the_docs_runs_and_finds_something),
+		TEST(the_documented_numbers_are_in_the_file), TEST(times_in_the_file_are_relative_to_the_origin),
 		TEST(the_views_show_what_the_docs_say),
 	};
 

@@ -53,7 +53,7 @@ static int remove_root(void **state)
 static int probe_fake(struct sensor *out, int max)
 {
 	assert_true(max >= 1);
-	out[0] = (struct sensor){.id = "uprobe", .resource = "steps", .grade = GRADE_MEASURED};
+	out[0] = (struct sensor){ .id = "uprobe", .resource = "steps", .grade = GRADE_MEASURED };
 	strcpy(out[0].source, "uprobe_multi");
 	return 1;
 }
@@ -62,15 +62,15 @@ static int probe_fake(struct sensor *out, int max)
 static int probe_perf_fake(struct sensor *out, int max)
 {
 	assert_true(max >= 1);
-	out[0] = (struct sensor){.id = "perf", .resource = "cycles", .grade = GRADE_MEASURED};
+	out[0] = (struct sensor){ .id = "perf", .resource = "cycles", .grade = GRADE_MEASURED };
 	return 1;
 }
 
-static const struct collector fake = {.name = "fake", .probe = probe_fake};
-static const struct collector fake_perf = {.name = "fake_perf", .probe = probe_perf_fake};
-static const struct collector mute = {.name = "mute"};
-static const struct collector *const one[] = {&fake, &mute, NULL};
-static const struct collector *const two[] = {&fake, &fake_perf, NULL};
+static const struct collector fake = { .name = "fake", .probe = probe_fake };
+static const struct collector fake_perf = { .name = "fake_perf", .probe = probe_perf_fake };
+static const struct collector mute = { .name = "mute" };
+static const struct collector *const one[] = { &fake, &mute, NULL };
+static const struct collector *const two[] = { &fake, &fake_perf, NULL };
 
 static const struct sensor *find(const struct sensor *sensors, size_t n, const char *id)
 {
@@ -105,9 +105,9 @@ static void a_collector_speaks_for_its_sensor_and_the_host_for_the_others(void *
 
 static void every_unavailable_sensor_has_a_reason_and_a_remedy(void **state)
 {
-	static const char *const ids[] = {"perf",    "ioctl",  "dma_fence", "gpu_scheduler",
-					  "resctrl", "uncore", "rapl",	    "nvml"};
-	static const char *const roots[] = {"", "/nowhere"};
+	static const char *const ids[] = { "perf",    "ioctl",	"dma_fence", "gpu_scheduler",
+					   "resctrl", "uncore", "rapl",	     "nvml" };
+	static const char *const roots[] = { "", "/nowhere" };
 
 	(void)state;
 	for (size_t k = 0; k < 2; k++) {
@@ -178,7 +178,7 @@ static void the_tracepoints_of_a_device_are_nothing_without_a_device(void **stat
 
 static void doctor_json_has_every_key_of_the_contract(void **state)
 {
-	static const char *const keys[] = {"id", "resource", "grade", "source", "reason", "remedy"};
+	static const char *const keys[] = { "id", "resource", "grade", "source", "reason", "remedy" };
 	struct sensor sensors[MAX_SENSORS];
 	size_t n = sensors__gather(one, root, sensors, MAX_SENSORS), length = 0, i;
 	char *text = NULL;

@@ -14,9 +14,9 @@
 #include "userspace/recording.h"
 
 static const struct table_column three[] = {
-	{"n", COLUMN_NUMBER, 0},
-	{"name", COLUMN_SHRINK_MIDDLE, 5},
-	{"why", COLUMN_WRAP, 10},
+	{ "n", COLUMN_NUMBER, 0 },
+	{ "name", COLUMN_SHRINK_MIDDLE, 5 },
+	{ "why", COLUMN_WRAP, 10 },
 };
 
 /* Rows of (number, name, why); the list ends with a NULL name. */
@@ -46,7 +46,7 @@ static char *print(const struct line *lines, int width, bool color)
 
 static void numbers_stand_to_the_right_and_words_to_the_left(void **state)
 {
-	static const struct line lines[] = {{7, "seven", "x"}, {1234, "many", "yy"}, {0, NULL, NULL}};
+	static const struct line lines[] = { { 7, "seven", "x" }, { 1234, "many", "yy" }, { 0, NULL, NULL } };
 	char *text = print(lines, 80, false);
 
 	(void)state;
@@ -59,10 +59,10 @@ static void numbers_stand_to_the_right_and_words_to_the_left(void **state)
 static void columns_stay_aligned_beside_wide_and_combining_characters(void **state)
 {
 	static const struct line lines[] = {
-		{1, "\xe6\x97\xa5\xe6\x9c\xac", "two of two columns"},
-		{2, "cafe\xcc\x81", "a mark of none"},
-		{3, "caf\xc3\xa9", "one byte more than columns"},
-		{0, NULL, NULL},
+		{ 1, "\xe6\x97\xa5\xe6\x9c\xac", "two of two columns" },
+		{ 2, "cafe\xcc\x81", "a mark of none" },
+		{ 3, "caf\xc3\xa9", "one byte more than columns" },
+		{ 0, NULL, NULL },
 	};
 	char *text = print(lines, 80, false);
 
@@ -76,7 +76,8 @@ static void columns_stay_aligned_beside_wide_and_combining_characters(void **sta
 
 static void a_long_id_keeps_both_its_ends(void **state)
 {
-	static const struct line lines[] = {{1, "chatcmpl-0123456789abcdef", "because it is so"}, {0, NULL, NULL}};
+	static const struct line lines[] = { { 1, "chatcmpl-0123456789abcdef", "because it is so" },
+					     { 0, NULL, NULL } };
 	char *text = print(lines, 24, false);
 
 	(void)state;
@@ -89,7 +90,7 @@ static void a_long_id_keeps_both_its_ends(void **state)
 
 static void columns_move_together_before_a_name_is_cut(void **state)
 {
-	static const struct line lines[] = {{1, "a-name", "because"}, {0, NULL, NULL}};
+	static const struct line lines[] = { { 1, "a-name", "because" }, { 0, NULL, NULL } };
 	char *wide = print(lines, 18, false), *narrow = print(lines, 17, false);
 
 	(void)state;
@@ -102,9 +103,9 @@ static void columns_move_together_before_a_name_is_cut(void **state)
 static void a_row_is_never_wider_than_the_terminal_where_a_column_may_shrink(void **state)
 {
 	static const struct line lines[] = {
-		{1, "a-name-that-is-much-longer-than-any-terminal-of-forty-columns",
-		 "and a reason made of short words too"},
-		{0, NULL, NULL},
+		{ 1, "a-name-that-is-much-longer-than-any-terminal-of-forty-columns",
+		  "and a reason made of short words too" },
+		{ 0, NULL, NULL },
 	};
 
 	(void)state;
@@ -124,7 +125,7 @@ static void a_row_is_never_wider_than_the_terminal_where_a_column_may_shrink(voi
 
 static void color_changes_no_alignment(void **state)
 {
-	static const struct line lines[] = {{1, "red", "x"}, {0, NULL, NULL}};
+	static const struct line lines[] = { { 1, "red", "x" }, { 0, NULL, NULL } };
 	char *text = print(lines, 80, true);
 
 	(void)state;
@@ -135,8 +136,8 @@ static void color_changes_no_alignment(void **state)
 static void control_characters_are_shown_and_not_obeyed(void **state)
 {
 	static const struct line lines[] = {
-		{1, "\033[2J\r\n\xc2\x9b", "rtl \xe2\x80\xae mark"},
-		{0, NULL, NULL},
+		{ 1, "\033[2J\r\n\xc2\x9b", "rtl \xe2\x80\xae mark" },
+		{ 0, NULL, NULL },
 	};
 	char *text = print(lines, 80, false);
 
@@ -148,7 +149,7 @@ static void control_characters_are_shown_and_not_obeyed(void **state)
 
 static void rows_after_the_first_thousand_are_printed_as_they_come(void **state)
 {
-	static const struct table_column columns[] = {{"a", COLUMN_NUMBER, 0}, {"b", COLUMN_TEXT, 0}};
+	static const struct table_column columns[] = { { "a", COLUMN_NUMBER, 0 }, { "b", COLUMN_TEXT, 0 } };
 	char *text = NULL;
 	size_t n = 0;
 	FILE *f = open_memstream(&text, &n);
@@ -170,7 +171,7 @@ static void rows_after_the_first_thousand_are_printed_as_they_come(void **state)
 
 static void a_row_without_its_last_cells_has_no_blanks_at_its_end(void **state)
 {
-	static const struct line lines[] = {{1, "x", ""}, {0, NULL, NULL}};
+	static const struct line lines[] = { { 1, "x", "" }, { 0, NULL, NULL } };
 	char *text = print(lines, 80, false);
 
 	(void)state;
@@ -184,24 +185,24 @@ static void figures_have_three_significant_digits_and_a_unit(void **state)
 		int64_t ns;
 		const char *text;
 	} cases[] = {
-		{0, "0"},
-		{1, "1ns"},
-		{999, "999ns"},
-		{1000, "1.00us"},
-		{9994, "9.99us"},
-		{9996, "10.0us"},
-		{99960, "100us"},
-		{999499, "999us"},
-		{999500, "1.00ms"},
-		{12345678, "12.3ms"},
-		{1234567890, "1.23s"},
-		{999400000000, "999s"},
-		{1000000000000, "16.7min"},
-		{7200000000000, "120min"},
-		{72000000000000, "20.0h"},
-		{-1234567, "-1.23ms"},
-		{ABSENT, "-"},
-		{INT64_MAX, "2562048h"},
+		{ 0, "0" },
+		{ 1, "1ns" },
+		{ 999, "999ns" },
+		{ 1000, "1.00us" },
+		{ 9994, "9.99us" },
+		{ 9996, "10.0us" },
+		{ 99960, "100us" },
+		{ 999499, "999us" },
+		{ 999500, "1.00ms" },
+		{ 12345678, "12.3ms" },
+		{ 1234567890, "1.23s" },
+		{ 999400000000, "999s" },
+		{ 1000000000000, "16.7min" },
+		{ 7200000000000, "120min" },
+		{ 72000000000000, "20.0h" },
+		{ -1234567, "-1.23ms" },
+		{ ABSENT, "-" },
+		{ INT64_MAX, "2562048h" },
 	};
 
 	(void)state;

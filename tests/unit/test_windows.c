@@ -45,7 +45,8 @@ static struct traffic *make_traffic(double slow, double drift, double growth, ui
 
 				now += gap * (w->on ? 1 + slow : 1);
 				for (s = 0; s < streams; s++)
-					t->pulses[t->n_pulses++] = (struct pulse){ (uint64_t)now + (uint64_t)s * 1000, 1, 10 + s };
+					t->pulses[t->n_pulses++] =
+						(struct pulse){ (uint64_t)now + (uint64_t)s * 1000, 1, 10 + s };
 				if (++position == 200) {
 					position = 0;
 					now += 60e6;	/* the next request's prompt */

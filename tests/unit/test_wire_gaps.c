@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What can still be said when not all bytes were seen: attached in the middle, gaps, lost records, bodies too long to keep.
+ * What can still be said when not all bytes were seen: attached in the middle, gaps, lost records, bodies too long to
+ * keep.
  */
 #include "tests/unit/wire_tape.h"
 
@@ -18,7 +19,7 @@ static void after_the_attach_an_idle_connection_is_read_from_its_next_request(vo
 
 	(void)state;
 	tape__open(t, true);
-	for (i = 0; i < strlen(HEALTH); i++)	/* byte by byte */
+	for (i = 0; i < strlen(HEALTH); i++) /* byte by byte */
 		tape__bytes(t, true, HEALTH + i, 1);
 	tape__pieces(t, false, HEALTHY, 0, 1);
 	tape__close(t);
@@ -36,7 +37,7 @@ static void attached_in_a_running_stream_its_rest_and_its_bill_are_read(void **s
 
 	(void)state;
 	tape__open(t, true);
-	tape__out(t, "text\":\"zz\"}]}\n\n\r\n");	/* the end of an event whose beginning was not seen */
+	tape__out(t, "text\":\"zz\"}]}\n\n\r\n"); /* the end of an event whose beginning was not seen */
 	tape__out(t, EVENT);
 	tape__out(t, EVENT EVENT);
 	tape__out(t, USAGE);
@@ -52,7 +53,7 @@ static void attached_in_a_running_stream_its_rest_and_its_bill_are_read(void **s
 	assert_int_equal(r->row.incomplete, INCOMPLETE_BEFORE_ATTACH);
 	assert_string_equal(r->method, "(null)");
 	assert_string_equal(r->path, "(null)");
-	assert_int_equal(r->row.arrival_ns, 1000);	/* it was there when the recorder came */
+	assert_int_equal(r->row.arrival_ns, 1000); /* it was there when the recorder came */
 	assert_int_equal(r->row.status, 0);
 	assert_int_equal(r->row.first_byte_ns, 0);
 	assert_int_equal(r->row.n_chunks, 3);
@@ -125,7 +126,7 @@ static void a_gap_inside_a_body_of_known_length_is_stepped_over(void **state)
 	tape__close(t);
 	assert_int_equal(t->n, 2);
 	assert_int_equal(t->rows[0].row.billed_prompt_tokens, 7);
-	assert_int_equal(t->rows[0].row.incomplete, 0);		/* `usage` stood before the gap */
+	assert_int_equal(t->rows[0].row.incomplete, 0); /* `usage` stood before the gap */
 	assert_int_equal(t->rows[0].row.end_ns, 1050);
 	assert_int_equal(t->rows[1].row.incomplete, 0);
 	tape__free(t);
@@ -133,13 +134,15 @@ static void a_gap_inside_a_body_of_known_length_is_stepped_over(void **state)
 
 static void a_usage_behind_a_gap_is_read_and_the_gap_said(void **state)
 {
-	static const char tail[] = "more \\\"usage\\\":{}\"}}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":9}}";
+	static const char tail[] =
+		"more \\\"usage\\\":{}\"}}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":9}}";
 	struct tape *t = tape__new();
 
 	(void)state;
 	tape__open(t, false);
 	tape__in(t, post("/v1/completions", "{\"prompt\":\"x\"}"));
-	tape__out(t, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{\"id\":\"i\",\"choices\":[");
+	tape__out(t, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+		     "5000\r\n\r\n{\"id\":\"i\",\"choices\":[");
 	tape__gap(t, false, 5000 - 21 - strlen(tail));
 	tape__out(t, tail);
 	assert_int_equal(tape__only(t)->row.incomplete, INCOMPLETE_GAP);
@@ -154,7 +157,8 @@ static void a_gap_to_the_very_end_of_a_body_ends_it(void **state)
 
 	(void)state;
 	tape__open(t, false);
-	tape__in(t, "POST /v1/completions HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"model\":\"m\",");
+	tape__in(t, "POST /v1/completions HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: "
+		    "100\r\n\r\n{\"model\":\"m\",");
 	tape__gap(t, true, 100 - 13);
 	tape__out(t, HEALTHY);
 	assert_int_equal(tape__only(t)->row.request_end_ns, 1020);
@@ -250,7 +254,7 @@ static void lost_records_mark_the_open_requests_and_the_next_ones_recover(void *
 	tape__in(t, HEALTH);
 	tape__out(t, HEALTHY);
 	tape__in(t, "POST /completion HTTP/1.1\r\nContent-Length: 1000\r\n\r\n{");
-	wire__lost(t->wire, 0, t->now_ns);	/* the rest of it, and its whole response */
+	wire__lost(t->wire, 0, t->now_ns); /* the rest of it, and its whole response */
 	tape__in(t, HEALTH);
 	tape__out(t, HEALTHY);
 	tape__in(t, HEALTH);
@@ -305,7 +309,8 @@ static void a_body_too_long_to_keep_still_has_its_bill(void **state)
 	(void)state;
 	tape__open(t, false);
 	tape__in(t, post("/v1/embeddings", "{\"input\":\"x\"}"));
-	snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+	snprintf(text, sizeof(text),
+		 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
 		 strlen(head) + n + strlen(tail), head);
 	tape__out(t, text);
 	long_body(t, false, n);
@@ -325,8 +330,10 @@ static void a_prompt_too_long_to_keep_leaves_the_limits_known(void **state)
 
 	(void)state;
 	tape__open(t, false);
-	snprintf(text, sizeof(text), "POST /v1/completions HTTP/1.1\r\nContent-Type: application/json\r\n"
-		 "Content-Length: %zu\r\n\r\n%s", strlen(head) + n + strlen(tail), head);
+	snprintf(text, sizeof(text),
+		 "POST /v1/completions HTTP/1.1\r\nContent-Type: application/json\r\n"
+		 "Content-Length: %zu\r\n\r\n%s",
+		 strlen(head) + n + strlen(tail), head);
 	tape__in(t, text);
 	long_body(t, true, n);
 	tape__in(t, tail);

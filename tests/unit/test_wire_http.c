@@ -2,8 +2,10 @@
 #include "tests/unit/wire_tape.h"
 
 #define COMPLETION "{\"model\":\"m\",\"prompt\":\"Hello\",\"max_tokens\":4}"
-#define ANSWER "{\"id\":\"cmpl-1\",\"model\":\"m-1\",\"choices\":[{\"index\":0,\"text\":\" world\",\"finish_reason\":\"length\"}]," \
-	       "\"usage\":{\"prompt_tokens\":2,\"completion_tokens\":4}}"
+#define ANSWER                                                                                                         \
+	"{\"id\":\"cmpl-1\",\"model\":\"m-1\",\"choices\":[{\"index\":0,\"text\":\" "                                  \
+	"world\",\"finish_reason\":\"length\"}],"                                                                      \
+	"\"usage\":{\"prompt_tokens\":2,\"completion_tokens\":4}}"
 #define HEALTH "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 #define HEALTHY "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}"
 
@@ -18,7 +20,7 @@ static void a_request_and_its_response_make_a_row(void **state)
 	assert_int_equal(r->row.pid, 42);
 	assert_string_equal(r->client, "127.0.0.1:40312");
 	assert_string_equal(r->method, "POST");
-	assert_string_equal(r->path, "/v1/completions");	/* a query may hold keys */
+	assert_string_equal(r->path, "/v1/completions"); /* a query may hold keys */
 	assert_int_equal(r->row.status, 200);
 	assert_string_equal(r->model, "m");
 	assert_string_equal(r->response_model, "m-1");
@@ -34,7 +36,7 @@ static void a_request_and_its_response_make_a_row(void **state)
 	assert_int_equal(r->row.incomplete, 0);
 	assert_null(r->row.text);
 	assert_int_equal(r->row.n_chunks, 1);
-	assert_int_equal(r->n_chunks_seen, 0);		/* one body is no stream */
+	assert_int_equal(r->n_chunks_seen, 0); /* one body is no stream */
 	tape__free(t);
 }
 
@@ -45,13 +47,13 @@ static void times_are_those_of_the_records(void **state)
 
 	(void)state;
 	tape__open(t, false);
-	tape__in(t, "POST /v1/completions HTTP/1.1\r\nContent-Le");		/* 1010 */
-	tape__in(t, "ngth: 14\r\nContent-Type: application/json\r\n\r\n");	/* 1020 */
-	tape__in(t, "{\"prompt\":\"x\"}");					/* 1030 */
-	tape__out(t, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n");	/* 1040 */
-	tape__out(t, "Content-Length: 30\r\n\r\n");				/* 1050 */
-	tape__out(t, "{\"choices\":");						/* 1060 */
-	tape__out(t, "[{\"text\":\"y\"}]    }");				/* 1070 */
+	tape__in(t, "POST /v1/completions HTTP/1.1\r\nContent-Le"); /* 1010 */
+	tape__in(t, "ngth: 14\r\nContent-Type: application/json\r\n\r\n"); /* 1020 */
+	tape__in(t, "{\"prompt\":\"x\"}"); /* 1030 */
+	tape__out(t, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"); /* 1040 */
+	tape__out(t, "Content-Length: 30\r\n\r\n"); /* 1050 */
+	tape__out(t, "{\"choices\":"); /* 1060 */
+	tape__out(t, "[{\"text\":\"y\"}]    }"); /* 1070 */
 	tape__close(t);
 	r = tape__only(t);
 	assert_int_equal(r->row.arrival_ns, 1010);
@@ -135,15 +137,17 @@ static void a_split_at_any_byte_gives_the_same_requests(void **state)
 		 "5\r\n{\"con\r\nC;x=y\r\ntent\":\"a\\nb\"}\r\n0\r\nTrailer: 1\r\n\r\n");
 	snprintf(out, sizeof(out), "%s%s%s", json_response(ANSWER),
 		 "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
-		 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"t\r\n9\r\nokens\":[]\r\n1\r\n}\r\n0\r\n\r\n");
+		 "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+		 "chunked\r\n\r\n3\r\n{\"t\r\n9\r\nokens\":[]\r\n1\r\n}\r\n0\r\n\r\n");
 	assert_split_is_no_matter(in, out);
 }
 
 static void a_chunked_request_body_is_read_whole(void **state)
 {
-	struct tape *t = tape__played("POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
-				      "Content-Type: application/json\r\n\r\n5\r\n{\"pro\r\nB\r\nmpt\":\"abc\"}\r\n0\r\n\r\n",
-				      json_response(ANSWER));
+	struct tape *t =
+		tape__played("POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+			     "Content-Type: application/json\r\n\r\n5\r\n{\"pro\r\nB\r\nmpt\":\"abc\"}\r\n0\r\n\r\n",
+			     json_response(ANSWER));
 
 	(void)state;
 	assert_int_equal(tape__only(t)->row.prompt_bytes, 3);
@@ -159,7 +163,7 @@ static void hundred_continue_is_not_the_answer(void **state)
 	(void)state;
 	tape__open(t, false);
 	tape__in(t, "POST /completion HTTP/1.1\r\nExpect: 100-continue\r\nContent-Type: application/json\r\n"
-		 "Content-Length: 14\r\n\r\n");
+		    "Content-Length: 14\r\n\r\n");
 	tape__out(t, "HTTP/1.1 100 Continue\r\n\r\n");
 	tape__in(t, "{\"prompt\":\"x\"}");
 	tape__out(t, json_response(ANSWER));
@@ -312,8 +316,9 @@ static void tls_and_http2_are_one_unparsable_request_each(void **state)
 
 static void a_connection_that_switches_protocols_is_given_up(void **state)
 {
-	struct tape *t = tape__played("GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-				      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x01x");
+	struct tape *t = tape__played(
+		"GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x01x");
 
 	(void)state;
 	assert_int_equal(tape__only(t)->row.status, 101);
@@ -323,8 +328,10 @@ static void a_connection_that_switches_protocols_is_given_up(void **state)
 
 static void an_upgrade_that_the_server_ignores_is_an_ordinary_request(void **state)
 {
-	struct tape *t = tape__played("POST /completion HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-				      "Content-Length: 14\r\nContent-Type: application/json\r\n\r\n{\"prompt\":\"x\"}", HEALTHY);
+	struct tape *t =
+		tape__played("POST /completion HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+			     "Content-Length: 14\r\nContent-Type: application/json\r\n\r\n{\"prompt\":\"x\"}",
+			     HEALTHY);
 
 	(void)state;
 	assert_int_equal(tape__only(t)->row.status, 200);
@@ -341,7 +348,7 @@ static void bytes_that_are_no_http_are_answered_by_a_row_only_where_the_server_s
 	assert_int_equal(tape__only(t)->row.status, 400);
 	assert_int_equal(tape__only(t)->row.incomplete, INCOMPLETE_PARSE);
 	tape__free(t);
-	t = tape__played("\xff\x01\x02\x03", "\xff\x01\x02\x03");	/* ZeroMQ between a server's own processes */
+	t = tape__played("\xff\x01\x02\x03", "\xff\x01\x02\x03"); /* ZeroMQ between a server's own processes */
 	assert_int_equal(t->n, 0);
 	tape__free(t);
 }

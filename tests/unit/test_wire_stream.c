@@ -5,36 +5,53 @@
 
 /* llama-server, chat with stream_options.include_usage */
 static const char *const llama_chat[] = {
-	"{\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":null}}],\"created\":1,"
+	"{\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":null}}],"
+	"\"created\":1,"
 	"\"id\":\"chatcmpl-a\",\"model\":\"tiny\",\"object\":\"chat.completion.chunk\"}",
-	"{\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"content\":\"He\"}}],\"created\":1,\"id\":\"chatcmpl-a\","
+	"{\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"content\":\"He\"}}],\"created\":1,\"id\":"
+	"\"chatcmpl-a\","
 	"\"model\":\"tiny\",\"object\":\"chat.completion.chunk\"}",
-	"{\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"reasoning_content\":\"l\"}}],\"created\":1,\"id\":\"chatcmpl-a\","
+	"{\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"reasoning_content\":\"l\"}}],\"created\":1,"
+	"\"id\":\"chatcmpl-a\","
 	"\"model\":\"tiny\",\"object\":\"chat.completion.chunk\"}",
-	"{\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\"}}]}}],"
+	"{\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{"
+	"\"arguments\":\"{\"}}]}}],"
 	"\"created\":1,\"id\":\"chatcmpl-a\",\"model\":\"tiny\",\"object\":\"chat.completion.chunk\"}",
-	"{\"choices\":[{\"finish_reason\":\"length\",\"index\":0,\"delta\":{}}],\"created\":1,\"id\":\"chatcmpl-a\",\"model\":\"tiny\","
+	"{\"choices\":[{\"finish_reason\":\"length\",\"index\":0,\"delta\":{}}],\"created\":1,\"id\":\"chatcmpl-a\","
+	"\"model\":\"tiny\","
 	"\"object\":\"chat.completion.chunk\"}",
-	"{\"choices\":[],\"created\":1,\"id\":\"chatcmpl-a\",\"model\":\"tiny\",\"object\":\"chat.completion.chunk\",\"usage\":"
-	"{\"completion_tokens\":3,\"prompt_tokens\":11,\"total_tokens\":14,\"prompt_tokens_details\":{\"cached_tokens\":10}},"
+	"{\"choices\":[],\"created\":1,\"id\":\"chatcmpl-a\",\"model\":\"tiny\",\"object\":\"chat.completion.chunk\","
+	"\"usage\":"
+	"{\"completion_tokens\":3,\"prompt_tokens\":11,\"total_tokens\":14,\"prompt_tokens_details\":{\"cached_"
+	"tokens\":10}},"
 	"\"timings\":{\"cache_n\":10,\"prompt_n\":1,\"prompt_ms\":1.5,\"predicted_n\":3,\"predicted_ms\":4.25}}",
-	"[DONE]", NULL };
+	"[DONE]",
+	NULL
+};
 
 /* vLLM: `usage: null` on every chunk but the last */
 static const char *const vllm_chat[] = {
-	"{\"id\":\"chatcmpl-b\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":"
+	"{\"id\":\"chatcmpl-b\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{"
+	"\"index\":0,\"delta\":"
 	"{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}",
-	"{\"id\":\"chatcmpl-b\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":"
-	"{\"content\":\"\\\"\\u00e9\\n\"},\"logprobs\":null,\"finish_reason\":null,\"token_ids\":null}],\"usage\":null}",
-	"{\"id\":\"chatcmpl-b\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[],\"usage\":"
+	"{\"id\":\"chatcmpl-b\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{"
+	"\"index\":0,\"delta\":"
+	"{\"content\":\"\\\"\\u00e9\\n\"},\"logprobs\":null,\"finish_reason\":null,\"token_ids\":null}],\"usage\":"
+	"null}",
+	"{\"id\":\"chatcmpl-b\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[],"
+	"\"usage\":"
 	"{\"prompt_tokens\":9,\"total_tokens\":10,\"completion_tokens\":1}}",
-	"[DONE]", NULL };
+	"[DONE]", NULL
+};
 
 static const char *const ollama_chat[] = {
 	"{\"model\":\"l\",\"message\":{\"role\":\"assistant\",\"content\":\"a\"},\"done\":false}",
 	"{\"model\":\"l\",\"message\":{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"b\"},\"done\":false}",
-	"{\"model\":\"l\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done_reason\":\"length\",\"done\":true,"
-	"\"prompt_eval_count\":4,\"eval_count\":2}", NULL };
+	"{\"model\":\"l\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done_reason\":\"length\",\"done\":"
+	"true,"
+	"\"prompt_eval_count\":4,\"eval_count\":2}",
+	NULL
+};
 
 static void a_chat_stream_of_llama_server_is_read_whole(void **state)
 {
@@ -62,7 +79,8 @@ static void a_split_at_any_byte_gives_the_same_chunks(void **state)
 	assert_split_is_no_matter(post("/v1/chat/completions", CHAT), sse(llama_chat));
 	assert_split_is_no_matter(post("/v1/chat/completions", CHAT), sse(vllm_chat));
 	assert_split_is_no_matter(post("/api/chat", CHAT), ndjson(ollama_chat));
-	assert_split_is_no_matter(post("/api/chat", CHAT), chunked_response("text/plain", "data:", "\r\n\r\n", vllm_chat));
+	assert_split_is_no_matter(post("/api/chat", CHAT),
+				  chunked_response("text/plain", "data:", "\r\n\r\n", vllm_chat));
 }
 
 static void usage_null_is_no_usage_and_empty_content_no_chunk(void **state)
@@ -94,12 +112,12 @@ static void a_chunk_has_the_time_of_the_record_that_completed_it(void **state)
 
 	(void)state;
 	tape__open(t, false);
-	tape__in(t, post("/v1/chat/completions", CHAT));				/* 1010 */
-	tape__out(t, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");	/* 1020 */
-	tape__out(t, "data: {\"choices\":[{\"text\":");					/* 1030 */
+	tape__in(t, post("/v1/chat/completions", CHAT)); /* 1010 */
+	tape__out(t, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"); /* 1020 */
+	tape__out(t, "data: {\"choices\":[{\"text\":"); /* 1030 */
 	tape__out(t, "\"a\"}]}\n\ndata: {\"choices\":[{\"text\":\"b\"}]}\n\ndata: {\"cho"); /* 1040: two */
-	tape__out(t, "ices\":[{\"text\":\"c\"}]}\n");					/* 1050: not yet */
-	tape__out(t, "\n");								/* 1060 */
+	tape__out(t, "ices\":[{\"text\":\"c\"}]}\n"); /* 1050: not yet */
+	tape__out(t, "\n"); /* 1060 */
 	tape__close(t);
 	r = tape__only(t);
 	assert_int_equal(r->row.n_chunks, 3);
@@ -115,11 +133,12 @@ static void a_chunk_has_the_time_of_the_record_that_completed_it(void **state)
 
 static void event_streams_are_read_as_their_standard_says(void **state)
 {
-	struct tape *t = tape__played(post("/v1/chat/completions", CHAT),
-				      "HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream;charset=utf-8\r\n\r\n"
-				      ": a comment\n\nevent: x\nid: 1\ndata:{\"choices\":\ndata: [{\"text\":\"a\"}]}\nretry: 5\n\n"
-				      "data: {\"choices\":[{\"text\":\"b\"}]}\r\n\r\ndata: {\"choices\":[{\"text\":\"c\"}]}\r\rdata\n\n"
-				      "data: {\"choices\":[{\"text\":\"d\"}]}");
+	struct tape *t = tape__played(
+		post("/v1/chat/completions", CHAT),
+		"HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream;charset=utf-8\r\n\r\n"
+		": a comment\n\nevent: x\nid: 1\ndata:{\"choices\":\ndata: [{\"text\":\"a\"}]}\nretry: 5\n\n"
+		"data: {\"choices\":[{\"text\":\"b\"}]}\r\n\r\ndata: {\"choices\":[{\"text\":\"c\"}]}\r\rdata\n\n"
+		"data: {\"choices\":[{\"text\":\"d\"}]}");
 
 	(void)state;
 	assert_int_equal(tape__only(t)->row.n_chunks, 4);
@@ -128,9 +147,11 @@ static void event_streams_are_read_as_their_standard_says(void **state)
 
 static void an_event_with_several_choices_counts_once(void **state)
 {
-	static const char *const events[] = {
-		"{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}},{\"index\":1,\"delta\":{\"content\":\"b\"}}]}", NULL };
-	struct tape *t = tape__played(post("/v1/chat/completions", "{\"n\":2,\"stream\":true,\"messages\":[]}"), sse(events));
+	static const char *const events[] = { "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}},{\"index\":1,"
+					      "\"delta\":{\"content\":\"b\"}}]}",
+					      NULL };
+	struct tape *t =
+		tape__played(post("/v1/chat/completions", "{\"n\":2,\"stream\":true,\"messages\":[]}"), sse(events));
 
 	(void)state;
 	assert_int_equal(tape__only(t)->row.n_chunks, 1);
@@ -146,14 +167,17 @@ static void an_event_with_several_choices_counts_once(void **state)
 
 static void detokenized_text_and_embeddings_are_not_generated(void **state)
 {
-	struct tape *t = tape__played(post("/detokenize", "{\"tokens\":[1,2]}"), json_response("{\"content\":\"abc\"}"));
+	struct tape *t =
+		tape__played(post("/detokenize", "{\"tokens\":[1,2]}"), json_response("{\"content\":\"abc\"}"));
 
 	(void)state;
 	assert_int_equal(tape__only(t)->row.n_chunks, 0);
 	assert_int_equal(tape__only(t)->row.first_token_ns, 0);
 	tape__free(t);
-	t = tape__played(post("/v1/embeddings", "{\"input\":[\"ab\",\"c\"]}"),
-			 json_response("{\"data\":[{\"embedding\":[0.5,-1e-3]}],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":5}}"));
+	t = tape__played(
+		post("/v1/embeddings", "{\"input\":[\"ab\",\"c\"]}"),
+		json_response(
+			"{\"data\":[{\"embedding\":[0.5,-1e-3]}],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":5}}"));
 	assert_int_equal(tape__only(t)->row.n_chunks, 0);
 	assert_int_equal(tape__only(t)->row.prompt_bytes, 3);
 	assert_int_equal(tape__only(t)->row.billed_prompt_tokens, 5);
@@ -167,8 +191,10 @@ static void text_is_kept_only_where_it_was_asked_for(void **state)
 
 	(void)state;
 	tape__open(t, false);
-	tape__in(t, post("/v1/chat/completions", "{\"messages\":[{\"role\":\"system\",\"content\":\"Be\\nbrief\"},{\"role\":\"user\","
-			 "\"content\":[{\"type\":\"text\",\"text\":\"Hi\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:\"}}]}]}"));
+	tape__in(t, post("/v1/chat/completions",
+			 "{\"messages\":[{\"role\":\"system\",\"content\":\"Be\\nbrief\"},{\"role\":\"user\","
+			 "\"content\":[{\"type\":\"text\",\"text\":\"Hi\"},{\"type\":\"image_url\",\"image_url\":{"
+			 "\"url\":\"data:\"}}]}]}"));
 	tape__out(t, sse(llama_chat));
 	tape__close(t);
 	assert_string_equal(tape__only(t)->text, "{\"prompt\":\"Be\\nbrief\\nHi\",\"completion\":\"Hel\"}");
@@ -191,15 +217,16 @@ static void the_prompt_hash_is_fnv1a_of_the_decoded_text(void **state)
 	int64_t bytes;
 
 	(void)state;
-	assert_int_equal(hash_of("{\"prompt\":\"foobar\"}", &bytes), 0x85944171f73967e8);	/* test vector of FNV-1a 64 */
+	assert_int_equal(hash_of("{\"prompt\":\"foobar\"}", &bytes), 0x85944171f73967e8); /* test vector of FNV-1a 64 */
 	assert_int_equal(bytes, 6);
 	assert_int_equal(hash_of("{\"prompt\":\"f\\u006fo\\u0062ar\"}", &bytes), 0x85944171f73967e8);
 	assert_int_equal(hash_of("{\"messages\":[{\"content\":\"foobar\"}]}", &bytes), 0x85944171f73967e8);
-	assert_int_not_equal(hash_of("{\"prompt\":[\"foo\",\"bar\"]}", &bytes), hash_of("{\"prompt\":[\"fo\",\"obar\"]}", &bytes));
+	assert_int_not_equal(hash_of("{\"prompt\":[\"foo\",\"bar\"]}", &bytes),
+			     hash_of("{\"prompt\":[\"fo\",\"obar\"]}", &bytes));
 	hash_of("{\"prompt\":\"\\ud83d\\ude00\\ud83d\"}", &bytes);
-	assert_int_equal(bytes, 4 + 3);		/* an emoji, and a lone surrogate as U+FFFD */
+	assert_int_equal(bytes, 4 + 3); /* an emoji, and a lone surrogate as U+FFFD */
 	assert_int_not_equal(hash_of("{\"prompt\":[1,2,3]}", &bytes), 0);
-	assert_int_equal(bytes, ABSENT);	/* token numbers have no known bytes of text */
+	assert_int_equal(bytes, ABSENT); /* token numbers have no known bytes of text */
 	assert_int_equal(hash_of("{\"n_predict\":3}", &bytes), 0);
 	assert_int_equal(bytes, ABSENT);
 }

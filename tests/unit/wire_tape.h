@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tape: what went over a server's connections, written once, played to the parser in any split; and the rows that came
- * of it, in copies that stay.
+ * A tape: what went over a server's connections, written once, played to the parser in any split; and the rows that
+ * came of it, in copies that stay.
  */
 #ifndef TOKPROF_TESTS_WIRE_TAPE_H
 #define TOKPROF_TESTS_WIRE_TAPE_H
@@ -23,7 +23,7 @@ struct tape_row {
 	struct row_request row;
 	char client[64], method[16], path[520], model[130], response_model[130], api_id[130], finish_reason[130];
 	char text[4096];
-	size_t n_chunks_seen;		/* row_chunk of this request */
+	size_t n_chunks_seen; /* row_chunk of this request */
 	uint64_t first_chunk_ns, last_chunk_ns;
 };
 
@@ -166,8 +166,10 @@ static inline const char *post(const char *path, const char *json)
 {
 	char *out = tape__buffer();
 
-	snprintf(out, 65536, "POST %s HTTP/1.1\r\nHost: localhost:8080\r\nContent-Type: application/json\r\n"
-		 "Content-Length: %zu\r\n\r\n%s", path, strlen(json), json);
+	snprintf(out, 65536,
+		 "POST %s HTTP/1.1\r\nHost: localhost:8080\r\nContent-Type: application/json\r\n"
+		 "Content-Length: %zu\r\n\r\n%s",
+		 path, strlen(json), json);
 	return out;
 }
 
@@ -175,8 +177,10 @@ static inline const char *json_response(const char *json)
 {
 	char *out = tape__buffer();
 
-	snprintf(out, 65536, "HTTP/1.1 200 OK\r\nServer: llama.cpp\r\nContent-Type: application/json; charset=utf-8\r\n"
-		 "Content-Length: %zu\r\n\r\n%s", strlen(json), json);
+	snprintf(out, 65536,
+		 "HTTP/1.1 200 OK\r\nServer: llama.cpp\r\nContent-Type: application/json; charset=utf-8\r\n"
+		 "Content-Length: %zu\r\n\r\n%s",
+		 strlen(json), json);
 	return out;
 }
 

@@ -11,6 +11,7 @@
 
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/assignment.h"
+#include "userspace/analysis/chunk_order.h"
 #include "userspace/analysis/evidence.h"
 #include "userspace/analysis/match.h"
 
@@ -35,6 +36,7 @@ struct matching {
 	struct families families;
 	struct request_facts *facts;
 	struct prompt_scale scale;
+	struct chunk_order order;
 	/* Candidates of all requests; assignment's problem. */
 	struct assignment_edge *edges;
 	size_t n_edges, edges_capacity;
@@ -415,7 +417,6 @@ static int matching__new(struct matching *m)
 	if (!m->facts || !m->first_edge || !m->none_cost || !m->ambiguous || !m->n_candidates_of_family ||
 	    !m->request_of_family)
 		return -ENOMEM;
-	memset(m->request_of_family, 0xff, n_families * sizeof(*m->request_of_family));
 	return 0;
 }
 
@@ -423,6 +424,7 @@ static void matching__free(struct matching *m)
 {
 	assignment__free(&m->assignment);
 	families__free(&m->families);
+	chunk_order__free(&m->order);
 	free(m->facts);
 	free(m->edges);
 	free(m->first_edge);
@@ -430,6 +432,55 @@ static void matching__free(struct matching *m)
 	free(m->n_candidates_of_family);
 	free(m->request_of_family);
 	free(m->ambiguous);
+}
+
+/* Who has what after a solution, and how sure that is. */
+static int conclude(struct matching *m)
+{
+	const size_t n_requests = m->t->recording->n_requests;
+	int err;
+
+	memset(m->request_of_family, 0xff, m->families.n_families * sizeof(*m->request_of_family));
+	memset(m->ambiguous, 0, n_requests * sizeof(*m->ambiguous));
+	for (uint32_t i = 0; i < n_requests; i++) {
+		if (m->assignment.column_of_row[i] != COLUMN_NONE)
+			m->request_of_family[m->assignment.column_of_row[i]] = i;
+	}
+	err = give_leftovers(m);
+	for (uint32_t i = 0; !err && i < n_requests; i++)
+		err = find_ambiguity(m, i);
+	return err;
+}
+
+/* Streams in the same steps from beginning to end: what is left to tell them apart is who is served first. */
+static int solve_with_order(struct matching *m)
+{
+	const struct recording *r = m->t->recording;
+	uint32_t *sure_run = array__zeroed(r->n_requests, sizeof(*sure_run));
+	bool any = false;
+	int err = sure_run ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; !err && i < r->n_requests; i++) {
+		const uint32_t held = m->assignment.column_of_row[i];
+		const bool sure = held != COLUMN_NONE && !m->ambiguous[i] && m->families.families[held].n_members == 1;
+
+		sure_run[i] = sure ? m->families.families[held].parent : RUN_NONE;
+		any |= m->ambiguous[i] && m->facts[i].n_chunks;
+	}
+	if (!err && any)
+		err = chunk_order__learn(&m->order, m->t, sure_run);
+	free(sure_run);
+	if (err || !m->order.weight)
+		return err;
+	for (uint32_t i = 0; i < r->n_requests; i++) {
+		const struct request_facts *facts = &m->facts[i];
+
+		for (uint32_t e = m->first_edge[i]; e < m->first_edge[i + 1] && m->first_edge[i] + 1 < m->first_edge[i + 1]; e++)
+			m->edges[e].cost += chunk_order__cost(&m->order, (size_t)(facts->chunks - r->chunks), facts->n_chunks,
+							      m->families.families[m->edges[e].column].parent);
+	}
+	err = solve(m);
+	return err ? err : conclude(m);
 }
 
 int match__requests(struct timeline *t, const struct run_table *table, const struct blind_spots *w)
@@ -443,14 +494,10 @@ int match__requests(struct timeline *t, const struct run_table *table, const str
 		err = find_candidates(&m);
 	if (!err)
 		err = solve_with_prompts(&m);
-	for (uint32_t i = 0; !err && i < t->recording->n_requests; i++) {
-		if (m.assignment.column_of_row[i] != COLUMN_NONE)
-			m.request_of_family[m.assignment.column_of_row[i]] = i;
-	}
 	if (!err)
-		err = give_leftovers(&m);
-	for (uint32_t i = 0; !err && i < t->recording->n_requests; i++)
-		err = find_ambiguity(&m, i);
+		err = conclude(&m);
+	if (!err)
+		err = solve_with_order(&m);
 	if (!err)
 		err = list_runs(&m);
 	matching__free(&m);

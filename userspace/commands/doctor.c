@@ -43,8 +43,8 @@ static int run(int argc, char **argv)
 }
 
 static const struct option_spec doctor_options[] = {
-	{OPTION_JSON, "json", NULL, "print JSON (schema tokprof.doctor/1)"},
-	{0, NULL, NULL, NULL},
+	{ OPTION_JSON, "json", NULL, "print JSON (schema tokprof.doctor/1)" },
+	{ 0, NULL, NULL, NULL },
 };
 
 const struct command command_doctor = {

@@ -25,14 +25,14 @@ enum {
 
 struct server {
 	struct engine_instance *engine;
-	char model[512];		/* path as the process sees it; "" none mapped */
-	char listen[LISTEN_SIZE];	/* addresses, separated by ", "; "" none */
+	char model[512]; /* path as the process sees it; "" none mapped */
+	char listen[LISTEN_SIZE]; /* addresses, separated by ", "; "" none */
 };
 
 struct server_list {
 	struct server servers[MAX_SERVERS];
 	size_t n;
-	size_t n_refused;	/* processes that this one may not look into */
+	size_t n_refused; /* processes that this one may not look into */
 };
 
 extern const struct command command_list;
@@ -50,7 +50,7 @@ static void find_addresses(struct server *s, uint32_t pid)
 			continue;
 		length = snprintf(s->listen + at, sizeof(s->listen) - at, "%s%s", at ? ", " : "", sockets[i].local);
 		if (length < 0 || (size_t)length >= sizeof(s->listen) - at) {
-			s->listen[at] = 0;	/* not a half address */
+			s->listen[at] = 0; /* not a half address */
 			break;
 		}
 		at += (size_t)length;
@@ -191,9 +191,9 @@ static void write_details(FILE *f, const struct engine_instance *e, int columns)
 static int write_text(FILE *f, const struct server_list *list)
 {
 	static const struct table_column columns[] = {
-		{ "PID", COLUMN_NUMBER, 0 },	       { "ENGINE", COLUMN_TEXT, 0 },
-		{ "VERSION", COLUMN_SHRINK_END, 10 },  { "LISTENS ON", COLUMN_SHRINK_END, 15 },
-		{ "PROBES", COLUMN_NUMBER, 0 },	       { "MODEL", COLUMN_SHRINK_MIDDLE, 16 },
+		{ "PID", COLUMN_NUMBER, 0 },	      { "ENGINE", COLUMN_TEXT, 0 },
+		{ "VERSION", COLUMN_SHRINK_END, 10 }, { "LISTENS ON", COLUMN_SHRINK_END, 15 },
+		{ "PROBES", COLUMN_NUMBER, 0 },	      { "MODEL", COLUMN_SHRINK_MIDDLE, 16 },
 	};
 	int width = terminal__columns(f), err;
 	struct table *t;
@@ -242,8 +242,8 @@ static int list_servers(bool json)
 	if (!err) {
 		/* With root what is left are processes of another name space, of which there is nothing to be said. */
 		if (list->n_refused && geteuid() != 0)
-			message__warn("run as root to see those too", "%zu of other users' processes were not looked into",
-				      list->n_refused);
+			message__warn("run as root to see those too",
+				      "%zu of other users' processes were not looked into", list->n_refused);
 		if (list->n == MAX_SERVERS)
 			message__warn(NULL, "only the first %d servers are listed", MAX_SERVERS);
 		err = json ? write_json(stdout, list) : write_text(stdout, list);

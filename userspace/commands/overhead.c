@@ -330,8 +330,7 @@ static int print_json(const struct overhead *o)
 	json_writer__put_integer(&w, "steps_on", (int64_t)o->slow_down.n_gaps_on);
 	json_writer__put_integer(&w, "steps_off", (int64_t)o->slow_down.n_gaps_off);
 	put_number_or_null(&w, "accounted_pct", o->server_cpu_ns > 0, accounted_pct(o, o->hit_ns));
-	put_number_or_null(&w, "accounted_pct_at_1us_per_hit", o->server_cpu_ns > 0,
-			   accounted_pct(o, HIT_NS_ON_METAL));
+	put_number_or_null(&w, "accounted_pct_at_1us_per_hit", o->server_cpu_ns > 0, accounted_pct(o, HIT_NS_ON_METAL));
 	put_number_or_null(&w, "own_cpu_pct", o->account_s > 0, 100 * o->own_cpu_ns / 1e9 / o->account_s);
 	put_number_or_null(&w, "hits_per_step", o->account_steps > 0, hits_per_step(o));
 	json_writer__put_integer(&w, "ns_per_hit", o->hit_ns);
@@ -362,7 +361,8 @@ static int print_text(const struct overhead *o)
 		       d->percent.estimate, d->percent.low, d->percent.high, d->n_pairs, d->n_gaps_on, d->n_gaps_off,
 		       d->gap_ns_off / 1e6);
 	else
-		printf("slow-down measured   unavailable: %zu pairs of windows held tokens, %d are needed; send requests\n"
+		printf("slow-down measured   unavailable: %zu pairs of windows held tokens, %d are needed; send "
+		       "requests\n"
 		       "                     while this runs, or measure longer (-d)\n",
 		       d->n_pairs, MIN_PAIRS);
 	if (o->server_cpu_ns <= 0) {
@@ -384,9 +384,9 @@ static int print_text(const struct overhead *o)
 
 		if (o->session.active[i]->traps)
 			snprintf(trap_ms, sizeof(trap_ms), "%.2f", (double)c->hit_ns / 1e6);
-		printf("%-10s %10llu %14.0f %9.2f %10s %16.3f\n", o->session.active[i]->name, (unsigned long long)c->hits,
-		       c->hits ? (double)(c->bpf_ns + c->hit_ns) / (double)c->hits : 0.0, (double)c->bpf_ns / 1e6,
-		       trap_ms, 100 * (double)(c->bpf_ns + c->hit_ns) / o->server_cpu_ns);
+		printf("%-10s %10llu %14.0f %9.2f %10s %16.3f\n", o->session.active[i]->name,
+		       (unsigned long long)c->hits, c->hits ? (double)(c->bpf_ns + c->hit_ns) / (double)c->hits : 0.0,
+		       (double)c->bpf_ns / 1e6, trap_ms, 100 * (double)(c->bpf_ns + c->hit_ns) / o->server_cpu_ns);
 	}
 	return 0;
 }
@@ -528,13 +528,12 @@ const struct command command_overhead = {
 	.name = "overhead",
 	.summary = "measure what tokprof costs a server, on its own live traffic",
 	.usage = "-p PID [-d SECONDS] [--json]",
-	.description =
-		"Switches all probes on and off in random windows of 50 to 300 ms while the server\n"
-		"works, and compares the gaps between the tokens that it sends: a slow-down with a\n"
-		"95 % interval. Beside it the accounted cost: probe hits, run time of the BPF\n"
-		"programs and tokprof's own CPU time, over the CPU time of the server.\n"
-		"\n"
-		"The server must be generating tokens in streams while this runs.",
+	.description = "Switches all probes on and off in random windows of 50 to 300 ms while the server\n"
+		       "works, and compares the gaps between the tokens that it sends: a slow-down with a\n"
+		       "95 % interval. Beside it the accounted cost: probe hits, run time of the BPF\n"
+		       "programs and tokprof's own CPU time, over the CPU time of the server.\n"
+		       "\n"
+		       "The server must be generating tokens in streams while this runs.",
 	.options = overhead_options,
 	.examples = "tokprof overhead -p 4711 -d 120",
 	.run = overhead_run,

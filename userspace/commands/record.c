@@ -116,7 +116,8 @@ static int parse(struct record *r, int argc, char **argv)
 	if (key == OPTIONS_STOP)
 		return o.exit_code;
 	if (o.n_before_dashes > 0)
-		return options__fail(&command_record, "'%s' is no option; a process is named with -p, a command after --",
+		return options__fail(&command_record,
+				     "'%s' is no option; a process is named with -p, a command after --",
 				     o.operands[0]);
 	if (o.dashes && o.n_operands == 0)
 		return options__fail(&command_record, "no command after --");
@@ -304,13 +305,12 @@ const struct command command_record = {
 	.name = "record",
 	.summary = "attach to a running server and record what every request and token took",
 	.usage = "-p PID [-o FILE] [-d SECONDS]\n-n NAME | -a\n[-o FILE] -- COMMAND [ARGUMENT...]",
-	.description =
-		"Attaches to a running inference server, changes nothing in it, and writes a\n"
-		"recording that `tokprof report` reads. Ends at ^C, SIGTERM, when the time is up or\n"
-		"the server ends; the file is usable in every case, also after kill -9.\n"
-		"\n"
-		"When everything is attached, one line that starts with \"recording \" goes to\n"
-		"stderr. Prompts and completions stay out of the recording unless asked for.",
+	.description = "Attaches to a running inference server, changes nothing in it, and writes a\n"
+		       "recording that `tokprof report` reads. Ends at ^C, SIGTERM, when the time is up or\n"
+		       "the server ends; the file is usable in every case, also after kill -9.\n"
+		       "\n"
+		       "When everything is attached, one line that starts with \"recording \" goes to\n"
+		       "stderr. Prompts and completions stay out of the recording unless asked for.",
 	.options = record_options,
 	.examples = "tokprof record -p 4711 -o run.tokprof -d 60\ntokprof report run.tokprof",
 	.run = record_run,

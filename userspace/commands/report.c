@@ -218,7 +218,7 @@ static int report(const struct report_options *options)
 
 static int run(int argc, char **argv)
 {
-	struct report_options options = {.output = outputs[0]};
+	struct report_options options = { .output = outputs[0] };
 	struct options o;
 	int key;
 
@@ -238,12 +238,12 @@ static int run(int argc, char **argv)
 }
 
 static const struct option_spec report_options[] = {
-	{OPTION_BY, "by", "WHAT", "one line per request (default), token, step, phase, model or client"},
-	{OPTION_FORMAT, "format", "FORMAT", "text (default), json (schema tokprof.report/1), csv"},
-	{'o', "output", "FILE", "write there and not to standard output"},
-	{OPTION_RULE, "rule", "RULE", "how a step is shared over its rows: per-token (default) or per-row"},
-	{OPTION_FIXED_BY, "fixed-by", "WHAT", "what carries a step's fixed cost: row (default), token or request"},
-	{0, NULL, NULL, NULL},
+	{ OPTION_BY, "by", "WHAT", "one line per request (default), token, step, phase, model or client" },
+	{ OPTION_FORMAT, "format", "FORMAT", "text (default), json (schema tokprof.report/1), csv" },
+	{ 'o', "output", "FILE", "write there and not to standard output" },
+	{ OPTION_RULE, "rule", "RULE", "how a step is shared over its rows: per-token (default) or per-row" },
+	{ OPTION_FIXED_BY, "fixed-by", "WHAT", "what carries a step's fixed cost: row (default), token or request" },
+	{ 0, NULL, NULL, NULL },
 };
 
 const struct command command_report = {

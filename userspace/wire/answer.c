@@ -6,10 +6,36 @@
 
 /* Members of the outermost object that tell something, in any of the protocols. */
 enum member {
-	M_CHOICES, M_CONTENT, M_DELTA, M_DETAILS, M_DONE_REASON, M_EVAL_COUNT, M_GENERATED_TEXT, M_ID, M_ID_SLOT,
-	M_INCOMPLETE_DETAILS, M_INDEX, M_MESSAGE, M_META_INFO, M_MODEL, M_OUTPUT, M_PROMPT_EVAL_COUNT, M_RESPONSE,
-	M_STATUS, M_STOP, M_STOP_REASON, M_STOP_TYPE, M_TEXT, M_THINKING, M_TIMINGS, M_TOKEN, M_TOKENS_EVALUATED,
-	M_TOKENS_PREDICTED, M_TYPE, M_USAGE, N_MEMBERS,
+	M_CHOICES,
+	M_CONTENT,
+	M_DELTA,
+	M_DETAILS,
+	M_DONE_REASON,
+	M_EVAL_COUNT,
+	M_GENERATED_TEXT,
+	M_ID,
+	M_ID_SLOT,
+	M_INCOMPLETE_DETAILS,
+	M_INDEX,
+	M_MESSAGE,
+	M_META_INFO,
+	M_MODEL,
+	M_OUTPUT,
+	M_PROMPT_EVAL_COUNT,
+	M_RESPONSE,
+	M_STATUS,
+	M_STOP,
+	M_STOP_REASON,
+	M_STOP_TYPE,
+	M_TEXT,
+	M_THINKING,
+	M_TIMINGS,
+	M_TOKEN,
+	M_TOKENS_EVALUATED,
+	M_TOKENS_PREDICTED,
+	M_TYPE,
+	M_USAGE,
+	N_MEMBERS,
 };
 
 static const char *const member_names[N_MEMBERS] = {
@@ -113,8 +139,8 @@ static bool generated_parts(struct answer *a, const struct json_value *v)
  * delta. All members are looked at: reasoning and content may come in one event. */
 static bool generated_message(struct answer *a, const struct json_value *m)
 {
-	static const char *const texts[] = { "content", "reasoning_content", "reasoning", "thinking", "refusal", "text",
-					     "partial_json" };
+	static const char *const texts[] = { "content", "reasoning_content", "reasoning", "thinking", "refusal",
+					     "text",	"partial_json" };
 	struct json_value key, value;
 	struct json_walk w = json__walk(m);
 	bool any = false;
@@ -143,7 +169,7 @@ static void take_finish_reason(struct answer *a, const struct json_value *v)
 {
 	struct json_value type;
 
-	if (v->kind == JSON_OBJECT_SPAN) {	/* SGLang: {"type": "stop", "matched": 2} */
+	if (v->kind == JSON_OBJECT_SPAN) { /* SGLang: {"type": "stop", "matched": 2} */
 		type = json__member(v, "type");
 		take_name(&type, a->finish_reason, false);
 	} else {
@@ -301,7 +327,7 @@ static bool take_single(struct answer *a, const struct json_value *m, bool strea
 		any |= generated(a, &m[M_TEXT]);
 	if (!streamed) {
 		any |= generated(a, &m[M_GENERATED_TEXT]);
-	} else {	/* TGI; a special token (end of sequence) has a text that is no output */
+	} else { /* TGI; a special token (end of sequence) has a text that is no output */
 		special = json__member(&m[M_TOKEN], "special");
 		text = json__member(&m[M_TOKEN], "text");
 		if (!json__is_true(&special))
@@ -329,7 +355,7 @@ int answer__take(struct answer *a, const char *text, size_t n, bool streamed)
 
 	if (event.kind != JSON_ARRAY_SPAN)
 		return take_object(a, &event, streamed);
-	while (json_walk__element(&w, &element))	/* llama.cpp and TGI: several completions, one after the other */
+	while (json_walk__element(&w, &element)) /* llama.cpp and TGI: several completions, one after the other */
 		n_choices += take_object(a, &element, streamed);
 	return n_choices;
 }

@@ -12,16 +12,16 @@
 #include "userspace/wire/buffer.h"
 
 #define MAX_NAME 128
-#define WIRE_MAX_TEXT (1u << 20)	/* of prompt and of completion each, where they are kept at all */
+#define WIRE_MAX_TEXT (1u << 20) /* of prompt and of completion each, where they are kept at all */
 
 struct answer {
-	char api_id[MAX_NAME];		/* the first one sent; empty: none */
+	char api_id[MAX_NAME]; /* the first one sent; empty: none */
 	char model[MAX_NAME];
-	char finish_reason[MAX_NAME];	/* the last one sent */
+	char finish_reason[MAX_NAME]; /* the last one sent */
 	int64_t slot;
 	struct bill bill;
 	bool keep_text;
-	struct buffer text;		/* generated text as it stood in JSON, escapes still in */
+	struct buffer text; /* generated text as it stood in JSON, escapes still in */
 };
 
 void answer__init(struct answer *a, bool keep_text);

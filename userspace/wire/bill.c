@@ -3,7 +3,7 @@
 
 enum unit {
 	COUNT,
-	MILLISECONDS,	/* a JSON real */
+	MILLISECONDS, /* a JSON real */
 	NANOSECONDS,
 };
 

@@ -2,8 +2,8 @@
 /*
  * What a server says it used: the bill, and what its engine reports beside it.
  *
- * Every figure is the last value sent for it, since some servers send totals in pieces or repeat them grown. A figure that
- * was never sent is ABSENT, not 0, and so is one sent last as something that is no count.
+ * Every figure is the last value sent for it, since some servers send totals in pieces or repeat them grown. A figure
+ * that was never sent is ABSENT, not 0, and so is one sent last as something that is no count.
  */
 #ifndef TOKPROF_WIRE_BILL_H
 #define TOKPROF_WIRE_BILL_H
@@ -15,12 +15,12 @@
 #include "userspace/wire/json.h"
 
 enum bill_figure {
-	BILL_PROMPT = 0,	/* prompt tokens, cached ones included (OpenAI, Ollama) */
-	BILL_INPUT,		/* input tokens: cached ones left out by Anthropic, included in OpenAI's Responses */
+	BILL_PROMPT = 0, /* prompt tokens, cached ones included (OpenAI, Ollama) */
+	BILL_INPUT, /* input tokens: cached ones left out by Anthropic, included in OpenAI's Responses */
 	BILL_COMPLETION,
-	BILL_CACHED,		/* the cached part of either of the two first */
-	BILL_CACHE_READ,	/* Anthropic: cached tokens beside the input tokens ... */
-	BILL_CACHE_CREATION,	/* ... and those put into the cache, beside them too */
+	BILL_CACHED, /* the cached part of either of the two first */
+	BILL_CACHE_READ, /* Anthropic: cached tokens beside the input tokens ... */
+	BILL_CACHE_CREATION, /* ... and those put into the cache, beside them too */
 	BILL_REPORTED_PROMPT,
 	BILL_REPORTED_CACHED,
 	BILL_REPORTED_COMPLETION,
@@ -31,12 +31,12 @@ enum bill_figure {
 	N_BILL_FIGURES,
 };
 
-enum bill_place {		/* the object whose member a figure is */
-	BILL_IN_USAGE,
-	BILL_IN_TIMINGS,	/* llama.cpp */
-	BILL_IN_OUTERMOST,	/* Ollama */
-	BILL_IN_META_INFO,	/* SGLang's /generate */
-	BILL_IN_DETAILS,	/* TGI's /generate */
+enum bill_place { /* the object whose member a figure is */
+		  BILL_IN_USAGE,
+		  BILL_IN_TIMINGS, /* llama.cpp */
+		  BILL_IN_OUTERMOST, /* Ollama */
+		  BILL_IN_META_INFO, /* SGLang's /generate */
+		  BILL_IN_DETAILS, /* TGI's /generate */
 };
 
 /* Completions of one request that llama.cpp's native endpoint counts apart, told by their `index`. */
@@ -44,8 +44,10 @@ enum bill_place {		/* the object whose member a figure is */
 
 struct bill {
 	int64_t figures[N_BILL_FIGURES];
-	struct { int64_t prompt, completion; } native[BILL_MAX_NATIVE];
-	size_t n_native;	/* above BILL_MAX_NATIVE: too many to keep, so none is billed */
+	struct {
+		int64_t prompt, completion;
+	} native[BILL_MAX_NATIVE];
+	size_t n_native; /* above BILL_MAX_NATIVE: too many to keep, so none is billed */
 };
 
 void bill__init(struct bill *b);

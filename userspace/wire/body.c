@@ -9,15 +9,14 @@
 
 enum body_kind body__kind(const char *content_type)
 {
-	static const struct { const char *type; enum body_kind kind; } types[] = {
-		{ "text/event-stream", BODY_EVENTS },
-		{ "application/json", BODY_DOCUMENT },
-		{ "application/x-ndjson", BODY_LINES },
-		{ "application/ndjson", BODY_LINES },
-		{ "application/jsonl", BODY_LINES },
-		{ "application/x-jsonlines", BODY_LINES },
-		{ "text/html", BODY_IGNORED },
-		{ "application/octet-stream", BODY_IGNORED },
+	static const struct {
+		const char *type;
+		enum body_kind kind;
+	} types[] = {
+		{ "text/event-stream", BODY_EVENTS },	{ "application/json", BODY_DOCUMENT },
+		{ "application/x-ndjson", BODY_LINES }, { "application/ndjson", BODY_LINES },
+		{ "application/jsonl", BODY_LINES },	{ "application/x-jsonlines", BODY_LINES },
+		{ "text/html", BODY_IGNORED },		{ "application/octet-stream", BODY_IGNORED },
 	};
 	size_t i, n = strcspn(content_type, "; \t,");
 
@@ -110,7 +109,7 @@ static void event_line(struct body *b, const char *line, size_t n)
 	else if (n >= 5 && !memcmp(line, "data:", 5))
 		data_line(b, n);
 	else
-		b->text.n = b->line_start;	/* a comment, or a field that says nothing to us */
+		b->text.n = b->line_start; /* a comment, or a field that says nothing to us */
 }
 
 /* Between the lines of a torn stream stand the sizes of its chunks; the last is 0 and an empty line follows it. */
@@ -210,7 +209,7 @@ static size_t unknown_data(struct body *b, const char *data, size_t n)
 
 	while (used < n && b->kind == BODY_UNKNOWN) {
 		if (buffer__append(&b->text, data + used, 1, sizeof(head)))
-			b->kind = BODY_IGNORED;	/* nothing but white space, or no memory */
+			b->kind = BODY_IGNORED; /* nothing but white space, or no memory */
 		else
 			b->kind = sniff(b->text.data, b->text.n);
 		used++;
@@ -264,7 +263,7 @@ void body__gap(struct body *b)
 
 void body__at_line(struct body *b)
 {
-	b->skip_line = false;	/* nothing was kept while it was set */
+	b->skip_line = false; /* nothing was kept while it was set */
 }
 
 bool body__end(struct body *b)

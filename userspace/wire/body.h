@@ -12,12 +12,12 @@
 #include "userspace/wire/skim.h"
 
 enum body_kind {
-	BODY_IGNORED = 0,	/* nothing that we read: HTML, metrics, compressed bytes */
-	BODY_UNKNOWN,		/* no content type that says: its first bytes decide */
-	BODY_DOCUMENT,		/* one JSON text */
-	BODY_EVENTS,		/* text/event-stream, as WHATWG HTML section 9.2 has it */
-	BODY_LINES,		/* one JSON text a line */
-	BODY_TORN,		/* framing lost: events or lines of JSON, amid the sizes of HTTP chunks */
+	BODY_IGNORED = 0, /* nothing that we read: HTML, metrics, compressed bytes */
+	BODY_UNKNOWN, /* no content type that says: its first bytes decide */
+	BODY_DOCUMENT, /* one JSON text */
+	BODY_EVENTS, /* text/event-stream, as WHATWG HTML section 9.2 has it */
+	BODY_LINES, /* one JSON text a line */
+	BODY_TORN, /* framing lost: events or lines of JSON, amid the sizes of HTTP chunks */
 };
 
 struct body_sink {
@@ -29,14 +29,14 @@ struct body_sink {
 
 struct body {
 	enum body_kind kind;
-	struct buffer text;	/* document so far; or the data of the event so far, then the line so far */
+	struct buffer text; /* document so far; or the data of the event so far, then the line so far */
 	size_t line_start;
-	bool after_cr;		/* a line feed that follows belongs to the line before */
-	bool skip_line;		/* the rest of this line is of no use: its beginning was not seen */
-	bool skip_event;	/* the same of the event: too long to keep */
-	bool uncertain;		/* something that may have mattered was not seen */
-	bool last_chunk;	/* BODY_TORN: a line "0" was the last one */
-	bool ended;		/* BODY_TORN: ... and an empty one followed: that was the end of the message */
+	bool after_cr; /* a line feed that follows belongs to the line before */
+	bool skip_line; /* the rest of this line is of no use: its beginning was not seen */
+	bool skip_event; /* the same of the event: too long to keep */
+	bool uncertain; /* something that may have mattered was not seen */
+	bool last_chunk; /* BODY_TORN: a line "0" was the last one */
+	bool ended; /* BODY_TORN: ... and an empty one followed: that was the end of the message */
 	struct skim *skim;
 	const struct body_sink *sink;
 	void *ctx;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pairing by order is all that HTTP/1.1 offers: the n-th response answers the n-th request. So a lost thread is taken up
- * again only where a message begins beyond doubt, and whatever could not be paired says so in its row.
+ * Pairing by order is all that HTTP/1.1 offers: the n-th response answers the n-th request. So a lost thread is taken
+ * up again only where a message begins beyond doubt, and whatever could not be paired says so in its row.
  */
 #include "userspace/wire/connection.h"
 
@@ -75,7 +75,7 @@ static uint32_t broken(const struct connection *c)
 
 static void end_body(struct exchange *x, struct body *body)
 {
-	if (!body__end(body) && !(x->incomplete & (INCOMPLETE_PARSE | INCOMPLETE_LOSS)))	/* else that is why */
+	if (!body__end(body) && !(x->incomplete & (INCOMPLETE_PARSE | INCOMPLETE_LOSS))) /* else that is why */
 		x->incomplete |= INCOMPLETE_GAP;
 }
 
@@ -90,12 +90,12 @@ static void end_answer(struct connection *c, uint64_t end_ns)
 	if (x->request_over)
 		settle(c, x);
 	if (!c->first)
-		c->suspect = false;	/* nothing open, and both sides between messages: what was lost is past */
+		c->suspect = false; /* nothing open, and both sides between messages: what was lost is past */
 }
 
 /*
- * A client without pipelining sends its next request behind the last byte of the response. Where that byte was not seen,
- * the next request says that it has been sent.
+ * A client without pipelining sends its next request behind the last byte of the response. Where that byte was not
+ * seen, the next request says that it has been sent.
  */
 static void presume_answered(struct connection *c)
 {
@@ -274,7 +274,7 @@ static int out_head(void *ctx)
 	struct exchange *x = first_unanswered(c);
 
 	if (status < 200 && status != 101)
-		return HTTP_NO_BODY;	/* 100 Continue and its like are no answer */
+		return HTTP_NO_BODY; /* 100 Continue and its like are no answer */
 	if (!x)
 		x = orphan(c, c->out.begin_ns);
 	if (!x)
@@ -363,7 +363,7 @@ static void in_gap(struct connection *c, size_t n)
 		return;
 	}
 	if (remaining && !(c->in.http.parser.flags & F_CHUNKED))
-		http__skip(&c->in.http, remaining);	/* the message ended in the gap; what followed it is not known */
+		http__skip(&c->in.http, remaining); /* the message ended in the gap; what followed it is not known */
 	c->in_gap = true;
 	lose_in(c, INCOMPLETE_GAP);
 }
@@ -550,7 +550,7 @@ static int torn_bytes(struct connection *c, const char *data, size_t n)
 
 /*
  * Is the response that begins now the one of the request that is presumed to be answered? Only where bytes before its
- * head were not seen, and no other request waits for it.
+ * head were not seen, none of them told of text, and no other request waits for it.
  */
 static bool may_be_its_own(const struct connection *c)
 {
@@ -558,7 +558,7 @@ static bool may_be_its_own(const struct connection *c)
 
 	while (next && next->answered)
 		next = next->next;
-	return !x->status && x->first_byte_ns && !next;
+	return !x->status && x->first_byte_ns && !x->n_chunks && !next;
 }
 
 static int out_lost_bytes(struct connection *c, const char *data, size_t n)
@@ -636,9 +636,9 @@ static void end_out(struct connection *c, bool at_end)
 	struct exchange *x = first_unanswered(c);
 
 	if (x && !c->answering && c->out.http.in_message)
-		begin_answer(c, x, c->out.begin_ns);	/* its head never came whole */
+		begin_answer(c, x, c->out.begin_ns); /* its head never came whole */
 	if (!at_end && !c->out.lost && http__finish(&c->out.http))
-		return;		/* the close is what ends this one */
+		return; /* the close is what ends this one */
 	x = c->answering;
 	if (x)
 		end_body(x, &c->out.body);

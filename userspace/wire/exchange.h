@@ -28,13 +28,13 @@ struct exchange {
 	int64_t id;
 	uint64_t arrival_ns, request_end_ns;
 	uint64_t first_byte_ns, first_body_ns, first_token_ns, last_token_ns, last_byte_ns, end_ns;
-	const char *method;		/* NULL: not seen */
-	char path[MAX_PATH];		/* without its query, which may hold keys and prompts; cut where longer */
-	bool has_query;			/* the path has ended */
-	bool request_over;		/* no more of the request is expected */
-	bool answering;			/* its response has begun (or is presumed to have) */
-	bool answered;			/* ... and ended */
-	bool streamed;			/* the response is a stream of events */
+	const char *method; /* NULL: not seen */
+	char path[MAX_PATH]; /* without its query, which may hold keys and prompts; cut where longer */
+	bool has_query; /* the path has ended */
+	bool request_over; /* no more of the request is expected */
+	bool answering; /* its response has begun (or is presumed to have) */
+	bool answered; /* ... and ended */
+	bool streamed; /* the response is a stream of events */
 	bool client_left;
 	int status;
 	int64_t body_bytes, n_chunks;

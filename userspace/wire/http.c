@@ -42,7 +42,7 @@ static int on_field(http_parser *p, const char *data, size_t n)
 	h->in_value = false;
 	room = sizeof(h->field) - h->n_field;
 	if (n > room)
-		n = room;	/* full: longer than any name that is looked for */
+		n = room; /* full: longer than any name that is looked for */
 	memcpy(h->field + h->n_field, data, n);
 	h->n_field += n;
 	return 0;
@@ -198,7 +198,7 @@ uint64_t http__remaining(const struct http *h)
 		return 0;
 	if (h->parser.flags & F_CHUNKED)
 		return h->in_chunk ? h->parser.content_length : 0;
-	return h->parser.content_length;	/* ULLONG_MAX where none was given */
+	return h->parser.content_length; /* ULLONG_MAX where none was given */
 }
 
 int http__skip(struct http *h, uint64_t n)

@@ -22,7 +22,7 @@ static const char *string_end(const char *p, const char *end)
 	const char *quote = NULL, *escape;
 
 	for (;;) {
-		if (!quote || quote < p)	/* found once, not for each escape: a hostile string is all escapes */
+		if (!quote || quote < p) /* found once, not for each escape: a hostile string is all escapes */
 			quote = memchr(p, '"', (size_t)(end - p));
 		if (!quote)
 			return NULL;
@@ -138,7 +138,7 @@ static const char *value_end(const char *p, const char *end, struct json_value *
 		return NULL;
 	if (*p != '{' && *p != '[')
 		return scalar(p, end, v);
-	for (;;) {	/* p is at the first byte of a value */
+	for (;;) { /* p is at the first byte of a value */
 		if (*p == '{' || *p == '[') {
 			bool object = *p == '{';
 
@@ -164,7 +164,7 @@ static const char *value_end(const char *p, const char *end, struct json_value *
 			if (!p)
 				return NULL;
 		}
-		while (depth) {	/* behind a value: it is followed by a comma, or its container ends */
+		while (depth) { /* behind a value: it is followed by a comma, or its container ends */
 			p = skip_space(p, end);
 			if (p == end)
 				return NULL;
@@ -276,7 +276,7 @@ static int32_t hex4(const char *p, const char *end)
 	if (end - p < 4)
 		return -1;
 	for (i = 0; i < 4; i++) {
-		int c = p[i], digit;
+		int c = (unsigned char)p[i], digit;
 
 		if (c >= '0' && c <= '9')
 			digit = c - '0';
@@ -349,7 +349,7 @@ size_t json_text__next(struct json_text *t, const char **piece)
 		return (size_t)(stop - *piece);
 	}
 	*piece = t->decoded;
-	if (t->end - t->p < 2) {	/* cannot be: a string's last byte is no open escape */
+	if (t->end - t->p < 2) { /* cannot be: a string's last byte is no open escape */
 		t->p = t->end;
 		return 0;
 	}
@@ -395,7 +395,7 @@ bool json__copy(const struct json_value *string, char *out, size_t size)
 	while ((n = json_text__next(&t, &piece)) > 0) {
 		if (n > size - 1 - used) {
 			n = size - 1 - used;
-			while (n && ((unsigned char)piece[n] & 0xc0) == 0x80)	/* no half character at the end */
+			while (n && ((unsigned char)piece[n] & 0xc0) == 0x80) /* no half character at the end */
 				n--;
 			memcpy(out + used, piece, n);
 			used += n;

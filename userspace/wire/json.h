@@ -2,9 +2,9 @@
 /*
  * JSON read in place: values are spans of the caller's text, nothing is allocated.
  *
- * A tree of hostile JSON takes up to a hundred times the memory of its text (8 MiB of `[],[],...`), and the server is not
- * trusted; nor is a tree needed for a dozen members of an event. Structure is checked strictly (RFC 8259), the inside of
- * strings leniently: what a client's parser might accept must not blind us.
+ * A tree of hostile JSON takes up to a hundred times the memory of its text (8 MiB of `[],[],...`), and the server is
+ * not trusted; nor is a tree needed for a dozen members of an event. Structure is checked strictly (RFC 8259), the
+ * inside of strings leniently: what a client's parser might accept must not blind us.
  */
 #ifndef TOKPROF_WIRE_JSON_H
 #define TOKPROF_WIRE_JSON_H
@@ -16,7 +16,7 @@
 #define JSON_MAX_DEPTH 1024
 
 enum json_kind {
-	JSON_NONE = 0,	/* absent, or no JSON */
+	JSON_NONE = 0, /* absent, or no JSON */
 	JSON_OBJECT_SPAN,
 	JSON_ARRAY_SPAN,
 	JSON_STRING_SPAN,
@@ -27,7 +27,7 @@ enum json_kind {
 
 struct json_value {
 	enum json_kind kind;
-	const char *at;	/* strings: the first byte after the quote, escapes still in */
+	const char *at; /* strings: the first byte after the quote, escapes still in */
 	size_t n;
 };
 

@@ -32,7 +32,7 @@ struct reading {
 	uint64_t hash;
 	int64_t bytes;
 	size_t n_pieces;
-	bool tokens;	/* a part of the prompt is token numbers: its bytes of text are not known */
+	bool tokens; /* a part of the prompt is token numbers: its bytes of text are not known */
 	struct prompt *prompt;
 };
 
@@ -107,8 +107,8 @@ static void read_text(struct reading *r, const struct json_value *v, int depth)
 
 static bool holds_text(const struct json_value *key)
 {
-	static const char *const names[] = { "prompt", "messages", "input", "system", "instructions", "suffix",
-					     "input_prefix", "input_suffix", "content", "inputs" };
+	static const char *const names[] = { "prompt", "messages",     "input",	       "system",  "instructions",
+					     "suffix", "input_prefix", "input_suffix", "content", "inputs" };
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -121,15 +121,17 @@ static bool holds_text(const struct json_value *key)
 /* A limit is given under one of many names; where several are, the more specific one counts, first in the list. */
 static int64_t read_max_tokens(const struct json_value *body)
 {
-	static const struct { const char *group, *name; } names[] = {
-		{ NULL, "max_completion_tokens" },	/* OpenAI chat */
-		{ NULL, "max_tokens" },			/* OpenAI, Anthropic */
-		{ NULL, "max_output_tokens" },		/* OpenAI Responses */
-		{ NULL, "n_predict" },			/* llama.cpp */
+	static const struct {
+		const char *group, *name;
+	} names[] = {
+		{ NULL, "max_completion_tokens" }, /* OpenAI chat */
+		{ NULL, "max_tokens" }, /* OpenAI, Anthropic */
+		{ NULL, "max_output_tokens" }, /* OpenAI Responses */
+		{ NULL, "n_predict" }, /* llama.cpp */
 		{ NULL, "num_predict" },
-		{ "options", "num_predict" },		/* Ollama */
-		{ "sampling_params", "max_new_tokens" },	/* SGLang */
-		{ "parameters", "max_new_tokens" },	/* TGI */
+		{ "options", "num_predict" }, /* Ollama */
+		{ "sampling_params", "max_new_tokens" }, /* SGLang */
+		{ "parameters", "max_new_tokens" }, /* TGI */
 	};
 	struct json_value v;
 	int64_t limit;
@@ -149,7 +151,7 @@ static int64_t read_max_tokens(const struct json_value *body)
 
 static int64_t read_n(const struct json_value *body)
 {
-	static const char *const names[] = { "n", "n_cmpl" };	/* OpenAI; llama.cpp */
+	static const char *const names[] = { "n", "n_cmpl" }; /* OpenAI; llama.cpp */
 	struct json_value v;
 	size_t i;
 

@@ -13,14 +13,14 @@
 #include "userspace/wire/buffer.h"
 
 struct prompt {
-	char model[MAX_NAME];	/* empty: none given */
+	char model[MAX_NAME]; /* empty: none given */
 	bool stream;
-	int64_t max_tokens;	/* ABSENT: not given, or no limit */
+	int64_t max_tokens; /* ABSENT: not given, or no limit */
 	int64_t n;
-	int64_t bytes;		/* of all prompt text, decoded; ABSENT: none, or not all of it is text */
-	uint64_t hash;		/* FNV-1a 64 of the pieces of text in their order, with a zero byte between two; 0: none */
+	int64_t bytes; /* of all prompt text, decoded; ABSENT: none, or not all of it is text */
+	uint64_t hash; /* FNV-1a 64 of the pieces of text in their order, with a zero byte between two; 0: none */
 	bool keep_text;
-	struct buffer text;	/* as it stood in JSON, escapes still in */
+	struct buffer text; /* as it stood in JSON, escapes still in */
 };
 
 void prompt__init(struct prompt *p, bool keep_text);

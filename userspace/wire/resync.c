@@ -21,8 +21,8 @@ static bool ends_in_version(const char *p, size_t n)
 
 enum resync resync__request(const char *p, size_t n)
 {
-	static const enum http_method methods[] = { HTTP_POST, HTTP_GET, HTTP_OPTIONS, HTTP_HEAD, HTTP_PUT, HTTP_DELETE,
-						    HTTP_PATCH };
+	static const enum http_method methods[] = { HTTP_POST, HTTP_GET,    HTTP_OPTIONS, HTTP_HEAD,
+						    HTTP_PUT,  HTTP_DELETE, HTTP_PATCH };
 	size_t i, length, compared;
 	const char *name;
 
@@ -109,7 +109,7 @@ bool resync__stream(const char *p, size_t n)
 
 bool resync__other_protocol(const char *p, size_t n)
 {
-	static const char preface[] = "PRI * HTTP/2.0\r\n";	/* RFC 9113, section 3.4 */
+	static const char preface[] = "PRI * HTTP/2.0\r\n"; /* RFC 9113, section 3.4 */
 	size_t compared = n < sizeof(preface) - 1 ? n : sizeof(preface) - 1;
 
 	if (n >= 3 && !memcmp(p, preface, compared))

@@ -12,7 +12,7 @@
 
 enum resync { RESYNC_NO = 0, RESYNC_YES, RESYNC_MORE /* so far; it takes more bytes to tell */ };
 
-#define RESYNC_MAX_HELD 24	/* bytes after which it is yes or no */
+#define RESYNC_MAX_HELD 24 /* bytes after which it is yes or no */
 
 enum resync resync__request(const char *p, size_t n);
 enum resync resync__response(const char *p, size_t n);

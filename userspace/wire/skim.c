@@ -36,8 +36,8 @@ static void keep_member(struct skim *s)
 			s->out.n = before;
 			s->dropped = true;
 		} else {
-			s->has_usage |= s->member.n >= sizeof(usage) - 1 &&
-					!memcmp(s->member.data, usage, sizeof(usage) - 1);
+			s->has_usage |=
+				s->member.n >= sizeof(usage) - 1 && !memcmp(s->member.data, usage, sizeof(usage) - 1);
 		}
 	}
 	s->overlong = false;
@@ -54,7 +54,7 @@ static void member_bytes(struct skim *s, const char *from, const char *to)
 	room = MAX_MEMBER - s->member.n;
 	if (n > room) {
 		s->overlong = true;
-		n = s->member.n < 64 ? 64 : 0;	/* enough of it to know the name */
+		n = s->member.n < 64 ? 64 : 0; /* enough of it to know the name */
 		if (n > (size_t)(to - from))
 			n = (size_t)(to - from);
 	}
@@ -71,7 +71,7 @@ static void tail_bytes(struct skim *s, const char *data, size_t n)
 		n = MAX_TAIL;
 		s->member.n = 0;
 	}
-	if (s->member.n + n > 2 * MAX_TAIL) {	/* shifted once for many appends */
+	if (s->member.n + n > 2 * MAX_TAIL) { /* shifted once for many appends */
 		excess = s->member.n + n - MAX_TAIL;
 		memmove(s->member.data, s->member.data + excess, s->member.n - excess);
 		s->member.n -= excess;
@@ -131,7 +131,7 @@ void skim__feed(struct skim *s, const char *data, size_t n)
 		case '\r':
 		case '\t':
 			if (s->depth == 1 && !s->member.n && member == p)
-				member = p + 1;		/* a kept member begins with its name */
+				member = p + 1; /* a kept member begins with its name */
 			break;
 		}
 	}
@@ -141,7 +141,7 @@ void skim__feed(struct skim *s, const char *data, size_t n)
 
 void skim__gap(struct skim *s)
 {
-	if (s->gap) {		/* what is between two gaps may hold half of an object only */
+	if (s->gap) { /* what is between two gaps may hold half of an object only */
 		s->member.n = 0;
 		return;
 	}

@@ -15,7 +15,7 @@
 struct wire {
 	struct rows rows;
 	struct connection **buckets;
-	size_t n_buckets, n_connections;	/* n_buckets is a power of two */
+	size_t n_buckets, n_connections; /* n_buckets is a power of two */
 };
 
 /* Connections are numbered one after the other, so their low bits spread well without a hash. */
@@ -34,7 +34,7 @@ static void grow(struct wire *w)
 	struct connection **old = w->buckets, *c;
 	size_t n_old = w->n_buckets, i;
 
-	w->buckets = calloc(2 * n_old, sizeof(*w->buckets));
+	w->buckets = calloc(2 * n_old, sizeof(struct connection *));
 	if (!w->buckets) {
 		w->buckets = old;
 		return;
@@ -71,7 +71,7 @@ struct wire *wire__new(const struct wire_callbacks *callbacks, void *ctx, int64_
 		return NULL;
 	w->rows = (struct rows){ *callbacks, ctx, first_id, capture_text };
 	w->n_buckets = FIRST_BUCKETS;
-	w->buckets = calloc(w->n_buckets, sizeof(*w->buckets));
+	w->buckets = calloc(w->n_buckets, sizeof(struct connection *));
 	if (!w->buckets) {
 		free(w);
 		return NULL;
@@ -96,11 +96,12 @@ void wire__free(struct wire *w)
 	free(w);
 }
 
-int wire__open(struct wire *w, uint64_t connection, uint32_t pid, const char *client, uint64_t time_ns, bool established)
+int wire__open(struct wire *w, uint64_t connection, uint32_t pid, const char *client, uint64_t time_ns,
+	       bool established)
 {
 	struct connection *c = *find(w, connection);
 
-	if (!c)		/* else its first bytes came before the news of it */
+	if (!c) /* else its first bytes came before the news of it */
 		c = add(w, connection, time_ns, established);
 	if (!c)
 		return -ENOMEM;
@@ -169,7 +170,7 @@ void wire__lost(struct wire *w, uint64_t connection, uint64_t time_ns)
 	if (c)
 		connection__lost(c);
 	else
-		each(w, mark_lost, NULL);	/* of one that is not known: it may be any */
+		each(w, mark_lost, NULL); /* of one that is not known: it may be any */
 }
 
 static void finish(struct connection *c, void *arg)
