@@ -6,7 +6,7 @@ set -eu
 echo '#include "userspace/embedded.h"'
 i=0
 for file in "$@"; do
-	echo "static const unsigned char data_$i[] = {"
+	echo "static const unsigned char data_${i}[] = {"
 	od -An -v -tx1 "$file" | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'
 	echo '0 };'
 	i=$((i + 1))

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs every fuzz target for a number of seconds on its corpus; ends with 'N passed, N failed'.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 seconds=${1:-10}
+seed=${2:-1}	# the same inputs each time; another seed looks elsewhere
 passed=0
 failed=0
 for target in build/fuzz/fuzz_*; do
@@ -15,7 +16,7 @@ for target in build/fuzz/fuzz_*; do
 	mkdir -p "$found"
 	seeds=()
 	[ -d "$corpus" ] && seeds=("$corpus")
-	if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+	if "$target" -max_total_time="$seconds" -seed="$seed" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
 		-artifact_prefix="$found/" "$found" "${seeds[@]}" 2>&1 | tail -n 30; then
 		passed=$((passed + 1))
 	else

@@ -5,7 +5,7 @@
 #
 #	scripts/test.sh [--all]	with --all the slow checks too
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 slow=false
 [ "${1:-}" = --all ] && slow=true
@@ -20,8 +20,9 @@ count() {
 	local name=$1 status=$2 seconds=$3 log=$4 line p f
 	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
 	if [ -n "$line" ]; then
-		p=$(echo "$line" | sed 's/ passed.*//')
-		f=$(echo "$line" | sed 's/.*, \([0-9]*\) failed.*/\1/')
+		p=${line%% passed*}
+		f=${line#* passed, }
+		f=${f%% failed*}
 		[ "$status" -eq 0 ] || [ "$f" -gt 0 ] || f=1
 	elif [ "$status" -eq 0 ]; then
 		p=1 f=0

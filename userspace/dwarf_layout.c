@@ -4,6 +4,7 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
+#include <gelf.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -44,7 +45,52 @@ static void set_member(struct layout *l, const char *name, Dwarf_Word offset)
 			memcpy((char *)l + members[i].at, &value, sizeof(value));
 }
 
-static int read_struct(Dwarf_Die *die, struct layout *out)
+#define MAX_NAMED_SECTIONS 8
+
+/* Where names can stand, as libdw has the sections in memory. */
+struct name_spans {
+	const char *start[MAX_NAMED_SECTIONS], *end[MAX_NAMED_SECTIONS];
+	int n;
+};
+
+static void find_names(Dwarf *dwarf, struct name_spans *out)
+{
+	Elf *elf = dwarf_getelf(dwarf);
+	Elf_Scn *section = NULL;
+	size_t names;
+
+	out->n = 0;
+	if (elf_getshdrstrndx(elf, &names))
+		return;
+	while ((section = elf_nextscn(elf, section)) && out->n < MAX_NAMED_SECTIONS) {
+		GElf_Shdr sh;
+		const char *name = gelf_getshdr(section, &sh) ? elf_strptr(elf, names, sh.sh_name) : NULL;
+		Elf_Data *data;
+
+		if (!name || (strcmp(name, ".debug_info") != 0 && strcmp(name, ".debug_str") != 0 &&
+			      strcmp(name, ".debug_line_str") != 0))
+			continue;
+		data = elf_getdata(section, NULL);
+		if (!data || !data->d_buf)
+			continue;
+		out->start[out->n] = data->d_buf;
+		out->end[out->n++] = (const char *)data->d_buf + data->d_size;
+	}
+}
+
+/* The name of an entry, if it ends inside its section: libdw 0.188 does not look for the end of a string in every form. */
+static const char *die_name(Dwarf_Die *die, const struct name_spans *spans)
+{
+	const char *name = dwarf_diename(die);
+	int i;
+
+	for (i = 0; name && i < spans->n; i++)
+		if (name >= spans->start[i] && name < spans->end[i])
+			return memchr(name, 0, (size_t)(spans->end[i] - name)) ? name : NULL;
+	return NULL;
+}
+
+static int read_struct(Dwarf_Die *die, const struct name_spans *names, struct layout *out)
 {
 	Dwarf_Die member;
 	size_t i;
@@ -52,7 +98,7 @@ static int read_struct(Dwarf_Die *die, struct layout *out)
 
 	memset(out, 0xff, sizeof(*out)); /* LAYOUT_ABSENT */
 	for (more = dwarf_child(die, &member); more == 0; more = dwarf_siblingof(&member, &member)) {
-		const char *name = dwarf_diename(&member);
+		const char *name = die_name(&member, names);
 		Dwarf_Attribute attribute;
 		Dwarf_Word offset;
 
@@ -66,27 +112,31 @@ static int read_struct(Dwarf_Die *die, struct layout *out)
 	return 0;
 }
 
-static bool is_definition(Dwarf_Die *die, const char *name)
+static bool is_definition(Dwarf_Die *die, const struct name_spans *names, const char *name)
 {
-	const char *own = dwarf_diename(die);
 	int tag = dwarf_tag(die);
+	const char *own;
 
-	return (tag == DW_TAG_structure_type || tag == DW_TAG_class_type) && own && strcmp(own, name) == 0 &&
-	       !dwarf_hasattr(die, DW_AT_declaration);
+	if (tag != DW_TAG_structure_type && tag != DW_TAG_class_type)
+		return false;
+	own = die_name(die, names);
+	return own && strcmp(own, name) == 0 && !dwarf_hasattr(die, DW_AT_declaration);
 }
 
 static int search_units(Dwarf *dwarf, const char *name, struct layout *out)
 {
+	struct name_spans names;
 	Dwarf_CU *unit = NULL;
 	Dwarf_Die root, die;
 	int left = MAX_DIES, more;
 
+	find_names(dwarf, &names);
 	while (dwarf_get_units(dwarf, unit, &unit, NULL, NULL, &root, NULL) == 0)
 		for (more = dwarf_child(&root, &die); more == 0; more = dwarf_siblingof(&die, &die)) {
 			if (left-- == 0)
 				return -ENODATA;
-			if (is_definition(&die, name))
-				return read_struct(&die, out);
+			if (is_definition(&die, &names, name))
+				return read_struct(&die, &names, out);
 		}
 	return -ENODATA;
 }

@@ -130,7 +130,7 @@ static int check_header(struct message *m, const unsigned char *header, uint64_t
 	uint32_t application = big_endian(header + HEADER_APPLICATION_ID, 4);
 	uint32_t version = big_endian(header + HEADER_USER_VERSION, 4);
 
-	if (memcmp(header, "SQLite format 3", 16))
+	if (memcmp(header, "SQLite format 3", 16) != 0)
 		snprintf(m->text, m->size, "%s: no recording: it is no SQLite database; %s", m->path, NOT_A_RECORDING);
 	else if (application != RECORDING_APPLICATION_ID)
 		snprintf(m->text, m->size, "%s: no recording: it is a database of another application (id 0x%08x); %s",

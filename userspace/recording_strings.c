@@ -63,7 +63,7 @@ static const char **find(const char **slots, size_t n_slots, const char *text, s
 {
 	size_t i = hash(text, n) & (n_slots - 1);
 
-	while (slots[i] && (strncmp(slots[i], text, n) || slots[i][n]))
+	while (slots[i] && (strncmp(slots[i], text, n) != 0 || slots[i][n]))
 		i = (i + 1) & (n_slots - 1);
 	return &slots[i];
 }

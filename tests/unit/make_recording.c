@@ -21,9 +21,9 @@ static void *add(void *items, size_t *n, size_t *capacity, size_t size)
 	return moved;
 }
 
-#define ADD(m, list)                                                                                                \
-	((m)->recording.list = add((m)->recording.list, &(m)->recording.n_##list, &(m)->capacity.list,              \
-				   sizeof(*(m)->recording.list)),                                                   \
+#define ADD(m, list)                                                                                                   \
+	((m)->recording.list = add((m)->recording.list, &(m)->recording.n_##list, &(m)->capacity.list,                 \
+				   sizeof(*(m)->recording.list)),                                                      \
 	 &(m)->recording.list[(m)->recording.n_##list - 1])
 
 void maker__init(struct maker *m)
@@ -280,8 +280,8 @@ const struct recording *maker__finish(struct maker *m)
 	return r;
 }
 
-#define WRITE(w, r, list, one)                                                        \
-	for (size_t i_##list = 0; i_##list < (r)->n_##list && !err; i_##list++)       \
+#define WRITE(w, r, list, one)                                                                                         \
+	for (size_t i_##list = 0; i_##list < (r)->n_##list && !err; i_##list++)                                        \
 	err = recording_writer__##one(w, &(r)->list[i_##list])
 
 int maker__write(const struct maker *m, const char *path)

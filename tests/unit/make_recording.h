@@ -12,7 +12,8 @@
 struct maker {
 	struct recording recording;
 	struct {
-		size_t resources, totals, collectors, losses, contexts, steps, step_resources, samples, rows, memories, requests;
+		size_t resources, totals, collectors, losses, contexts, steps, step_resources, samples, rows, memories,
+			requests;
 		size_t chunks, meta;
 	} capacity;
 };

@@ -82,7 +82,8 @@ static void begin(struct server *s, int k, int64_t request)
 	struct row_request *q = &s->m->recording.requests[request - 1];
 	struct server_truth *truth = &s->truth[request - 1];
 	const bool cached = slot->last_prompt > 1 && random_below(&s->random, 100) < (uint64_t)s->o->percent_cached;
-	const int64_t prompt = cached ? slot->last_prompt : 1 + (int64_t)random_below(&s->random, (uint64_t)s->o->max_prompt);
+	const int64_t prompt =
+		cached ? slot->last_prompt : 1 + (int64_t)random_below(&s->random, (uint64_t)s->o->max_prompt);
 	const int64_t keep = cached ? prompt - 1 : 0;
 
 	q->max_tokens = 1 + (int64_t)random_below(&s->random, (uint64_t)s->o->max_completion);
@@ -201,7 +202,8 @@ static void step(struct server *s)
 		if (slot->request && slot->generating) {
 			slot->q = 1;
 			if (s->o->n_draft && slot->completion_left > 1)
-				slot->q += (int)(slot->completion_left - 1 < s->o->n_draft ? slot->completion_left - 1 : s->o->n_draft);
+				slot->q += (int)(slot->completion_left - 1 < s->o->n_draft ? slot->completion_left - 1 :
+											     s->o->n_draft);
 		}
 		n_tokens += slot->q;
 	}
@@ -223,7 +225,9 @@ static void step(struct server *s)
 
 		if (slot->q)
 			maker__row(s->m, k, slot->pos, slot->q,
-				   slot->generating ? slot->q : slot->q == slot->prompt_left ? 1 : 0);
+				   slot->generating		? slot->q :
+				   slot->q == slot->prompt_left ? 1 :
+								  0);
 	}
 	for (int k = 0; k < n_slots; k++) {
 		struct slot *slot = &s->slots[k];

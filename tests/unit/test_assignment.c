@@ -41,9 +41,8 @@ static void make_problem(struct problem *p, uint64_t seed)
 		p->none[i] = (int64_t)(next_random(&state) % spread);
 		for (uint32_t j = 0; j < n_columns; j++) {
 			if (next_random(&state) % 3)
-				p->edges[n++] = (struct assignment_edge){
-					j, (int64_t)(next_random(&state) % spread) - (int64_t)spread / 2
-				};
+				p->edges[n++] = (struct assignment_edge){ j, (int64_t)(next_random(&state) % spread) -
+										     (int64_t)spread / 2 };
 		}
 	}
 	p->first[n_rows] = n;
@@ -137,7 +136,9 @@ static void an_alternative_dearer_than_the_limit_is_not_looked_for(void **unused
 	};
 
 	(void)unused;
-	p.a = (struct assignment){ .n_rows = 2, .n_columns = 2, .first_edge = p.first, .edges = p.edges, .none_cost = p.none };
+	p.a = (struct assignment){
+		.n_rows = 2, .n_columns = 2, .first_edge = p.first, .edges = p.edges, .none_cost = p.none
+	};
 	assert_int_equal(assignment__solve(&p.a), 0);
 	assert_int_equal(assignment__alternative(&p.a, 0, 1, 1000), 1000);
 	assert_int_equal(assignment__alternative(&p.a, 0, 1, 999), COST_NEVER);
@@ -153,7 +154,9 @@ static void equal_costs_go_to_the_lowest_index(void **unused)
 	};
 
 	(void)unused;
-	p.a = (struct assignment){ .n_rows = 3, .n_columns = 3, .first_edge = p.first, .edges = p.edges, .none_cost = p.none };
+	p.a = (struct assignment){
+		.n_rows = 3, .n_columns = 3, .first_edge = p.first, .edges = p.edges, .none_cost = p.none
+	};
 	assert_int_equal(assignment__solve(&p.a), 0);
 	for (uint32_t i = 0; i < 3; i++)
 		assert_int_equal(p.a.column_of_row[i], i);

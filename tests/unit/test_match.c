@@ -171,6 +171,50 @@ static void a_prompt_of_very_different_length_tells_twins_apart(void **unused)
 	drop(&m, &t);
 }
 
+/* Two streams in slots 0 and 1 from the same step on; slot 0 is served 100 us before slot 1. */
+static void make_streams(struct maker *m, uint64_t start_ns, const int *prompts, const int *completions)
+{
+	const int longest = completions[0] > completions[1] ? completions[0] : completions[1];
+	int64_t ids[2];
+
+	for (int k = 0; k < 2; k++) {
+		maker__remove(m, start_ns, MAKER_TARGET, k, 0);
+		ids[k] = maker__request(m, start_ns - MS, start_ns + (uint64_t)completions[k] * 5 * MS)->id;
+	}
+	for (int i = 0; i < longest; i++) {
+		const uint64_t end_ns = start_ns + (uint64_t)i * 5 * MS + 4 * MS;
+
+		maker__step(m, MAKER_TARGET, end_ns - 4 * MS, end_ns);
+		for (int k = 0; k < 2; k++) {
+			if (i < completions[k]) {
+				maker__row(m, k, i ? prompts[k] + i - 1 : 0, i ? 1 : prompts[k], 1);
+				maker__chunk(m, ids[k], end_ns + 200000 + (uint64_t)k * 100000);
+			}
+		}
+	}
+}
+
+static void streams_in_the_same_steps_are_told_apart_by_who_is_served_first(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	maker__init(&m);
+	make_streams(&m, 9000 * MS, (int[]){ 9, 7 }, (int[]){ 24, 24 });
+	build(&m, &t);
+	assert_int_equal(t.requests[0].match, MATCH_AMBIGUOUS);
+	timeline__free(&t);
+	/* The order is learnt from streams that end in different steps. */
+	for (uint64_t i = 1; i <= 10; i++)
+		make_streams(&m, i * 200 * MS, (int[]){ 9, 7 }, (int[]){ 12, 8 });
+	build(&m, &t);
+	assert_int_equal(t.requests[20].match, MATCH_EXACT);
+	assert_tokens(&t, 20, 9, 0, 24);
+	assert_tokens(&t, 21, 7, 0, 24);
+	drop(&m, &t);
+}
+
 static void the_clients_own_limit_tells_twins_apart(void **unused)
 {
 	struct maker m;
@@ -560,7 +604,8 @@ static void whatever_the_server_bills_changes_no_match(void **unused)
 		assert_int_equal(honest.n_request_runs, lied_to.n_request_runs);
 		assert_memory_equal(honest.request_runs, lied_to.request_runs,
 				    honest.n_request_runs * sizeof(*honest.request_runs));
-		assert_memory_equal(honest.requests, lied_to.requests, m.recording.n_requests * sizeof(*honest.requests));
+		assert_memory_equal(honest.requests, lied_to.requests,
+				    m.recording.n_requests * sizeof(*honest.requests));
 		timeline__free(&honest);
 		drop(&m, &lied_to);
 		free(truth);
@@ -579,7 +624,8 @@ static void losses_and_cuts_anywhere_do_no_harm(void **unused)
 		struct timeline t;
 
 		for (int k = 0; k < 20; k++) {
-			const size_t row = random_below(&random, r->n_rows), event = random_below(&random, r->n_memories);
+			const size_t row = random_below(&random, r->n_rows);
+			const size_t event = random_below(&random, r->n_memories);
 
 			switch (random_below(&random, 5)) {
 			case 0:
@@ -618,6 +664,7 @@ int main(void)
 		cmocka_unit_test(twins_with_different_figures_are_ambiguous),
 		cmocka_unit_test(the_slot_number_tells_twins_apart),
 		cmocka_unit_test(a_prompt_of_very_different_length_tells_twins_apart),
+		cmocka_unit_test(streams_in_the_same_steps_are_told_apart_by_who_is_served_first),
 		cmocka_unit_test(the_clients_own_limit_tells_twins_apart),
 		cmocka_unit_test(a_refused_request_and_an_unknown_path_have_no_tokens_and_are_listed),
 		cmocka_unit_test(nothing_computed_is_unknown_while_a_run_has_no_owner),

@@ -66,8 +66,8 @@ static void remove_from(struct fixture *f, int context, int seq, int p0)
 
 static void copy(struct fixture *f, int seq, int seq_dst)
 {
-	maker__memory(&f->m, &(struct row_memory){ f->now_ns += 10, MAKER_TID, MAKER_TARGET, MEMORY_SEQ_CP, seq, seq_dst,
-						    -1, -1, 0 });
+	maker__memory(&f->m, &(struct row_memory){ f->now_ns += 10, MAKER_TID, MAKER_TARGET, MEMORY_SEQ_CP, seq,
+						   seq_dst, -1, -1, 0 });
 }
 
 static void assert_run(const struct timeline *t, size_t i, int64_t computed, int64_t cached, int64_t sampled)
@@ -443,9 +443,10 @@ static void a_context_shift_is_no_new_run(void **unused)
 	remove_from(&f, MAKER_TARGET, 0, 0);
 	row(&f, 0, 0, 99, 1);
 	row(&f, 0, 99, 1, 1);
-	maker__memory(&f.m, &(struct row_memory){ f.now_ns + 1, MAKER_TID, MAKER_TARGET, MEMORY_SEQ_RM, 0, -1, 1, 50, 0 });
 	maker__memory(&f.m,
-		      &(struct row_memory){ f.now_ns + 2, MAKER_TID, MAKER_TARGET, MEMORY_SEQ_ADD, 0, -1, 50, 100, -49 });
+		      &(struct row_memory){ f.now_ns + 1, MAKER_TID, MAKER_TARGET, MEMORY_SEQ_RM, 0, -1, 1, 50, 0 });
+	maker__memory(&f.m, &(struct row_memory){ f.now_ns + 2, MAKER_TID, MAKER_TARGET, MEMORY_SEQ_ADD, 0, -1, 50, 100,
+						  -49 });
 	row(&f, 0, 51, 1, 1);
 	row(&f, 0, 52, 1, 1);
 	t = build(&f);

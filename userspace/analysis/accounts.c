@@ -3,7 +3,8 @@
 #include "userspace/analysis/ledger.h"
 
 const struct account accounts[N_ACCOUNTS] = {
-	[ACCOUNT_HOST] = { "host", "between steps, while a request was in flight: scheduler, sampling, HTTP, tokenizer" },
+	[ACCOUNT_HOST] = { "host",
+			   "between steps, while a request was in flight: scheduler, sampling, HTTP, tokenizer" },
 	[ACCOUNT_IDLE] = { "idle", "between steps, while no request was in flight" },
 	[ACCOUNT_RECOMPUTE] = { "recompute", "positions computed again after the server had dropped them" },
 	[ACCOUNT_DISTURBANCE] = { "disturbance", "a step's excess that a preemption or a foreign process explains" },

@@ -191,7 +191,8 @@ static int work__new(struct assignment *a)
 	w->seen = array__zeroed(n, sizeof(*w->seen));
 	w->done = array__zeroed(n, sizeof(*w->done));
 	w->scanned = array__zeroed(n, sizeof(*w->scanned));
-	if (!w->row_of_column || !w->u || !w->v || !w->release || !w->distance || !w->previous_row || !w->seen || !w->done || !w->scanned)
+	if (!w->row_of_column || !w->u || !w->v || !w->release || !w->distance || !w->previous_row || !w->seen ||
+	    !w->done || !w->scanned)
 		return -ENOMEM;
 	memset(w->row_of_column, 0xff, n * sizeof(*w->row_of_column));
 	memset(a->column_of_row, 0xff, a->n_rows * sizeof(*a->column_of_row));
@@ -279,7 +280,8 @@ int64_t assignment__alternative(struct assignment *a, uint32_t row, uint32_t edg
 		if (column == held)
 			best = w->distance[column];
 		else if (holder == ROW_FREE)
-			best = w->distance[column] + w->release[held] < best ? w->distance[column] + w->release[held] : best;
+			best = w->distance[column] + w->release[held] < best ? w->distance[column] + w->release[held] :
+									       best;
 		else
 			err = relax_row(a, holder, w->distance[column]);
 	}

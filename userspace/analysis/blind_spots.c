@@ -75,7 +75,8 @@ static int find_unknown(struct blind_spots *w, const struct timeline *t)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->n_rows; i++) {
 		if (t->rows[i].seq < 0)
-			w->unknown[k++] = (struct window){ steps[t->rows[i].step].start_ns, steps[t->rows[i].step].end_ns };
+			w->unknown[k++] =
+				(struct window){ steps[t->rows[i].step].start_ns, steps[t->rows[i].step].end_ns };
 	}
 	w->n_unknown = join(w->unknown, n);
 	return 0;

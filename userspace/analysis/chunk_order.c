@@ -111,7 +111,8 @@ static int sort_chunks(struct sorter *s, const struct recording *r)
 			continue;
 		slice = &s->slices[s->slice_of[i]];
 		/* Few chunks to a slice: insertion keeps them by time, equal ones by index. */
-		for (k = slice->n++; k && r->chunks[s->sorted[slice->first + k - 1]].time_ns > r->chunks[i].time_ns; k--)
+		for (k = slice->n++; k && r->chunks[s->sorted[slice->first + k - 1]].time_ns > r->chunks[i].time_ns;
+		     k--)
 			s->sorted[slice->first + k] = s->sorted[slice->first + k - 1];
 		s->sorted[slice->first + k] = (uint32_t)i;
 	}

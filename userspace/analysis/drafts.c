@@ -103,8 +103,8 @@ static struct sequence *find_target(struct cutter *c, struct seq_context *draft,
 
 		if (target->draft || target->pid != draft->pid)
 			continue;
-		if (context == UINT32_MAX || ((size_t)row->seq < target->n_sequences &&
-					      target->sequences[row->seq].run != RUN_NONE))
+		if (context == UINT32_MAX ||
+		    ((size_t)row->seq < target->n_sequences && target->sequences[row->seq].run != RUN_NONE))
 			context = (uint32_t)i;
 	}
 	return context == UINT32_MAX ? NULL : cutter__sequence(c, context, row->seq);

@@ -39,7 +39,8 @@ int64_t log2_milli(uint64_t x)
 	const int exponent = 63 - __builtin_clzll(x | 1);
 	const uint64_t below = x - (1ull << exponent);
 
-	return exponent * 1000 + (int64_t)(exponent > 50 ? (below >> (exponent - 10)) * 1000 >> 10 : below * 1000 >> exponent);
+	return exponent * 1000 +
+	       (int64_t)(exponent > 50 ? (below >> (exponent - 10)) * 1000 >> 10 : below * 1000 >> exponent);
 }
 
 int64_t prompt_ratio(int64_t n_tokens, int64_t n_bytes)
@@ -88,8 +89,8 @@ static void find_chunks(struct request_facts *facts, const struct row_request *q
 void request__facts(struct request_facts *facts, const struct row_request *q, const struct blind_spots *w,
 		    const struct recording *r)
 {
-	static const char *const generating[] = { "completion", "messages", "responses", "generate", "infill", "chat",
-						  "embedding", "rerank", NULL };
+	static const char *const generating[] = { "completion", "messages",  "responses", "generate", "infill",
+						  "chat",	"embedding", "rerank",	  NULL };
 	static const char *const embedding[] = { "embedding", "rerank", NULL };
 	static const char *const chatting[] = { "chat", "messages", "responses", NULL };
 	static const char *const safe_methods[] = { "GET", "HEAD", "OPTIONS", "DELETE", NULL };
@@ -99,18 +100,22 @@ void request__facts(struct request_facts *facts, const struct row_request *q, co
 	find_chunks(facts, q, r);
 	facts->carries_text = q->first_token_ns || facts->n_chunks || q->n_chunks > 0;
 	facts->embedding = contains_any(q->path, embedding);
-	facts->eligible = facts->carries_text ||
-			  (contains_any(q->path, generating) && !contains_any(q->method, safe_methods));
+	facts->eligible =
+		facts->carries_text || (contains_any(q->path, generating) && !contains_any(q->method, safe_methods));
 	facts->expects_run = facts->carries_text || (facts->eligible && q->status < 400);
 	facts->several = facts->embedding || !contains_any(q->path, chatting);
 	facts->begun_before = q->incomplete & INCOMPLETE_BEFORE_ATTACH;
-	facts->relaxed = facts->begun_before || (q->incomplete & (INCOMPLETE_LOSS | INCOMPLETE_GAP | INCOMPLETE_PARSE)) ||
+	facts->relaxed = facts->begun_before ||
+			 (q->incomplete & (INCOMPLETE_LOSS | INCOMPLETE_GAP | INCOMPLETE_PARSE)) ||
 			 blind_spots__lost(w, q->arrival_ns, end_ns);
 	facts->earliest_ns = facts->begun_before ? 0 : q->arrival_ns;
 	/* Nothing is computed before the whole prompt is there. */
 	if (!facts->begun_before && q->request_end_ns > facts->earliest_ns)
 		facts->earliest_ns = q->request_end_ns;
 	facts->latest_ns = end_ns;
+	/* A body that is no stream is sent at once; the end of a stream waits for a slow client. */
+	if (!q->stream && q->end_ns && !q->client_left)
+		facts->answer_ns = q->first_byte_ns ? q->first_byte_ns : q->end_ns;
 }
 
 /* ------------------------------------------------------------------------------------------------- chunks and outputs --- */
@@ -147,7 +152,8 @@ static int64_t chunk_cost(const struct families *f, const struct family *family,
 		int64_t n_out = 0;
 
 		for (uint32_t m = 0; m < family->n_members; m++)
-			n_out += outputs_until(f, f->members[family->first_member + m], facts->chunks[i].time_ns, &last_ns);
+			n_out += outputs_until(f, f->members[family->first_member + m], facts->chunks[i].time_ns,
+					       &last_ns);
 		/* The last chunk may carry text held back from earlier tokens. */
 		if (n_out < (int64_t)i + 1 && (i + 1 < n || n_out < (int64_t)i))
 			impossible++;
@@ -182,7 +188,8 @@ static int64_t count_cost(const struct family *family, const struct row_request 
 
 bool request__ended_by_length(const struct row_request *q)
 {
-	return q->finish_reason && (strcmp(q->finish_reason, "length") == 0 || strcmp(q->finish_reason, "max_tokens") == 0);
+	return q->finish_reason &&
+	       (strcmp(q->finish_reason, "length") == 0 || strcmp(q->finish_reason, "max_tokens") == 0);
 }
 
 /* max_tokens is the client's, and only that a limit was reached is taken from the answer. */
@@ -223,15 +230,15 @@ static int64_t time_cost(const struct family *family, const struct row_request *
 		cost += delay_cost(&output_to_first_token, family->first_output_ns, q->first_token_ns);
 	}
 	if (q->end_ns && !q->client_left) {
-		/* A body that is no stream is sent at once; the end of a stream waits for a slow client. */
-		const uint64_t answer_ns = !q->stream && q->first_byte_ns ? q->first_byte_ns : q->end_ns;
+		const uint64_t answer_ns = facts->answer_ns ? facts->answer_ns : q->end_ns;
 
 		if (answer_ns < family->last_output_ns) {
 			if (!facts->relaxed)
 				return EVIDENCE_NEVER;
 			cost += COST_IMPOSSIBLE_BUT_FOR_LOSSES;
 		}
-		cost += delay_cost(q->stream ? &output_to_end : &output_to_first_token, family->last_output_ns, answer_ns);
+		cost += delay_cost(q->stream ? &output_to_end : &output_to_first_token, family->last_output_ns,
+				   answer_ns);
 	}
 	return cost;
 }
@@ -254,7 +261,8 @@ static int64_t kind_cost(const struct family *family, const struct row_request *
 	return cost;
 }
 
-int64_t evidence__prompt_cost(const struct family *family, const struct row_request *q, const struct prompt_scale *scale)
+int64_t evidence__prompt_cost(const struct family *family, const struct row_request *q,
+			      const struct prompt_scale *scale)
 {
 	int64_t off, cost;
 
@@ -309,6 +317,6 @@ void evidence__describe(char *out, size_t size, const struct family *family, con
 		snprintf(copies, sizeof(copies), ", %u copies", family->n_members);
 	snprintf(out, size, "%s%s%s%s%s%s%s%s", facts->begun_before ? "overlap" : "arrival", counted,
 		 q->end_ns && !q->client_left ? ", end" : "", q->slot != ABSENT && q->slot >= 0 ? ", slot" : "",
-		 length ? ", limit" : "", prompt_scale_known && q->prompt_bytes != ABSENT ? ", prompt size" : "", copies,
-		 only_candidate ? ", no other" : "");
+		 length ? ", limit" : "", prompt_scale_known && q->prompt_bytes != ABSENT ? ", prompt size" : "",
+		 copies, only_candidate ? ", no other" : "");
 }

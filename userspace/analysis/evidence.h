@@ -35,6 +35,7 @@ struct families {
 	const struct timeline *t;
 	struct family *families;	/* by start, then run */
 	size_t n_families;
+	uint32_t *by_first_output, *by_last_output;	/* families in the order of these times */
 	uint32_t *members;		/* runs */
 	uint32_t *family_of_run;
 	struct output *outputs;		/* grouped by run */
@@ -61,6 +62,7 @@ struct request_facts {
 	bool relaxed;		/* records were lost: what cannot be may have been */
 	bool begun_before;	/* before the attach */
 	uint64_t earliest_ns, latest_ns;	/* in which its runs can begin */
+	uint64_t answer_ns;	/* a body in one piece: when it went out; 0 a stream, or none */
 	const struct row_chunk *chunks;
 	size_t n_chunks;
 };
@@ -73,7 +75,8 @@ bool request__ended_by_length(const struct row_request *q);
 int64_t evidence__cost(const struct families *f, const struct family *family, const struct row_request *q,
 		       const struct request_facts *facts);
 /* To be added to it once the recording's scale is known. */
-int64_t evidence__prompt_cost(const struct family *family, const struct row_request *q, const struct prompt_scale *scale);
+int64_t evidence__prompt_cost(const struct family *family, const struct row_request *q,
+			      const struct prompt_scale *scale);
 
 /* log2(x) in thousandths, x >= 1; piecewise linear, within 0.09 of the truth. */
 int64_t log2_milli(uint64_t x);

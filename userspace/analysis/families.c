@@ -65,6 +65,41 @@ static void group_runs(struct families *f, const struct run_table *table)
 	}
 }
 
+struct ordered {
+	uint64_t time_ns;
+	uint32_t family;
+};
+
+static int compare_ordered(const void *a, const void *b)
+{
+	const struct ordered *x = a, *y = b;
+
+	if (x->time_ns != y->time_ns)
+		return x->time_ns < y->time_ns ? -1 : 1;
+	return x->family < y->family ? -1 : x->family > y->family;
+}
+
+static int order_families(struct families *f)
+{
+	struct ordered *sorted = array__zeroed(f->n_families, sizeof(*sorted));
+
+	if (!sorted)
+		return -ENOMEM;
+	for (int last = 0; last < 2; last++) {
+		uint32_t *order = last ? f->by_last_output : f->by_first_output;
+
+		for (uint32_t k = 0; k < f->n_families; k++)
+			sorted[k] =
+				(struct ordered){ last ? f->families[k].last_output_ns : f->families[k].first_output_ns,
+						  k };
+		qsort(sorted, f->n_families, sizeof(*sorted), compare_ordered);
+		for (size_t k = 0; k < f->n_families; k++)
+			order[k] = sorted[k].family;
+	}
+	free(sorted);
+	return 0;
+}
+
 /* When each token of each run was there. A speculative row whose advance is unknown counts as a whole: at most so many. */
 static void list_outputs(struct families *f, const struct run_table *table)
 {
@@ -101,16 +136,21 @@ int families__build(struct families *f, const struct timeline *t, const struct r
 	f->family_of_run = array__zeroed(t->n_runs, sizeof(*f->family_of_run));
 	f->outputs = array__zeroed(t->n_rows + t->n_runs, sizeof(*f->outputs));
 	f->first_output = array__zeroed(t->n_runs + 1, sizeof(*f->first_output));
-	if (!f->families || !f->members || !f->family_of_run || !f->outputs || !f->first_output)
+	f->by_first_output = array__zeroed(t->n_runs, sizeof(*f->by_first_output));
+	f->by_last_output = array__zeroed(t->n_runs, sizeof(*f->by_last_output));
+	if (!f->by_first_output || !f->by_last_output || !f->families || !f->members || !f->family_of_run ||
+	    !f->outputs || !f->first_output)
 		return -ENOMEM;
 	group_runs(f, table);
 	list_outputs(f, table);
-	return 0;
+	return order_families(f);
 }
 
 void families__free(struct families *f)
 {
 	free(f->families);
+	free(f->by_first_output);
+	free(f->by_last_output);
 	free(f->members);
 	free(f->family_of_run);
 	free(f->outputs);

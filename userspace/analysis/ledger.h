@@ -24,7 +24,9 @@ enum account_id {
 	ACCOUNT_UNEXPLAINED = 4,
 	N_ACCOUNTS = 5,
 };
-struct account { const char *name, *doc; };
+struct account {
+	const char *name, *doc;
+};
 extern const struct account accounts[N_ACCOUNTS];
 
 enum fixed_by { FIXED_BY_ROW = 0, FIXED_BY_TOKEN = 1, FIXED_BY_REQUEST = 2 };
@@ -66,7 +68,8 @@ struct ledger {
 	const struct timeline *timeline;
 	const struct rule *rule;
 	enum fixed_by fixed_by;
-	struct ledger_resource resources[MAX_RESOURCES];	size_t n_resources;	/* by id */
+	struct ledger_resource resources[MAX_RESOURCES];
+	size_t n_resources; /* by id */
 	struct ledger_request *requests;	/* one per recording.requests, same order */
 	int64_t accounts[N_ACCOUNTS][MAX_RESOURCES];
 	/* Per row of the timeline, for --by step|token|phase: cost of resource k of row i at row_cost[i * n_resources + k].

@@ -17,6 +17,8 @@
 
 /* Candidates this much worse than a request's best are not candidates. */
 #define PRUNE_MARGIN 30000
+/* How soon after an output of its own a first token or a body leaves, with much to spare. */
+#define NEAR_NS 250000000ull
 /* What it costs to leave a request without a run: text was seen, an answer was expected, perhaps never begun, refused. */
 #define COST_TEXT_WITHOUT_RUN 60000
 #define COST_ANSWER_WITHOUT_RUN 50000
@@ -46,6 +48,7 @@ struct matching {
 	struct assignment assignment;
 	uint32_t *request_of_family;	/* REQUEST_NONE */
 	bool *ambiguous;		/* per request */
+	bool *wide;			/* per request: candidates are all runs of its time */
 };
 
 /* --------------------------------------------------------------------------------------------------------- candidates --- */
@@ -73,49 +76,104 @@ static int64_t cost_without_run(const struct row_request *q, const struct reques
 	return q->client_left || !q->end_ns || q->status == 0 ? COST_OPEN_WITHOUT_RUN : COST_ANSWER_WITHOUT_RUN;
 }
 
-static size_t first_family_from(const struct families *f, uint64_t start_ns)
+/* The families in question: a stretch of an order of them; NULL: the order itself is 0, 1, 2, ... */
+struct stretch {
+	const uint32_t *order;
+	size_t first, end;
+};
+
+static uint64_t time_in_order(const struct families *f, const uint32_t *order, size_t i)
 {
-	size_t low = 0, high = f->n_families;
+	if (order == f->by_first_output)
+		return f->families[order[i]].first_output_ns;
+	return order ? f->families[order[i]].last_output_ns : f->families[i].start_ns;
+}
 
-	while (low < high) {
-		const size_t mid = low + (high - low) / 2;
+/* Families whose time in this order lies in [start, end]. */
+static struct stretch find_stretch(const struct families *f, const uint32_t *order, uint64_t start_ns, uint64_t end_ns)
+{
+	struct stretch s = { order, 0, f->n_families };
+	size_t high = f->n_families;
 
-		if (f->families[mid].start_ns < start_ns)
-			low = mid + 1;
+	while (s.first < high) {
+		const size_t mid = s.first + (high - s.first) / 2;
+
+		if (time_in_order(f, order, mid) < start_ns)
+			s.first = mid + 1;
 		else
 			high = mid;
 	}
-	return low;
+	for (s.end = s.first; s.end < f->n_families && time_in_order(f, order, s.end) <= end_ns;)
+		s.end++;
+	return s;
+}
+
+/*
+ * A request that queued for a minute overlaps thousands of runs. Its first token, or its body, left soon after an output of
+ * its own, so those are looked at first, and all of its time only if it ends up with none of them.
+ */
+static struct stretch find_suspects(const struct matching *m, uint32_t request)
+{
+	const struct row_request *q = &m->t->recording->requests[request];
+	const struct request_facts *facts = &m->facts[request];
+	const struct families *f = &m->families;
+
+	if (m->wide[request] || facts->begun_before)
+		return find_stretch(f, NULL, facts->earliest_ns, facts->latest_ns);
+	if (q->stream && q->first_token_ns)
+		return find_stretch(f, f->by_first_output,
+				    q->first_token_ns > NEAR_NS ? q->first_token_ns - NEAR_NS : 0, q->first_token_ns);
+	if (facts->answer_ns)
+		return find_stretch(f, f->by_last_output, facts->answer_ns > NEAR_NS ? facts->answer_ns - NEAR_NS : 0,
+				    facts->answer_ns);
+	return find_stretch(f, NULL, facts->earliest_ns, facts->latest_ns);
+}
+
+static int add_candidate(struct matching *m, uint32_t family, int64_t cost)
+{
+	struct assignment_edge *moved = array__reserve(m->edges, &m->edges_capacity, m->n_edges + 1, sizeof(*moved));
+
+	if (!moved)
+		return -ENOMEM;
+	m->edges = moved;
+	m->edges[m->n_edges++] = (struct assignment_edge){ family, cost };
+	return 0;
+}
+
+static int compare_edges(const void *a, const void *b)
+{
+	const struct assignment_edge *x = a, *y = b;
+
+	return x->column < y->column ? -1 : x->column > y->column;
 }
 
 static int add_candidates(struct matching *m, uint32_t request, bool by_process)
 {
 	const struct row_request *q = &m->t->recording->requests[request];
 	const struct request_facts *facts = &m->facts[request];
-	const struct families *f = &m->families;
+	const struct stretch suspects = find_suspects(m, request);
 	const size_t first = m->n_edges;
 	int64_t best = EVIDENCE_NEVER;
 	size_t kept = first;
 
-	for (size_t k = first_family_from(f, facts->earliest_ns); k < f->n_families; k++) {
-		const struct family *family = &f->families[k];
+	for (size_t i = suspects.first; i < suspects.end; i++) {
+		const uint32_t k = suspects.order ? suspects.order[i] : (uint32_t)i;
+		const struct family *family = &m->families.families[k];
 		const uint32_t pid = m->table->details[family->parent].pid;
-		struct assignment_edge *moved;
 		int64_t cost;
+		int err;
 
-		if (family->start_ns > facts->latest_ns)
-			break;
+		if (family->start_ns < facts->earliest_ns || family->start_ns > facts->latest_ns)
+			continue;
 		if (by_process && pid && pid != q->pid)
 			continue;
-		cost = evidence__cost(f, family, q, facts);
+		cost = evidence__cost(&m->families, family, q, facts);
 		if (cost == EVIDENCE_NEVER)
 			continue;
 		best = cost < best ? cost : best;
-		moved = array__reserve(m->edges, &m->edges_capacity, m->n_edges + 1, sizeof(*moved));
-		if (!moved)
-			return -ENOMEM;
-		m->edges = moved;
-		m->edges[m->n_edges++] = (struct assignment_edge){ (uint32_t)k, cost };
+		err = add_candidate(m, k, cost);
+		if (err)
+			return err;
 	}
 	for (size_t e = first; e < m->n_edges; e++) {
 		if (m->edges[e].cost - best > PRUNE_MARGIN)
@@ -125,6 +183,8 @@ static int add_candidates(struct matching *m, uint32_t request, bool by_process)
 		m->edges[kept++].cost -= COST_RUN_WITHOUT_REQUEST;
 	}
 	m->n_edges = kept;
+	if (kept > first)
+		qsort(&m->edges[first], kept - first, sizeof(*m->edges), compare_edges);
 	return 0;
 }
 
@@ -133,11 +193,11 @@ static int find_candidates(struct matching *m)
 	const struct recording *r = m->t->recording;
 	const bool by_process = processes_tell(m);
 
+	m->n_edges = 0;
+	memset(m->n_candidates_of_family, 0, m->families.n_families * sizeof(*m->n_candidates_of_family));
 	for (uint32_t i = 0; i < r->n_requests; i++) {
 		int err = 0;
 
-		request__facts(&m->facts[i], &r->requests[i], m->blind, r);
-		m->none_cost[i] = cost_without_run(&r->requests[i], &m->facts[i]);
 		m->first_edge[i] = (uint32_t)m->n_edges;
 		if (m->facts[i].eligible)
 			err = add_candidates(m, i, by_process);
@@ -290,7 +350,8 @@ static int give_leftovers(struct matching *m)
 		for (uint32_t e = m->first_edge[i]; e < m->first_edge[i + 1]; e++) {
 			struct taker *taker = &takers[m->edges[e].column];
 
-			if (m->request_of_family[m->edges[e].column] != REQUEST_NONE || !wants_more(m, i, m->edges[e].column))
+			if (m->request_of_family[m->edges[e].column] != REQUEST_NONE ||
+			    !wants_more(m, i, m->edges[e].column))
 				continue;
 			if (taker->n++ == 0 || m->edges[e].cost < taker->cost) {
 				if (taker->n > 1)
@@ -314,9 +375,9 @@ static int give_leftovers(struct matching *m)
 
 static bool same_figures(const struct family *a, const struct family *b)
 {
-	return a->prompt_computed == b->prompt_computed && a->prompt_cached == b->prompt_cached && a->n_low == b->n_low &&
-	       a->n_high == b->n_high && a->n_overshoot == b->n_overshoot && a->n_members == b->n_members &&
-	       a->embed == b->embed;
+	return a->prompt_computed == b->prompt_computed && a->prompt_cached == b->prompt_cached &&
+	       a->n_low == b->n_low && a->n_high == b->n_high && a->n_overshoot == b->n_overshoot &&
+	       a->n_members == b->n_members && a->embed == b->embed;
 }
 
 static int find_ambiguity(struct matching *m, uint32_t request)
@@ -335,7 +396,8 @@ static int find_ambiguity(struct matching *m, uint32_t request)
 		const uint32_t other = m->edges[e].column;
 
 		/* What it has in any case is no alternative, and a twin with the same figures changes none. */
-		if (m->request_of_family[other] == request || (mine && same_figures(mine, &m->families.families[other])))
+		if (m->request_of_family[other] == request ||
+		    (mine && same_figures(mine, &m->families.families[other])))
 			continue;
 		extra = assignment__alternative(&m->assignment, request, e, MATCH_MARGIN);
 		if (extra < 0)
@@ -353,8 +415,8 @@ static void describe(const struct matching *m, uint32_t i, size_t n_families)
 	const uint32_t held = m->assignment.column_of_row[i];
 	size_t used;
 
-	evidence__describe(out->evidence, sizeof(out->evidence), &m->families.families[held], &m->t->recording->requests[i],
-			   &m->facts[i], m->scale.known, is_sure(m, i));
+	evidence__describe(out->evidence, sizeof(out->evidence), &m->families.families[held],
+			   &m->t->recording->requests[i], &m->facts[i], m->scale.known, is_sure(m, i));
 	used = strlen(out->evidence);
 	if (n_families > 1)
 		snprintf(out->evidence + used, sizeof(out->evidence) - used, ", %zu generations", n_families);
@@ -412,9 +474,10 @@ static int matching__new(struct matching *m)
 	m->first_edge = array__zeroed(n_requests + 1, sizeof(*m->first_edge));
 	m->none_cost = array__zeroed(n_requests, sizeof(*m->none_cost));
 	m->ambiguous = array__zeroed(n_requests, sizeof(*m->ambiguous));
+	m->wide = array__zeroed(n_requests, sizeof(*m->wide));
 	m->n_candidates_of_family = array__zeroed(n_families, sizeof(*m->n_candidates_of_family));
 	m->request_of_family = array__zeroed(n_families, sizeof(*m->request_of_family));
-	if (!m->facts || !m->first_edge || !m->none_cost || !m->ambiguous || !m->n_candidates_of_family ||
+	if (!m->facts || !m->first_edge || !m->none_cost || !m->ambiguous || !m->wide || !m->n_candidates_of_family ||
 	    !m->request_of_family)
 		return -ENOMEM;
 	return 0;
@@ -432,6 +495,23 @@ static void matching__free(struct matching *m)
 	free(m->n_candidates_of_family);
 	free(m->request_of_family);
 	free(m->ambiguous);
+	free(m->wide);
+}
+
+/* Whoever expects a run and has none looks at all of its time, as long as a run has no owner either. */
+static bool widen(struct matching *m)
+{
+	size_t n_owned = 0, n_widened = 0;
+
+	for (uint32_t i = 0; i < m->t->recording->n_requests; i++) {
+		if (m->assignment.column_of_row[i] != COLUMN_NONE) {
+			n_owned++;
+		} else if (m->facts[i].expects_run && !m->wide[i]) {
+			m->wide[i] = true;
+			n_widened++;
+		}
+	}
+	return n_widened && n_owned < m->families.n_families;
 }
 
 /* Who has what after a solution, and how sure that is. */
@@ -475,9 +555,11 @@ static int solve_with_order(struct matching *m)
 	for (uint32_t i = 0; i < r->n_requests; i++) {
 		const struct request_facts *facts = &m->facts[i];
 
-		for (uint32_t e = m->first_edge[i]; e < m->first_edge[i + 1] && m->first_edge[i] + 1 < m->first_edge[i + 1]; e++)
-			m->edges[e].cost += chunk_order__cost(&m->order, (size_t)(facts->chunks - r->chunks), facts->n_chunks,
-							      m->families.families[m->edges[e].column].parent);
+		for (uint32_t e = m->first_edge[i];
+		     e < m->first_edge[i + 1] && m->first_edge[i] + 1 < m->first_edge[i + 1]; e++)
+			m->edges[e].cost +=
+				chunk_order__cost(&m->order, (size_t)(facts->chunks - r->chunks), facts->n_chunks,
+						  m->families.families[m->edges[e].column].parent);
 	}
 	err = solve(m);
 	return err ? err : conclude(m);
@@ -490,10 +572,16 @@ int match__requests(struct timeline *t, const struct run_table *table, const str
 
 	if (!err)
 		err = matching__new(&m);
-	if (!err)
+	for (uint32_t i = 0; !err && i < t->recording->n_requests; i++) {
+		request__facts(&m.facts[i], &t->recording->requests[i], w, t->recording);
+		m.none_cost[i] = cost_without_run(&t->recording->requests[i], &m.facts[i]);
+	}
+	for (bool again = true; !err && again;) {
 		err = find_candidates(&m);
-	if (!err)
-		err = solve_with_prompts(&m);
+		if (!err)
+			err = solve_with_prompts(&m);
+		again = !err && widen(&m);
+	}
 	if (!err)
 		err = conclude(&m);
 	if (!err)

@@ -181,7 +181,8 @@ static void settle_mixed(struct walk *w)
 /* Samples up to a time are cuts between steps; those that fell inside a step say nothing new. */
 static int take_samples(struct walk *w, uint64_t until_ns, bool inside_steps)
 {
-	for (; w->next_sample < w->r->n_samples && w->r->samples[w->next_sample].time_ns <= until_ns; w->next_sample++) {
+	for (; w->next_sample < w->r->n_samples && w->r->samples[w->next_sample].time_ns <= until_ns;
+	     w->next_sample++) {
 		const struct row_sample *sample = &w->r->samples[w->next_sample];
 		const int k = resources__find(w->out->resources, w->out->n_resources, sample->resource);
 		int err;
@@ -223,7 +224,8 @@ static const struct row_step_resource *find_figure(const struct walk *w, uint32_
 {
 	const struct recording *r = w->r;
 
-	for (size_t i = w->first_figure[step]; i < r->n_step_resources && r->step_resources[i].step == r->steps[step].id; i++) {
+	for (size_t i = w->first_figure[step];
+	     i < r->n_step_resources && r->step_resources[i].step == r->steps[step].id; i++) {
 		if (r->step_resources[i].resource == resource)
 			return &r->step_resources[i];
 	}
@@ -282,7 +284,8 @@ static int cut_group(struct walk *w, int k, const uint32_t *steps, size_t n)
 			continue;
 		}
 		w->cuts[n_cuts++] = (struct cut){ s->start_ns, figure->start_value, (uint32_t)i, false };
-		w->cuts[n_cuts++] = (struct cut){ step__end(s), figure->start_value + figure->value, (uint32_t)i, true };
+		w->cuts[n_cuts++] =
+			(struct cut){ step__end(s), figure->start_value + figure->value, (uint32_t)i, true };
 	}
 	qsort(w->cuts, n_cuts, sizeof(*w->cuts), compare_cuts);
 	active = array__zeroed(n, sizeof(*active));

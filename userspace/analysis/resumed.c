@@ -15,7 +15,8 @@ static bool someone_waits(const struct timeline *t, const struct blind_spots *w,
 		const struct row_request *q = &r->requests[i];
 		struct request_facts facts;
 
-		if (t->requests[i].n_runs || q->pid != pid || q->request_end_ns > time_ns || (q->end_ns && q->end_ns < time_ns))
+		if (t->requests[i].n_runs || q->pid != pid || q->request_end_ns > time_ns ||
+		    (q->end_ns && q->end_ns < time_ns))
 			continue;
 		request__facts(&facts, q, w, r);
 		if (facts.expects_run)

@@ -146,7 +146,8 @@ static bool step__counts(const struct row_step *step)
 }
 
 /* Where in this step the row continues: only rows of a later ubatch can, the kernel has joined those of one. */
-static struct timeline_row *row_to_extend(struct timeline_row *rows, size_t n, const struct row_row *row, bool first_ubatch)
+static struct timeline_row *row_to_extend(struct timeline_row *rows, size_t n, const struct row_row *row,
+					  bool first_ubatch)
 {
 	if (row->seq < 0)
 		return n && rows[n - 1].seq < 0 ? &rows[n - 1] : NULL;
@@ -182,7 +183,9 @@ static void collect_step(struct timeline *t, uint32_t step, const struct row_ran
 			.first_pos = row->first_pos,
 			.n_tokens = to_u32(row->n_tokens),
 			.n_outputs = to_u32(row->n_outputs),
-			.phase = draft ? PHASE_DRAFT : source->kind == STEP_ENCODE ? PHASE_ENCODE : PHASE_DECODE,
+			.phase = draft			     ? PHASE_DRAFT :
+				 source->kind == STEP_ENCODE ? PHASE_ENCODE :
+							       PHASE_DECODE,
 			.counted = step__counts(&r->steps[step]) && step__counts(source),
 		};
 	}

@@ -143,7 +143,8 @@ static int remove_tail(struct cutter *c, struct sequence *s, const struct remova
 			return 0;
 		}
 	}
-	if (in_place && !s->prompt_done && !s->all_outputs && !(c->new_run && c->new_run[call->event - c->t->recording->memories]))
+	if (in_place && !s->prompt_done && !s->all_outputs &&
+	    !(c->new_run && c->new_run[call->event - c->t->recording->memories]))
 		return note_resumption(c, s, call->event);
 	if (in_place && call->calls_after_rows && s->after_decode_row && !s->advanced) {
 		s->advanced = true;
@@ -252,7 +253,8 @@ static void end_run(struct cutter *c, struct sequence *s)
 	s->verify_row = ROW_NONE;
 }
 
-static int begin_run(struct cutter *c, uint32_t context, struct sequence *s, const struct timeline_row *row, bool from_start)
+static int begin_run(struct cutter *c, uint32_t context, struct sequence *s, const struct timeline_row *row,
+		     bool from_start)
 {
 	struct timeline *t = c->t;
 	const uint32_t parent = s->boundary == BOUNDARY_COPY ? s->copied_from : RUN_NONE;
@@ -326,7 +328,8 @@ static bool is_redone_verify(const struct cutter *c, const struct sequence *s, c
 {
 	const struct timeline_row *verify = s->verify_row == ROW_NONE ? NULL : &c->t->rows[s->verify_row];
 
-	return verify && is_all_outputs(row) && row->first_pos == verify->first_pos && row->n_tokens <= verify->n_tokens &&
+	return verify && is_all_outputs(row) && row->first_pos == verify->first_pos &&
+	       row->n_tokens <= verify->n_tokens &&
 	       (s->boundary == BOUNDARY_NONE || s->boundary_pos == verify->first_pos);
 }
 
@@ -538,7 +541,8 @@ static int find_calls_after_rows(struct cutter *c)
 			}
 			if (step->context != c->contexts[k].id || row->seq < 0 || row->seq >= MAX_SEQ || !row->counted)
 				continue;
-			if (last[row->seq].single && is_single_output(row) && row->first_pos == last[row->seq].next_pos) {
+			if (last[row->seq].single && is_single_output(row) &&
+			    row->first_pos == last[row->seq].next_pos) {
 				n_with += last[row->seq].called;
 				n_without += !last[row->seq].called;
 			}

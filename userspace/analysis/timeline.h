@@ -72,7 +72,8 @@ struct timeline_request {
 	char evidence[96];	/* by what it was matched, for -v: "arrival, 32 chunks, end" */
 	uint32_t first_run, n_runs;	/* into timeline.request_runs */
 	uint32_t incomplete;	/* enum request_incomplete */
-	int64_t prompt_tokens, cached_tokens, completion_tokens, draft_tokens, draft_rejected_tokens;	/* ABSENT unknown */
+	int64_t prompt_tokens, cached_tokens, completion_tokens, draft_tokens,
+		draft_rejected_tokens; /* ABSENT unknown */
 	int64_t wait_ns;	/* arrival to first row, and gaps between its steps; ABSENT */
 	int64_t ttft_ns;	/* arrival to the first token-carrying chunk (non-stream: the body); ABSENT */
 	int64_t tpot_ns;	/* (last - first token chunk) / (completion tokens - 1), MLPerf; ABSENT below 2 tokens */
@@ -81,10 +82,13 @@ struct timeline_request {
 
 struct timeline {
 	const struct recording *recording;
-	struct timeline_row *rows;		size_t n_rows;		/* by step, in recording order */
+	struct timeline_row *rows;
+	size_t n_rows; /* by step, in recording order */
 	uint32_t *step_first_row;		/* n_steps + 1 entries: rows of step i are [f[i], f[i+1]) */
-	struct timeline_run *runs;		size_t n_runs;
-	uint32_t *request_runs;			size_t n_request_runs;
+	struct timeline_run *runs;
+	size_t n_runs;
+	uint32_t *request_runs;
+	size_t n_request_runs;
 	struct timeline_request *requests;	/* one per recording.requests */
 	int64_t n_runs_unmatched;
 };

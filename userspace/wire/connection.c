@@ -82,8 +82,11 @@ static void end_body(struct exchange *x, struct body *body)
 static void end_answer(struct connection *c, uint64_t end_ns)
 {
 	struct exchange *x = c->answering;
+	uint64_t now_ns = c->now_ns;
 
+	c->now_ns = end_ns; /* an event that the end completes was sent by then */
 	end_body(x, &c->out.body);
+	c->now_ns = now_ns;
 	x->answered = true;
 	x->end_ns = end_ns;
 	c->answering = NULL;
