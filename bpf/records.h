@@ -153,7 +153,6 @@ enum socket_op {
 enum socket_flag {
 	SOCKET_GAP = 1,		/* n_bytes went by and were not copied (too long, unreadable, sendfile): data is empty */
 	SOCKET_MORE = 2,	/* the next record carries more of the same call */
-	SOCKET_FAILED = 4,	/* the call failed; data is empty */
 };
 
 /* Who is at the other end, as the kernel's socket has it. */

@@ -40,7 +40,8 @@ struct wire *wire__new(const struct wire_callbacks *callbacks, void *ctx, int64_
 void wire__free(struct wire *w);
 
 /* A connection opened. `established`: it was open before the recorder came, so its first bytes may be mid-message. */
-int wire__open(struct wire *w, uint64_t connection, uint32_t pid, const char *client, uint64_t time_ns, bool established);
+int wire__open(struct wire *w, uint64_t connection, uint32_t pid, const char *client, uint64_t time_ns,
+	       bool established);
 /*
  * Bytes the server received (`in`) or sent. data NULL: n bytes went by unseen (a gap).
  * time_ns: when the system call returned. Unknown connections are opened as established.

@@ -1,5 +1,6 @@
 """What a server's users do, one function each: it acts as the client and returns the truth, request by request, from what
 the client saw and from the server's native fields. run.py records each one and holds the report against it."""
+import random
 import subprocess
 import sys
 import threading
@@ -221,3 +222,22 @@ def the_openai_package(s):
     if result.returncode:
         raise AssertionError(result.stderr[-500:])
     return None      # compared by the billed figures alone: they must equal the computed ones
+
+
+@case(slow=True)
+def a_thousand_mixed_requests(s, total=350, workers=6, seed=11):
+    """On three versions together more than 1,000: streams and plain answers, long and short, cached and new, at once."""
+    rng = random.Random(seed)
+    kinds = [(rng.choice((client.chat, client.v1_completion)), rng.random() < 0.6, rng.randint(1, 24),
+              rng.choice((3, 12, 60, 150)), rng.random() < 0.2) for _ in range(total)]
+
+    def ask(i):
+        call, stream, limit, size, repeated = kinds[i]
+        prompt = " ".join(["again" if repeated else f"{i} words"] * size)
+        path = "/v1/chat/completions" if call is client.chat else "/v1/completions"
+        return truth_of(call(s.port, prompt, max_tokens=limit, stream=stream), path)
+
+    def work(first):
+        return [ask(i) for i in range(first, total, workers)]
+
+    return [truth for found in together(*[lambda w=w: work(w) for w in range(workers)]) for truth in found]

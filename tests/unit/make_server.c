@@ -287,7 +287,7 @@ struct server_truth *make_server(struct maker *m, const struct server_options *o
 		maker__context(m, DRAFT_CONTEXT, "draft");
 	if (o->overlapping_steps)
 		maker__context(m, OTHER_CONTEXT, "target");
-	maker__meta(m, "start_mono_ns", "1000000000");
+	maker__meta(m, "start_ns", "1000000000");
 	s.truth = calloc((size_t)o->n_requests + 1, sizeof(*s.truth));
 	s.queue = calloc((size_t)o->n_requests + 1, sizeof(*s.queue));
 	if (!s.truth || !s.queue)

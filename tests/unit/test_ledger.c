@@ -56,7 +56,7 @@ static int64_t cost(const struct book *b, size_t request)
 static void make_one(struct maker *m)
 {
 	maker__init(m);
-	maker__meta(m, "start_mono_ns", "1000");
+	maker__meta(m, "start_ns", "1000");
 	maker__remove(m, 2000, MAKER_TARGET, 0, 0);
 	maker__step(m, MAKER_TARGET, 2000, 2100);
 	maker__row(m, 0, 0, 3, 1);

@@ -44,6 +44,8 @@ struct families {
 
 /* @return 0, -ENOMEM */
 int families__build(struct families *f, const struct timeline *t, const struct run_table *table);
+/* The outputs are large and only evidence__cost asks for them: it must not be called any more. */
+void families__drop_outputs(struct families *f);
 void families__free(struct families *f);
 
 /* How many tokens a prompt of so many bytes has in this recording, learnt from a first matching. log2, in thousandths. */

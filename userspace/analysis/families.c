@@ -146,14 +146,21 @@ int families__build(struct families *f, const struct timeline *t, const struct r
 	return order_families(f);
 }
 
+void families__drop_outputs(struct families *f)
+{
+	free(f->outputs);
+	free(f->first_output);
+	f->outputs = NULL;
+	f->first_output = NULL;
+}
+
 void families__free(struct families *f)
 {
+	families__drop_outputs(f);
 	free(f->families);
 	free(f->by_first_output);
 	free(f->by_last_output);
 	free(f->members);
 	free(f->family_of_run);
-	free(f->outputs);
-	free(f->first_output);
 	memset(f, 0, sizeof(*f));
 }

@@ -582,6 +582,7 @@ int match__requests(struct timeline *t, const struct run_table *table, const str
 			err = solve_with_prompts(&m);
 		again = !err && widen(&m);
 	}
+	families__drop_outputs(&m.families);
 	if (!err)
 		err = conclude(&m);
 	if (!err)

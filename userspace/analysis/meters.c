@@ -409,7 +409,7 @@ static int index_figures(struct walk *w)
 /* The meters read 0 when the recorder attached. Without its time the first gap begins where the recording does. */
 static uint64_t attach_time(const struct recording *r)
 {
-	const int64_t start_ns = recording__meta_int(r, "start_mono_ns");
+	const int64_t start_ns = recording__meta_int(r, "start_ns");
 	uint64_t first = UINT64_MAX;
 
 	if (start_ns != ABSENT && start_ns >= 0)
