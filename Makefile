@@ -122,7 +122,7 @@ fuzzers: $(FUZZERS)
 $B/bench/%: tests/bench/%.c $(call objects,obj,$(TEST_HELPERS)) $B/libtokprof.a
 	@mkdir -p $(@D)
 	@echo "  CC $@"
-	$Q$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(WARNINGS) -o $@ $^ $(LIBS)
+	$Q$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(WARNINGS) -o $@ $^ -lcmocka $(LIBS)
 benches: $(BENCHES)
 
 # --- commands ----------------------------------------------------------------------------------------------------------
