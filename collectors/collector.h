@@ -33,7 +33,7 @@ struct collector {
 	uint32_t record_kinds;	/* bit (1 << enum record_kind): the records that are handed to `record` */
 	/* Try for real, without a target, what this host allows. @return number of sensors written, at most `max` */
 	int (*probe)(struct sensor *out, int max);
-	/* Load programs and maps, register resources. */
+	/* Load programs and maps, register resources. Called on a thread of its own, beside the other collectors'. */
 	int (*open)(struct session *s, void **state);
 	/* Attach to the processes of the session, or to one that joined later (pid != 0). */
 	int (*attach)(struct session *s, void *state, uint32_t pid);

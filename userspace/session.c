@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -423,10 +424,57 @@ static int to_stderr(enum libbpf_print_level level, const char *format, va_list 
 	return level <= LIBBPF_INFO ? vfprintf(stderr, format, args) : 0;
 }
 
+struct opening {
+	struct session *session;
+	const struct collector *collector;
+	pthread_t thread;
+	bool threaded;
+	void *state;
+	int err;
+};
+
+static void *open_one(void *arg)
+{
+	struct opening *o = arg;
+
+	o->err = o->collector->open ? o->collector->open(o->session, &o->state) : 0;
+	return NULL;
+}
+
+/*
+ * Each collector has an object of its own, and loading one is half a second of reading the kernel's types and of the
+ * verifier: they are loaded side by side, and then take their places in the order of the registry.
+ */
+static void open_collectors(struct session *s)
+{
+	struct opening opening[MAX_COLLECTORS] = { 0 };
+	size_t i;
+
+	for (i = 0; collectors[i] && i < MAX_COLLECTORS; i++) {
+		opening[i].session = s;
+		opening[i].collector = collectors[i];
+		opening[i].threaded = pthread_create(&opening[i].thread, NULL, open_one, &opening[i]) == 0;
+		if (!opening[i].threaded)
+			open_one(&opening[i]);
+	}
+	for (i = 0; collectors[i] && i < MAX_COLLECTORS; i++) {
+		if (opening[i].threaded)
+			pthread_join(opening[i].thread, NULL);
+		if (opening[i].err) {
+			if (!s->notes[i][0]) /* the collector has not said it better */
+				session__note(s, collectors[i]->name, "absent", strerror(-opening[i].err));
+			continue;
+		}
+		s->active[s->n_active] = collectors[i];
+		s->state[s->n_active] = opening[i].state;
+		s->n_active++;
+		session__note(s, collectors[i]->name, "attached", NULL);
+	}
+}
+
 int session__open(struct session *s, const struct session_options *options, struct recording_writer *writer,
 		  char *error, size_t error_size)
 {
-	size_t i;
 	int err;
 
 	memset(s, 0, sizeof(*s));
@@ -448,21 +496,7 @@ int session__open(struct session *s, const struct session_options *options, stru
 	if (!s->ring)
 		return say(error, error_size, -errno, "the ring buffer could not be mapped");
 
-	for (i = 0; collectors[i] && i < MAX_COLLECTORS; i++) {
-		const struct collector *c = collectors[i];
-		void *state = NULL;
-
-		err = c->open ? c->open(s, &state) : 0;
-		if (err) {
-			if (!s->notes[i][0])	/* the collector has not said it better */
-				session__note(s, c->name, "absent", strerror(-err));
-			continue;
-		}
-		s->active[s->n_active] = c;
-		s->state[s->n_active] = state;
-		s->n_active++;
-		session__note(s, c->name, "attached", NULL);
-	}
+	open_collectors(s);
 	if (s->n_active == 0)
 		return say(error, error_size, -EOPNOTSUPP, "no collector could be loaded into this kernel");
 	return 0;
