@@ -62,6 +62,15 @@ struct workspace {
 	struct step steps[MAX_NESTED];
 	tp_u64 speculation_sp;	/* inside the engine's speculation code, entered at this stack pointer; 0: not */
 	tp_u64 seen[MAX_SEQUENCES / 64];
+	/*
+	 * What a reading has gathered. Here and not on the stack: the verifier follows every value on the stack through
+	 * the loop over tokens, and takes a map's for unknown.
+	 */
+	tp_u32 n_rows;		/* in the buffer; the last one is still open */
+	tp_u32 n_seqs;
+	tp_u32 check;		/* enum layout_check */
+	tp_u32 emit;		/* hand rows over when the buffer is full */
+	tp_u32 overflow;	/* the buffer was full: not all rows are in it */
 	tp_s32 pos[MAX_UBATCH_TOKENS];	/* copies of the engine's arrays, one entry per token */
 	tp_u64 seq_ids[MAX_UBATCH_TOKENS];
 	tp_u8 outputs[MAX_UBATCH_TOKENS];
@@ -207,18 +216,13 @@ static __always_inline void on_step_return(tp_u64 sp, int ret)
 	emit_step(&w->steps[0], now, ret, 0);
 }
 
-/* Where the rows of an ubatch or of a public batch are, and what has been gathered of them. */
+/* Where the rows of an ubatch or of a public batch are. */
 struct row_reader {
 	struct workspace *w;
 	tp_u64 pos, seq_id, output;	/* addresses of the arrays */
 	tp_u32 n_tokens;
 	tp_u32 max_sequences;
 	tp_s32 max_position;
-	tp_u32 n_rows;			/* the last one is still open */
-	tp_u32 n_seqs;
-	tp_u32 check;			/* enum layout_check */
-	bool emit;
-	bool more;
 };
 
 static __always_inline int emit_rows(struct workspace *w, tp_u32 n_rows, tp_u16 flags)
@@ -241,23 +245,23 @@ static __always_inline bool add_token(struct row_reader *rd, tp_s32 pos, tp_s32 
 {
 	struct workspace *w = rd->w;
 	struct record_row *last;
-	tp_u32 i = rd->n_rows;
+	tp_u32 i = w->n_rows;
 
 	if (pos < 0 || pos >= rd->max_position) {
-		rd->check = LAYOUT_POSITION;
+		w->check = LAYOUT_POSITION;
 		return false;
 	}
 	if (seq < 0 || (tp_u32)seq >= rd->max_sequences || seq >= MAX_SEQUENCES) {
-		rd->check = LAYOUT_SEQUENCE;
+		w->check = LAYOUT_SEQUENCE;
 		return false;
 	}
 	if (output > 1) {
-		rd->check = LAYOUT_OUTPUT;
+		w->check = LAYOUT_OUTPUT;
 		return false;
 	}
 	if (!(w->seen[((tp_u32)seq / 64) & (MAX_SEQUENCES / 64 - 1)] & (1ULL << (seq & 63)))) {
 		w->seen[((tp_u32)seq / 64) & (MAX_SEQUENCES / 64 - 1)] |= 1ULL << (seq & 63);
-		rd->n_seqs++;
+		w->n_seqs++;
 	}
 	if (i > 0 && i <= MAX_ROWS_PER_RECORD) {
 		last = &workspace__rows(w)->row[(i - 1) & (MAX_ROWS_PER_RECORD - 1)];
@@ -268,7 +272,8 @@ static __always_inline bool add_token(struct row_reader *rd, tp_s32 pos, tp_s32 
 		}
 	}
 	if (i >= MAX_ROWS_PER_RECORD) {
-		if (rd->emit)
+		w->overflow = 1;
+		if (w->emit)
 			emit_rows(w, i, ROWS_MORE);
 		i = 0;
 	}
@@ -277,7 +282,7 @@ static __always_inline bool add_token(struct row_reader *rd, tp_s32 pos, tp_s32 
 	last->first_pos = pos;
 	last->n_tokens = 1;
 	last->n_outputs = output;
-	rd->n_rows = i + 1;
+	w->n_rows = i + 1;
 	return true;
 }
 
@@ -290,7 +295,7 @@ static long read_token(tp_u32 i, void *ctx)
 	if (i >= rd->n_tokens || i >= MAX_UBATCH_TOKENS)
 		return 1;
 	if (bpf_probe_read_user(&seq, sizeof(seq), (void *)w->seq_ids[i])) {
-		rd->check = LAYOUT_UNREADABLE;
+		w->check = LAYOUT_UNREADABLE;
 		return 1;
 	}
 	return !add_token(rd, w->pos[i], seq, w->outputs[i]);
@@ -301,17 +306,18 @@ static __always_inline void read_rows(struct row_reader *rd)
 	struct workspace *w = rd->w;
 	tp_u32 n = rd->n_tokens;
 
-	rd->n_rows = 0;
-	rd->n_seqs = 0;
-	rd->check = LAYOUT_SUM;
+	w->n_rows = 0;
+	w->n_seqs = 0;
+	w->overflow = 0;
+	w->check = LAYOUT_SUM;
 	if (n == 0 || n > MAX_UBATCH_TOKENS)
 		return;
-	rd->check = LAYOUT_UNREADABLE;
+	w->check = LAYOUT_UNREADABLE;
 	if (bpf_probe_read_user(w->pos, n * sizeof(w->pos[0]), (void *)rd->pos) ||
 	    bpf_probe_read_user(w->seq_ids, n * sizeof(w->seq_ids[0]), (void *)rd->seq_id) ||
 	    bpf_probe_read_user(w->outputs, n, (void *)rd->output))
 		return;
-	rd->check = LAYOUT_OK;
+	w->check = LAYOUT_OK;
 	__builtin_memset(w->seen, 0, sizeof(w->seen));
 	bpf_loop(n, read_token, rd, 0);
 }
@@ -333,7 +339,7 @@ static __always_inline bool use_layout(struct row_reader *rd, tp_u64 ubatch, con
 {
 	tp_u64 embd = 0, token = 0;
 
-	rd->check = LAYOUT_UNREADABLE;
+	rd->w->check = LAYOUT_UNREADABLE;
 	f->n_seqs_unq = 0;
 	if (bpf_probe_read_user(&f->n_tokens, sizeof(f->n_tokens), (void *)(ubatch + l->n_tokens)))
 		return false;
@@ -346,7 +352,7 @@ static __always_inline bool use_layout(struct row_reader *rd, tp_u64 ubatch, con
 	    !read_u64(&rd->output, ubatch + l->output))
 		return false;
 	if (f->n_tokens == 0 || f->n_tokens > MAX_UBATCH_TOKENS) {
-		rd->check = LAYOUT_SUM;
+		rd->w->check = LAYOUT_SUM;
 		return false;
 	}
 	rd->n_tokens = f->n_tokens;
@@ -375,19 +381,19 @@ static long try_layout(tp_u32 i, void *ctx)
 		return 1;
 	if (use_layout(rd, search->ubatch, l, &search->fields)) {
 		if (search->limit && search->fields.n_tokens > search->limit) {
-			rd->check = LAYOUT_SUM;
+			rd->w->check = LAYOUT_SUM;
 		} else {
 			read_rows(rd);
-			if (rd->check == LAYOUT_OK && search->fields.n_seqs_unq &&
-			    search->fields.n_seqs_unq != rd->n_seqs)
-				rd->check = LAYOUT_SUM;
+			if (rd->w->check == LAYOUT_OK && search->fields.n_seqs_unq &&
+			    search->fields.n_seqs_unq != rd->w->n_seqs)
+				rd->w->check = LAYOUT_SUM;
 		}
 	}
-	if (rd->check == LAYOUT_OK) {
+	if (rd->w->check == LAYOUT_OK) {
 		search->found++;
 		search->which = key;
 	} else {
-		search->check = rd->check;
+		search->check = rd->w->check;
 	}
 	return 0;
 }
@@ -436,6 +442,7 @@ static __always_inline void on_ubatch(const struct engine_probe_config *config, 
 	r->n_seqs = 0;
 
 	rd.w = w;
+	w->emit = 0;
 	rd.max_sequences = control->max_sequences;
 	rd.max_position = control->max_position;
 	search.rd = &rd;
@@ -447,21 +454,21 @@ static __always_inline void on_ubatch(const struct engine_probe_config *config, 
 
 	if (search.found == 1) {
 		/* Read again to emit: with one candidate this costs the second pass only where rows overflow. */
-		if (config->layout_count > 1 || rd.n_tokens > MAX_ROWS_PER_RECORD) {
+		if (config->layout_count > 1 || w->overflow) {
 			l = bpf_map_lookup_elem(&engine_layouts, &search.which);
 			if (!l || !use_layout(&rd, ubatch, l, &search.fields))
 				return;
 			r->check = LAYOUT_OK;
 			r->layout = search.which;
 			r->n_tokens = search.fields.n_tokens;
-			rd.emit = true;
+			w->emit = 1;
 			read_rows(&rd);
 		}
 		r->check = LAYOUT_OK;
 		r->layout = search.which;
 		r->n_tokens = search.fields.n_tokens;
 		r->n_seqs = search.fields.n_seqs_unq;
-		emit_rows(w, rd.n_rows, search.fields.embeddings ? ROWS_EMBEDDINGS : 0);
+		emit_rows(w, w->n_rows, search.fields.embeddings ? ROWS_EMBEDDINGS : 0);
 		return;
 	}
 	if (r->ubatch > 0)
@@ -469,12 +476,13 @@ static __always_inline void on_ubatch(const struct engine_probe_config *config, 
 	r->check = search.found > 1 ? LAYOUT_NONE : search.check;
 	if (use_public_batch(&rd, s->batch)) {
 		r->n_tokens = rd.n_tokens;
-		rd.emit = false;
 		read_rows(&rd);
-		if (rd.check == LAYOUT_OK && rd.n_rows <= MAX_ROWS_PER_RECORD) {
-			emit_rows(w, rd.n_rows, ROWS_FROM_BATCH);
+		if (w->check == LAYOUT_OK && !w->overflow) {
+			emit_rows(w, w->n_rows, ROWS_FROM_BATCH);
 			return;
 		}
+		if (w->overflow)
+			count_loss(LOSS_ENGINE_ROWS);
 	}
 	r->n_tokens = search.fields.n_tokens;
 	emit_rows(w, 0, ROWS_UNKNOWN);

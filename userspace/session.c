@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -497,6 +498,7 @@ int session__open(struct session *s, const struct session_options *options, stru
 		return say(error, error_size, -errno, "the ring buffer could not be mapped");
 
 	open_collectors(s);
+	malloc_trim(0);	/* the kernel's types took tens of megabytes while programs were loaded, and are gone */
 	if (s->n_active == 0)
 		return say(error, error_size, -EOPNOTSUPP, "no collector could be loaded into this kernel");
 	return 0;

@@ -11,6 +11,8 @@
 #include "userspace/model_file.h"
 #include "userspace/process.h"
 
+#define MAX_CLIMB 8
+
 struct finder {
 	struct engine_profiles profiles;
 	struct engine_cache *cache;
@@ -104,28 +106,53 @@ static void describe(struct target *t, struct finder *f, uint32_t pid)
 		snprintf(t->text, sizeof(t->text), "pid %u (%s, engine unknown: traffic and CPU time only)", pid, comm);
 }
 
+static bool tree_is_server(struct finder *f, uint32_t root)
+{
+	struct target tree = { .n_pids = 0 };
+	bool server = false;
+	size_t i;
+
+	add_tree(&tree, root);
+	for (i = 0; i < tree.n_pids && !server; i++)
+		server = has_engine(f, tree.pids[i]) || is_listening(tree.pids[i]);
+	return server;
+}
+
+/*
+ * The root of the server that a process belongs to: itself where its own tree serves, else the nearest of its parents that
+ * has an engine. A parent that merely listens (a shell's sshd) is none. @return 0: no server
+ */
+static uint32_t server_root(struct finder *f, uint32_t pid)
+{
+	int climbed;
+
+	if (tree_is_server(f, pid))
+		return pid;
+	for (climbed = 0; climbed < MAX_CLIMB && pid > 1; climbed++) {
+		pid = process__parent(pid);
+		if (pid > 1 && has_engine(f, pid))
+			return pid;
+	}
+	return 0;
+}
+
 static int add_named(struct target *t, struct finder *f, uint32_t pid, char *error, size_t size)
 {
-	size_t first = t->n_pids, i;
-	uint32_t process = process__of_thread(pid);
-	bool server = false;
+	uint32_t process = process__of_thread(pid), root;
 
 	if (kill((pid_t)pid, 0) && errno == ESRCH) {
 		snprintf(error, size, "there is no process %u", pid);
 		return -ESRCH;
 	}
-	if (process)
-		pid = process;	/* a thread was named: its process is meant */
-	add_tree(t, pid);
-	for (i = first; i < t->n_pids && !server; i++)
-		server = has_engine(f, t->pids[i]) || is_listening(t->pids[i]);
-	if (!server) {
+	root = server_root(f, process ? process : pid);	/* where a thread was named its process is meant */
+	if (!root) {
 		snprintf(error, size,
 			 "process %u is no server: neither a known engine nor a listening socket in it or its children",
 			 pid);
 		return -ENOENT;
 	}
-	describe(t, f, pid);
+	add_tree(t, root);
+	describe(t, f, root);
 	return 0;
 }
 

@@ -182,10 +182,10 @@ def recorder_figures(seconds=20):
         tokens = subprocess.run(["sqlite3", str(path), "select sum(n_outputs) from row"], capture_output=True, text=True,
                                 check=True).stdout
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        rss = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+        rss = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
         n = int(tokens)
         print(f"- Recording {n / seconds:.0f} tokens/s: {100 * cpu / seconds:.2f} % of a core (loading and attaching "
-              f"included), {int(rss) / 1024:.0f} MB resident at most, {path.stat().st_size / n:.0f} bytes a token.")
+              f"included), {int(rss) / 1024:.0f} MB resident, {path.stat().st_size / n:.0f} bytes a token.")
         print(f"- From the start of the command to the first step recorded: {(int(first) - started_ns) / 1e9:.2f} s.")
 
 

@@ -222,6 +222,10 @@ static int record_session(struct record *r, const struct target *target, int gat
 	const char *why;
 	int err;
 
+	/* Before anything takes time: a ^C while programs are loaded ends the recording as one a moment later would. */
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
 	err = recording_writer__open(&writer, r->output, r->force);
 	if (err) {
 		message__error(err == -EEXIST ? "give -f to replace it, or another -o FILE" : NULL, "%s",
@@ -238,9 +242,6 @@ static int record_session(struct record *r, const struct target *target, int gat
 		return EXIT_CODE_PRIVILEGE;
 	}
 	host__write_meta(writer);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
 	err = session__start(&s, target->pids, target->n_pids, error, sizeof(error));
 	if (err) {
 		message__error(NULL, "%s", error);
