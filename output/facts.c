@@ -30,6 +30,8 @@ const struct incomplete_reason incomplete_reasons[N_INCOMPLETE_REASONS] = {
 	{ INCOMPLETE_ROWS, "rows", "which sequence a step computed was not known in its time" },
 	{ INCOMPLETE_EMITTED, "emitted", "tokens emitted by a speculative step cannot be proven" },
 	{ INCOMPLETE_UNANSWERED, "unanswered", "the server never answered it" },
+	{ INCOMPLETE_UNMATCHED, "unmatched",
+	  "generations of the engine in its time could not be told to be its or not" },
 };
 
 const char *const fixed_by_names[] = {

@@ -497,8 +497,11 @@ int session__open(struct session *s, const struct session_options *options, stru
 	if (!s->ring)
 		return say(error, error_size, -errno, "the ring buffer could not be mapped");
 
+	/* Loading takes tens of megabytes (the kernel's types, several times) that are free again: give them back. */
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	open_collectors(s);
-	malloc_trim(0);	/* the kernel's types took tens of megabytes while programs were loaded, and are gone */
+	malloc_trim(0);
 	if (s->n_active == 0)
 		return say(error, error_size, -EOPNOTSUPP, "no collector could be loaded into this kernel");
 	return 0;

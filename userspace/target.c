@@ -144,6 +144,10 @@ static int add_named(struct target *t, struct finder *f, uint32_t pid, char *err
 		snprintf(error, size, "there is no process %u", pid);
 		return -ESRCH;
 	}
+	if (pid == 1) {
+		snprintf(error, size, "process 1 is the host's init, and its tree is the whole host; name the server");
+		return -ENOENT;
+	}
 	root = server_root(f, process ? process : pid);	/* where a thread was named its process is meant */
 	if (!root) {
 		snprintf(error, size,

@@ -146,6 +146,22 @@ def two_choices_of_one_prompt(s):
 
 
 @case()
+def choices_streamed_from_the_first_slot(s):
+    """The parent's next row stands before its child's first one in the same step."""
+    reply = client.v1_completion(s.port, "Choices of the first slot", max_tokens=5, n=2, stream=True, id_slot=0)
+    return [truth_of(reply, "/v1/completions", choices=2)]
+
+
+@case()
+def generations_that_cannot_be_told_apart_are_said_to_be_so(s):
+    """A choice that ends with its first token has no row; a list of prompts is several generations of one request."""
+    one = client.v1_completion(s.port, "Two choices of one token", max_tokens=1, n=2)
+    several = client.completion(s.port, ["A list of prompts", "and its second", "and third"], n_predict=5)
+    return [Truth("/v1/completions", complete=False, why="unmatched", api_id=one.response_id),
+            Truth("/completion", complete=False, why="unmatched", sent_ns=several.sent_ns)]
+
+
+@case()
 def a_stop_string_ends_it(s):
     prompt = "Stop at a string in here"
     whole = client.completion(s.port, prompt, n_predict=16)

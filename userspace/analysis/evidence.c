@@ -197,7 +197,9 @@ static int64_t limit_cost(const struct family *family, const struct row_request 
 {
 	/* Asked for none, llama.cpp samples one all the same. */
 	const int64_t each = q->max_tokens > 0 ? q->max_tokens : 1;
-	const int64_t limit = q->max_tokens == ABSENT || q->max_tokens < 0 ? ABSENT : each * family->n_members;
+	/* A limit beyond any context is none; it is a client's number and may be any. */
+	const bool limited = q->max_tokens != ABSENT && q->max_tokens >= 0 && each <= INT32_MAX;
+	const int64_t limit = limited ? each * family->n_members : ABSENT;
 
 	if (limit == ABSENT || family->embed)
 		return 0;

@@ -239,6 +239,36 @@ static int find_times(struct filler *f, const struct row_request *q, struct time
 
 /* ----------------------------------------------------------------------------------------------------------- together --- */
 
+static bool overlaps_unmatched(const struct filler *f, const struct row_request *q)
+{
+	for (uint32_t i = 0; i < f->n_unmatched; i++) {
+		const struct timeline_run *run = &f->t->runs[f->unmatched[i]];
+
+		if (run->start_ns >= q->arrival_ns && run->start_ns < end_of(q))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Are generations of it missing? None found for one that was answered; fewer than the completions it asked for (one that
+ * ends with its first token has no row of its own); or some of nobody's in its time, where one request may be several.
+ */
+static bool is_unmatched(const struct filler *f, const struct row_request *q, const struct timeline_request *out,
+			 const struct request_facts *facts)
+{
+	if (!facts->expects_run || !f->w->engine_attached || out->match == MATCH_AMBIGUOUS)
+		return false;
+	/* Where rows or bytes are missing that is the reason. */
+	if (out->incomplete & (INCOMPLETE_LOSS | INCOMPLETE_ROWS | INCOMPLETE_BEFORE_ATTACH))
+		return false;
+	if (!out->n_runs)
+		return out->completion_tokens == ABSENT;
+	if (!facts->embedding && q->n > (int64_t)out->n_runs)
+		return true;
+	return facts->several && overlaps_unmatched(f, q);
+}
+
 static int fill_request(struct filler *f, uint32_t i)
 {
 	const struct row_request *q = &f->t->recording->requests[i];
@@ -267,6 +297,8 @@ static int fill_request(struct filler *f, uint32_t i)
 	else if (!out->n_runs && surely_nothing(f, q, out, facts.eligible))
 		out->prompt_tokens = out->cached_tokens = out->completion_tokens = out->draft_tokens =
 			out->draft_rejected_tokens = 0;
+	if (is_unmatched(f, q, out, &facts))
+		out->incomplete |= INCOMPLETE_UNMATCHED;
 	return find_times(f, q, out);
 }
 

@@ -168,6 +168,8 @@ static int copy_sequence(struct cutter *c, uint32_t context, const struct row_me
 	to->boundary = BOUNDARY_COPY;
 	to->boundary_pos = m->p1 >= 0 ? m->p1 : from->next_pos;
 	to->copied_from = from->run;
+	to->copied_row = from->run == RUN_NONE ? ROW_NONE : c->details[from->run].last_row;
+	to->copied_output_ns = from->run == RUN_NONE ? 0 : c->t->runs[from->run].last_output_ns;
 	return 0;
 }
 
@@ -297,13 +299,14 @@ static int begin_run(struct cutter *c, uint32_t context, struct sequence *s, con
 	s->next_pos = row->first_pos;
 	s->all_outputs = false;
 
-	if (parent != RUN_NONE && c->details[parent].last_row != ROW_NONE) {
-		const uint32_t shared = c->details[parent].last_row;
-
-		/* Two tokens were sampled from one output: the parent's and the child's first. */
-		t->rows[shared].n_emitted++;
+	if (parent != RUN_NONE && s->copied_row != ROW_NONE) {
+		/*
+		 * Two tokens were sampled from one output: the parent's and the child's first. The output as it was at the
+		 * copy: the parent's next row may stand before this one in the same step.
+		 */
+		t->rows[s->copied_row].n_emitted++;
 		t->runs[k].n_sampled = 1;
-		t->runs[k].first_output_ns = t->runs[k].last_output_ns = t->runs[parent].last_output_ns;
+		t->runs[k].first_output_ns = t->runs[k].last_output_ns = s->copied_output_ns;
 		c->details[k].generates = true;
 	}
 	return 0;

@@ -20,7 +20,9 @@ struct sequence {
 	int32_t next_pos;		/* where its next row would begin if it just went on */
 	enum boundary boundary;		/* what happens before its next row */
 	int32_t boundary_pos;		/* the prefix that the boundary kept */
-	uint32_t copied_from;		/* run, with BOUNDARY_COPY */
+	uint32_t copied_from;		/* run, with BOUNDARY_COPY; and what its output was then: */
+	uint32_t copied_row;
+	uint64_t copied_output_ns;
 	uint32_t verify_row;		/* last row, speculative, its advance not yet seen; ROW_NONE */
 	bool prompt_done;
 	bool after_decode_row;		/* its last row was a decode row of one token */
