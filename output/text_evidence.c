@@ -179,10 +179,11 @@ int text__losses(const struct text *t)
 			text__paragraph(t, "Collector %s was attached.", collector->name);
 	}
 	if (t->l->timeline->n_runs_unmatched)
-		text__paragraph(
-			t, "%" PRId64 " generation%s of the engine belong%s to no request that was seen on the wire.",
-			t->l->timeline->n_runs_unmatched, t->l->timeline->n_runs_unmatched == 1 ? "" : "s",
-			t->l->timeline->n_runs_unmatched == 1 ? "s" : "");
+		text__paragraph(t,
+				"%" PRId64
+				" generation%s of the engine could not be given to a request on the wire; what "
+				"they took stands in `unexplained`.",
+				t->l->timeline->n_runs_unmatched, t->l->timeline->n_runs_unmatched == 1 ? "" : "s");
 	return rc;
 }
 
