@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "userspace/analysis/fixed_by.h"
 #include "userspace/analysis/timeline.h"
 
 enum account_id {
@@ -28,8 +29,6 @@ struct account {
 	const char *name, *doc;
 };
 extern const struct account accounts[N_ACCOUNTS];
-
-enum fixed_by { FIXED_BY_ROW = 0, FIXED_BY_TOKEN = 1, FIXED_BY_REQUEST = 2 };
 
 /*
  * A rule that shares one step over its rows: writes one weight (>= 0, not all 0) per row; the ledger turns weights into
