@@ -3,7 +3,7 @@
 # make            build/tokprof; needs no root, no network and nothing of the running kernel
 # make demo       set-up, build, a real server, load, record, report
 # make test       set-up and all tests, in less than 20 minutes on two cores
-# make test-all   the slow checks too;  make bench: timing
+# make test-all   the slow checks too;  make bench: timing;  make bench-attribution: shares against measured truth
 # make lint | sanitize | fuzz | install | clean
 #
 # make Q= shows the commands. Sources are found, not listed: a new file in userspace/, collectors/ or output/ is in the program, a new tests/unit/test_*.c
@@ -44,7 +44,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c))
 objects = $(patsubst %.c,$B/$(1)/%.o,$(patsubst $B/embedded.c,embedded.c,$(2)))
 
-.PHONY: all format test test-all bench demo lint sanitize unit-tests fuzzers benches install uninstall clean help
+.PHONY: all format test test-all bench bench-attribution demo lint sanitize unit-tests fuzzers benches install uninstall clean help
 .DELETE_ON_ERROR:
 all: $B/tokprof
 
@@ -136,6 +136,8 @@ test-all:
 	scripts/test.sh --all
 bench:
 	scripts/bench.sh
+bench-attribution:
+	scripts/bench_attribution.sh
 demo:
 	scripts/demo.sh
 fuzz: fuzzers

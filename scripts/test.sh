@@ -87,6 +87,7 @@ suite sanitizer run_cmocka build/asan/tests
 suite fuzz-build make -j2 fuzzers
 suite fuzz scripts/fuzz.sh "$($slow && echo 60 || echo 5)"
 suite command-line python3 tests/cli/run.py
+suite attribution-mathematics python3 tests/bench/attribution/test_mathematics.py
 
 if $slow; then
 	for version in 2026.10.11549 2026.5.9294 0.2.14; do
@@ -94,6 +95,7 @@ if $slow; then
 	done
 	suite scenarios python3 tests/scenarios/run.py --all
 	suite faults python3 tests/scenarios/faults.py --all
+	suite attribution python3 tests/bench/attribution/run.py --quick --fresh --folder build/test-attribution
 else
 	suite scenarios python3 tests/scenarios/run.py
 	suite faults python3 tests/scenarios/faults.py

@@ -42,6 +42,8 @@ def parse_arguments():
     parser.add_argument("--cache-ram", type=int, default=0,
                         help="MiB for prompts of idle slots; 0: off")
     parser.add_argument("--cache-reuse", type=int, help="minimum chunk to reuse by shifting")
+    parser.add_argument("--slot-save-path", metavar="FOLDER/",
+                        help="allows POST /slots/N?action=save, restore and erase")
     parser.add_argument("--ctx-shift", action="store_true", default=None)
     parser.add_argument("--embeddings", action="store_true", default=None)
     parser.add_argument("--draft", metavar="PATH", help="draft model for speculation")

@@ -29,6 +29,7 @@ PARAMS = {
     "ctx_shift": ("ctx_shift",),
     "cache_ram": ("cache_ram_mib",),
     "cache_reuse": ("n_cache_reuse",),
+    "slot_save_path": ("slot_save_path",),
     "draft": ("speculative.draft.mparams.path", "speculative.mparams_dft.path"),
     "draft_max": ("speculative.draft.n_max", "speculative.n_max"),
     "draft_min": ("speculative.draft.n_min", "speculative.n_min"),
