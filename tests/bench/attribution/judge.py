@@ -42,16 +42,11 @@ class Verdict:
     def reached(self):
         return self.misattributed.reaches(GOAL_MISATTRIBUTED) and self.worst.reaches(GOAL_WORST)
 
-    @property
-    def within(self):
-        """Whether the figures themselves are within the goals, without the truth's error in their favour."""
-        return self.misattributed.value <= GOAL_MISATTRIBUTED and self.worst.value <= GOAL_WORST
-
     def word(self, truth_is_sharp):
-        """A truth that is not sharp enough cannot excuse a figure beyond the goal."""
+        """A truth whose own error is too large can refute a figure, by the lower bound, and confirm none."""
         if not self.reached:
             return "MISS"
-        return "PASS" if truth_is_sharp or self.within else "open"
+        return "PASS" if truth_is_sharp else "open"
 
 
 def fractions(costs):

@@ -47,6 +47,7 @@ class Outcome:
     settings: dict
     truth: shapley.Truth
     own_error: float
+    standard_errors: list
     error_goal: float
     repeats: int
     dates: str
@@ -138,11 +139,18 @@ def measure_tokprof(plan, found, lazy, folder):
 
 
 def tokprof_verdicts(plan, lines, folder, right, draws):
-    """One verdict per rule, with coverage; the default rule's reports come back too."""
+    """One verdict per rule, with coverage; the default rule's reports come back too. A rule that cannot be had of these
+    recordings, for want of a fit, has no row, in words."""
     verdicts, default = [], [tokprof.Report(folder / line["file"], line) for line in lines]
     for rule in tokprof.rules() if lines else []:
-        reports = [tokprof.Report(folder / line["file"], line, rule) for line in lines]
-        name = f"tokprof, {rule}{' (default)' if rule == default[0].rule else ''}"
+        try:
+            reports = [tokprof.Report(folder / line["file"], line, rule) for line in lines]
+        except tokprof.meter.MeterError as error:
+            say(f"{plan.name}: no row for rule {rule}: {error}")
+            continue
+        used = {r.rule for r in reports}
+        name = f"tokprof, {rule}" + (" (default)" if used == {default[0].rule} == {rule} else "") \
+            + (f" (used: {', '.join(sorted(used))})" if used != {rule} else "")
         verdict = judge.judge(judge.Method(name, tuple(r.costs for r in reports)), right, draws)
         bounded = [r for r in reports if r.bounds("low") and r.bounds("high")]
         covered = sum(judge.coverage(r.costs, r.bounds("low"), r.bounds("high"), right) for r in bounded)
@@ -159,7 +167,8 @@ def evaluate(plan, found, folder, repeats):
     verdicts, default = tokprof_verdicts(plan, lines, folder, right, draws)
     verdicts += [(judge.judge(method, right, draws), "") for method in baselines.methods(full)]
     days = sorted({datetime.date.fromtimestamp(run["unix_ns"] / 1e9).isoformat() for run in found.lines})
-    return Outcome(settings=found.settings, truth=right, own_error=shapley.own_error(right, draws), error_goal=ERROR_GOAL,
+    return Outcome(settings=found.settings, truth=right, own_error=shapley.own_error(right, draws),
+                   standard_errors=shapley.standard_errors(right, draws), error_goal=ERROR_GOAL,
                    repeats=repeats, dates=" to ".join(dict.fromkeys((days[0], days[-1]))), recordings=len(lines),
                    calibrated=all(line["calibrated"] for line in lines),
                    default_rule=default[0].rule if default else "", inexact=sum(not r.exact for r in default),

@@ -63,6 +63,11 @@ def half_sum(a, b):
     return sum(abs(x - y) for x, y in zip(a, b)) / 2
 
 
+def standard_errors(truth, draws):
+    """The standard error of each request's truth."""
+    return [math.sqrt(sum((draw.phi[i] - phi) ** 2 for draw in draws) / len(draws)) for i, phi in enumerate(truth.phi)]
+
+
 def own_error(truth, draws):
     """The part of a misattribution figure that the truth's own noise would make up: the expected half-sum of the noise,
     over the total."""

@@ -13,11 +13,10 @@ idle server's subtracted. A request's truth is its exact Shapley value in the ga
 
 *Misattributed* is half the sum of |share - truth| over the total; *worst request* the largest |share - truth| over that
 request's own truth. Goals: {misattributed} and {worst}, judged by the lower bound of the 95 % interval, which is a
-bootstrap over the truth's repeats and so has the truth's own error in it and nothing else; *open*: beyond the goal, but
-within it at the lower bound of a truth whose own error is too large to tell. Figures of tokprof are means over its
-recordings, *smallest to largest* of them. tokprof keeps what belongs to no request (host, idle, unexplained) on
-accounts of their own, the truth knows no accounts: all shares are scaled to the same total,
-`share_i = total * cost_i / sum(cost)`.
+bootstrap over the truth's repeats and so has the truth's own error in it and nothing else; *open*: not missed, but the
+truth's own error is too large to confirm it. Figures of tokprof are means over its recordings, *smallest to largest*
+is over them. tokprof keeps what belongs to no request (host, idle, unexplained) on accounts of their own, the truth
+knows no accounts: all shares are scaled to the same total, `share_i = total * cost_i / sum(cost)`.
 """
 COLUMNS = ("shared by", "misattributed (95 %)", "smallest to largest", "worst request (95 %)", "truth within low..high",
            "goal")
@@ -48,13 +47,13 @@ def lengths(mix):
 def caption(outcome):
     s, mix, right = outcome.settings, outcome.settings["mix"], outcome.truth
     draft = f", drafts by {mix['draft']}" if mix["draft"] else ""
-    milliseconds = " / ".join(f"{phi / 1e6:.0f}" for phi in right.phi)
+    milliseconds = " / ".join(f"{phi / 1e6:.0f} +- {e / 1e6:.0f}" for phi, e in zip(right.phi, outcome.standard_errors))
     sharp = "" if outcome.truth_is_sharp else f", **above {pct(outcome.error_goal)}**"
     lines = [
         f"Prompt and output tokens {lengths(mix)}{draft}; {s['threads']} threads, {s['slots']} slots, context {s['ctx']};",
         f"{outcome.repeats} repeats of all {len(right.worth)} subsets, seed {s['seed']}, {outcome.dates}.",
-        f"Truth: {milliseconds} ms of CPU time, {right.total / 1e6:.0f} ms together; its own error is "
-        f"{pct(outcome.own_error, 2)} of the total{sharp}.",
+        f"Truth: {milliseconds} ms of CPU time (standard error), {right.total / 1e6:.0f} ms together;",
+        f"its own error is {pct(outcome.own_error, 2)} of the total{sharp}.",
     ]
     if outcome.recordings:
         fit = "calibrated on the same server" if outcome.calibrated else "not calibrated (its version has no `calibrate`)"
