@@ -151,9 +151,9 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/tokprof $(DESTDIR)$(PREFIX)/share/man/man1/tokprof*.1
 	rm -rf $(DESTDIR)$(PREFIX)/share/tokprof
 
-# What took long to make (models, virtual environments) stays; `rm -rf build` removes that too.
+# What took long to make (models, virtual environments, measured truth) stays; `rm -rf build` removes that too.
 clean:
-	rm -rf $B/obj $B/asan $B/fuzz $B/tests $B/bench $B/bpf $B/skel $B/embedded.c $B/libtokprof.a $B/tokprof
+	rm -rf $B/obj $B/asan $B/fuzz $B/tests $B/bench/bench_* $B/bpf $B/skel $B/embedded.c $B/libtokprof.a $B/tokprof
 help:
 	@sed -n '3,7s/^# \{0,1\}//p' Makefile
 
