@@ -195,7 +195,8 @@ struct row_request {
 	bool stream;
 	bool client_left;		/* the client closed before the response had ended */
 	int64_t max_tokens;		/* ABSENT: not given */
-	int64_t n;			/* completions asked for; 1 */
+	int64_t n;			/* completions asked for, of each prompt; 1 */
+	int64_t n_prompts;		/* prompts in its list; 1; ABSENT: its body was not seen whole */
 	int64_t body_bytes;		/* of the request's body */
 	int64_t prompt_bytes;		/* of all prompt text in it, ABSENT where not understood */
 	uint64_t prompt_hash;		/* FNV-1a 64 of the prompt text; 0 none */

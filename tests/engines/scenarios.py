@@ -146,6 +146,19 @@ def two_choices_share_the_prefill_and_usage_names_only_one(s):
 
 
 @scenario(**PLAIN)
+def a_list_of_prompts_is_billed_as_its_first_one(s):
+    prompts = [[20, 300, 301, 302], [21, 300], [22, 300, 301]]
+    reply, metrics, counts = s.measure(client.v1_completion, s.port, prompts, max_tokens=2)
+    s.expect("choices", sorted(reply.choices), [0, 1, 2])
+    s.expect("usage", (reply.usage["prompt_tokens"], reply.usage["completion_tokens"]), (4, 2))
+    s.expect("tokens by /metrics", metrics["tokens_predicted_total"], 6)
+    s.expect_counts(counts, logits=6, tokens=9 + 3)
+    streamed, _, _ = s.measure(client.v1_completion, s.port, prompts, max_tokens=2, stream=True)
+    bills = {d["choices"][0]["index"]: d["usage"]["prompt_tokens"] for d in streamed.documents if d.get("usage")}
+    s.expect("prompt tokens billed in a stream", bills, {0: 4, 1: 2, 2: 3})
+
+
+@scenario(**PLAIN)
 def a_client_that_leaves_a_stream_stops_it_within_a_few_tokens(s):
     body = {"prompt": "Leaving soon", "n_predict": 1000, "temperature": 0,
             "return_tokens": True}

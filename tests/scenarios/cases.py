@@ -55,6 +55,30 @@ def truth_of(reply, path, choices=1):
                  api_id=reply.response_id, sent_ns=reply.sent_ns)
 
 
+def index_of(document):
+    choices = document.get("choices")
+    return choices[0]["index"] if choices else document["index"]
+
+
+def truth_of_list(reply, path, n=1):
+    """Several prompts in one request, each of whose generations has timings of its own. Of n choices of one prompt each
+    repeats what the prompt took, which was computed once."""
+    ended = {index_of(d): d for d in reply.documents if d.get("timings")}
+    timings = {i: d["timings"] for i, d in ended.items()}
+    truth = truth_of(reply, path)
+    truth.prompt = sum(t["prompt_n"] for i, t in timings.items() if i % n == 0)
+    truth.cached = sum(t["cache_n"] for i, t in timings.items() if i % n == 0)
+    truth.completion = sum(t["predicted_n"] for t in timings.values())
+    if not reply.usage:     # the native fields are of one generation each
+        truth.billed = tuple(sum(d[name] for d in ended.values()) for name in ("tokens_evaluated", "tokens_predicted"))
+    return truth
+
+
+def token_prompts(first, lengths):
+    """Prompts in token numbers, none of which begins as another does: nothing of them is cached."""
+    return [[first + i] + list(range(300, 299 + length)) for i, length in enumerate(lengths)]
+
+
 def completion_truth(server, prompt, **fields):
     return truth_of(client.completion(server.port, prompt, **fields), "/completion")
 
@@ -153,12 +177,65 @@ def choices_streamed_from_the_first_slot(s):
 
 
 @case()
-def generations_that_cannot_be_told_apart_are_said_to_be_so(s):
-    """A choice that ends with its first token has no row; a list of prompts is several generations of one request."""
-    one = client.v1_completion(s.port, "Two choices of one token", max_tokens=1, n=2)
-    several = client.completion(s.port, ["A list of prompts", "and its second", "and third"], n_predict=5)
-    return [Truth("/v1/completions", complete=False, why="unmatched", api_id=one.response_id),
-            Truth("/completion", complete=False, why="unmatched", sent_ns=several.sent_ns)]
+def choices_that_end_with_their_first_token(s):
+    """They have no row of their own: their first token is sampled from the output of the prompt that they share."""
+    found = []
+    for n in (2, 3, 4):
+        for stream in (False, True):
+            reply = client.v1_completion(s.port, f"{n} choices of one token, {stream}", max_tokens=1, n=n, stream=stream)
+            found.append(truth_of(reply, "/v1/completions", choices=n))
+    reply = client.chat(s.port, "Choices of one token", max_tokens=1, n=3)
+    return found + [truth_of(reply, "/v1/chat/completions", choices=3)]
+
+
+@case()
+def a_list_of_prompts(s):
+    prompts = ["A list of prompts", "and its second", "and third"]
+    return [truth_of_list(client.completion(s.port, prompts, n_predict=5, stream=stream), "/completion")
+            for stream in (False, True)]
+
+
+@case()
+def a_list_of_more_prompts_than_slots(s):
+    prompts = [f"{i} of seven " + "and more words " * i for i in range(7)]
+    return [truth_of_list(client.completion(s.port, prompts, n_predict=4, stream=stream), "/completion")
+            for stream in (False, True)]
+
+
+@case()
+def a_list_of_prompts_in_tokens(s):
+    """The answer in one piece has usage and timings of the first prompt only; the client knows what it sent."""
+    lengths = (9, 4, 17, 1, 6)
+    reply = client.v1_completion(s.port, token_prompts(400, lengths), max_tokens=3)
+    truth = truth_of(reply, "/v1/completions", choices=len(lengths))
+    truth.prompt, truth.cached = sum(lengths), 0
+    streamed = client.v1_completion(s.port, token_prompts(500, lengths), max_tokens=3, stream=True)
+    lone = client.completion(s.port, token_prompts(600, [12])[0], n_predict=3)
+    return [truth, truth_of_list(streamed, "/v1/completions"), truth_of(lone, "/completion")]
+
+
+@case()
+def two_choices_of_every_prompt_of_a_list(s):
+    prompts = ["Choices of the first", "and of the second"]
+    lengths = (8, 5)
+    streamed = client.v1_completion(s.port, prompts, max_tokens=6, n=2, stream=True)
+    reply = client.v1_completion(s.port, token_prompts(700, lengths), max_tokens=1, n=2)
+    truth = truth_of(reply, "/v1/completions", choices=4)
+    truth.prompt, truth.cached = sum(lengths), 0
+    return [truth_of_list(streamed, "/v1/completions", n=2), truth]
+
+
+@case()
+def a_list_of_prompts_beside_streams(s):
+    """On the two slots that it leaves free; what it is matched by is who has no other owner."""
+    def ask(i):
+        return completion_truth(s, f"{i} beside a list of prompts", n_predict=60, stream=True)
+
+    def ask_list():
+        client.wait_busy(s.port)
+        reply = client.completion(s.port, ["In a list", "of prompts"], n_predict=8)
+        return truth_of_list(reply, "/completion")
+    return together(lambda: ask(0), lambda: ask(1), ask_list)
 
 
 @case()
@@ -210,9 +287,13 @@ def generation_shifts_past_the_context(s):
 
 @case(embeddings=True)
 def embeddings_compute_prompts_only(s):
-    reply = client.embeddings(s.port, ["one text to embed", "and a second text"])
-    return [Truth("/v1/embeddings", 200, prompt=reply.usage["prompt_tokens"], sent_ns=reply.sent_ns,
-                  billed=(reply.usage["prompt_tokens"], None))]
+    found = []
+    for inputs in (["one text to embed", "and a second text"], "a text alone", [300, 301, 302], token_prompts(400, (5, 3, 7))):
+        reply = client.embeddings(s.port, inputs)
+        found.append(Truth("/v1/embeddings", 200, prompt=reply.usage["prompt_tokens"], sent_ns=reply.sent_ns,
+                           billed=(reply.usage["prompt_tokens"], None)))
+    reply = client.post(s.port, "/embedding", {"content": token_prompts(500, (4, 4, 6))})
+    return found + [Truth("/embedding", 200, prompt=14, sent_ns=reply.sent_ns)]
 
 
 @case(draft=str(engine.model_path("draft-f16")), draft_max=4, draft_p_min=0)

@@ -158,6 +158,7 @@ static struct row_request example__request(int64_t id, uint64_t at_ms, uint64_t 
 		.status = status,
 		.max_tokens = ABSENT,
 		.n = 1,
+		.n_prompts = 1,
 		.prompt_bytes = ABSENT,
 		.slot = ABSENT,
 		.billed_prompt_tokens = ABSENT,

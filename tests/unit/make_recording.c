@@ -161,6 +161,7 @@ struct row_request *maker__request(struct maker *m, uint64_t arrival_ns, uint64_
 		.model = "model",
 		.max_tokens = ABSENT,
 		.n = 1,
+		.n_prompts = 1,
 		.prompt_bytes = ABSENT,
 		.slot = ABSENT,
 		.billed_prompt_tokens = ABSENT,

@@ -404,6 +404,7 @@ static void an_embedding_of_a_list_has_all_of_its_runs_and_no_completion(void **
 {
 	struct maker m;
 	struct timeline t;
+	struct row_request *q;
 
 	(void)unused;
 	maker__init(&m);
@@ -413,13 +414,25 @@ static void an_embedding_of_a_list_has_all_of_its_runs_and_no_completion(void **
 	maker__row(&m, 0, 0, 5, 5);
 	maker__row(&m, 1, 0, 6, 6);
 	maker__row(&m, 2, 0, 1, 1);
-	maker__request(&m, 8 * MS, 15 * MS)->path = "/v1/embeddings";
+	q = maker__request(&m, 8 * MS, 15 * MS);
+	q->path = "/v1/embeddings";
+	q->n_prompts = 3;
 	build(&m, &t);
 	assert_int_equal(t.requests[0].match, MATCH_EXACT);
+	assert_int_equal(t.requests[0].incomplete, 0);
 	assert_tokens(&t, 0, 12, 0, 0);
 	for (size_t i = 0; i < t.n_rows; i++)
 		assert_int_equal(t.rows[i].phase, PHASE_EMBED);
 	drop(&m, &t);
+}
+
+/* Two prompts of one request in two slots, four tokens each, the second one begun when the first has ended. */
+static struct row_request *make_list(struct maker *m)
+{
+	maker__init(m);
+	generate(m, 0, 10 * MS, 7, 0, 4);
+	generate(m, 1, 30 * MS, 9, 1, 4);
+	return maker__request(m, 8 * MS, 60 * MS);
 }
 
 static void a_list_of_prompts_has_a_run_for_each(void **unused)
@@ -428,14 +441,114 @@ static void a_list_of_prompts_has_a_run_for_each(void **unused)
 	struct timeline t;
 
 	(void)unused;
-	maker__init(&m);
-	generate(&m, 0, 10 * MS, 7, 0, 4);
-	generate(&m, 1, 30 * MS, 9, 1, 4);
-	maker__request(&m, 8 * MS, 60 * MS);
+	make_list(&m)->n_prompts = 2;
 	build(&m, &t);
 	assert_int_equal(t.requests[0].match, MATCH_EXACT);
 	assert_int_equal(t.requests[0].n_runs, 2);
+	assert_int_equal(t.requests[0].incomplete, 0);
 	assert_tokens(&t, 0, 7 + 8, 1, 8);
+	drop(&m, &t);
+}
+
+static void a_list_that_is_streamed_has_all_of_its_runs_and_no_pace(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	make_list(&m)->n_prompts = 2;
+	stream(&m, 1, 10 * MS, 4);
+	stream(&m, 1, 30 * MS, 4);
+	build(&m, &t);
+	assert_int_equal(t.requests[0].match, MATCH_EXACT);
+	assert_int_equal(t.requests[0].incomplete, 0);
+	assert_tokens(&t, 0, 7 + 8, 1, 8);
+	assert_int_equal(t.requests[0].ttft_ns, 6 * MS + 300000);
+	assert_int_equal(t.requests[0].tpot_ns, ABSENT);
+	drop(&m, &t);
+}
+
+static void a_list_with_fewer_runs_than_prompts_is_incomplete(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	make_list(&m)->n_prompts = 3;
+	build(&m, &t);
+	assert_int_equal(t.requests[0].n_runs, 2);
+	assert_int_equal(t.requests[0].incomplete, INCOMPLETE_UNMATCHED);
+	drop(&m, &t);
+}
+
+static void a_body_not_seen_whole_may_have_been_a_list(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	make_list(&m)->n_prompts = ABSENT;
+	build(&m, &t);
+	assert_int_equal(t.requests[0].n_runs, 2);
+	assert_tokens(&t, 0, 7 + 8, 1, 8);
+	drop(&m, &t);
+}
+
+static void one_prompt_takes_no_second_run(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	make_list(&m);
+	build(&m, &t);
+	assert_int_equal(t.requests[0].n_runs, 1);
+	assert_int_equal(t.n_runs_unmatched, 1);
+	drop(&m, &t);
+}
+
+static void of_more_runs_than_a_list_has_prompts_none_is_surely_its_own(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	make_list(&m)->n_prompts = 2;
+	generate(&m, 2, 12 * MS, 5, 0, 2);
+	build(&m, &t);
+	assert_int_equal(t.requests[0].match, MATCH_AMBIGUOUS);
+	assert_int_equal(t.requests[0].n_runs, 2);
+	drop(&m, &t);
+}
+
+static void a_list_leaves_a_stream_beside_it_its_own_run(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	make_list(&m)->n_prompts = 2;
+	generate(&m, 2, 14 * MS, 5, 0, 6);
+	maker__request(&m, 13 * MS, 45 * MS);
+	stream(&m, 2, 14 * MS, 6);
+	build(&m, &t);
+	assert_tokens(&t, 0, 7 + 8, 1, 8);
+	assert_tokens(&t, 1, 5, 0, 6);
+	assert_int_equal(t.requests[1].incomplete, 0);
+	drop(&m, &t);
+}
+
+static void absurd_numbers_of_completions_and_prompts_are_only_incomplete(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+	struct row_request *q = make_list(&m);
+
+	(void)unused;
+	q->n = INT64_MAX;
+	q->n_prompts = INT64_MAX;
+	build(&m, &t);
+	assert_true(t.requests[0].incomplete & INCOMPLETE_UNMATCHED);
 	drop(&m, &t);
 }
 
@@ -676,6 +789,13 @@ int main(void)
 		cmocka_unit_test(a_request_still_open_at_the_end_has_what_was_computed_so_far),
 		cmocka_unit_test(an_embedding_of_a_list_has_all_of_its_runs_and_no_completion),
 		cmocka_unit_test(a_list_of_prompts_has_a_run_for_each),
+		cmocka_unit_test(a_list_that_is_streamed_has_all_of_its_runs_and_no_pace),
+		cmocka_unit_test(a_list_with_fewer_runs_than_prompts_is_incomplete),
+		cmocka_unit_test(a_body_not_seen_whole_may_have_been_a_list),
+		cmocka_unit_test(one_prompt_takes_no_second_run),
+		cmocka_unit_test(of_more_runs_than_a_list_has_prompts_none_is_surely_its_own),
+		cmocka_unit_test(a_list_leaves_a_stream_beside_it_its_own_run),
+		cmocka_unit_test(absurd_numbers_of_completions_and_prompts_are_only_incomplete),
 		cmocka_unit_test(the_clients_limit_cuts_tokens_accepted_beyond_it),
 		cmocka_unit_test(where_a_stop_ended_a_speculative_step_is_not_guessed),
 		cmocka_unit_test(a_speculative_step_without_a_rollback_is_proven_by_the_limit_only),

@@ -433,6 +433,62 @@ static void a_copied_prompt_is_computed_once_and_its_first_token_sampled_twice(v
 	close_recording(&f);
 }
 
+static void a_choice_that_ends_with_its_first_token_is_a_run_without_rows(void **unused)
+{
+	struct fixture f;
+	const struct timeline *t;
+
+	(void)unused;
+	open_recording(&f);
+	remove_from(&f, MAKER_TARGET, 3, 0);
+	row(&f, 3, 0, 14, 1);
+	for (int child = 0; child < 3; child++) {
+		remove_from(&f, MAKER_TARGET, child, -1);
+		copy(&f, 3, child);
+	}
+	/* The second child goes on, the others have ended. */
+	row(&f, 1, 14, 1, 1);
+	maker__request(&f.m, 900, f.now_ns + 5)->n = 4;
+	/* And a slot of the others serves somebody else. */
+	maker__request(&f.m, f.now_ns + 6, 0);
+	remove_from(&f, MAKER_TARGET, 0, 0);
+	row(&f, 0, 0, 5, 1);
+	t = build(&f);
+	assert_int_equal(t->n_runs, 5);
+	assert_run(t, 0, 14, 0, 1);
+	assert_run(t, 1, 0, 14, 1);
+	assert_run(t, 2, 0, 14, 2);
+	assert_run(t, 3, 0, 14, 1);
+	assert_run(t, 4, 5, 0, 1);
+	assert_int_equal(t->rows[0].n_emitted, 4);
+	assert_int_equal(t->requests[0].n_runs, 4);
+	assert_int_equal(t->requests[0].incomplete, 0);
+	assert_int_equal(t->requests[0].prompt_tokens, 14);
+	assert_int_equal(t->requests[0].completion_tokens, 5);
+	assert_int_equal(t->requests[1].completion_tokens, 1);
+	close_recording(&f);
+}
+
+static void a_prefix_copied_from_another_sequence_is_no_choice(void **unused)
+{
+	struct fixture f;
+	const struct timeline *t;
+
+	(void)unused;
+	open_recording(&f);
+	remove_from(&f, MAKER_TARGET, 3, 0);
+	row(&f, 3, 0, 14, 1);
+	maker__memory(&f.m,
+		      &(struct row_memory){ f.now_ns += 10, MAKER_TID, MAKER_TARGET, MEMORY_SEQ_CP, 3, 0, 0, 6, 0 });
+	row(&f, 3, 14, 1, 1);
+	copy(&f, 3, 1);
+	maker__request(&f.m, 900, f.now_ns + 50);
+	t = build(&f);
+	assert_int_equal(t->n_runs, 1);
+	assert_run(t, 0, 14, 0, 2);
+	close_recording(&f);
+}
+
 static void a_context_shift_is_no_new_run(void **unused)
 {
 	struct fixture f;
@@ -597,6 +653,8 @@ int main(void)
 		cmocka_unit_test(accepted_drafts_computed_again_are_recompute_and_emitted_once),
 		cmocka_unit_test(draft_contexts_of_one_slot_each_find_the_slot_that_they_follow),
 		cmocka_unit_test(a_copied_prompt_is_computed_once_and_its_first_token_sampled_twice),
+		cmocka_unit_test(a_choice_that_ends_with_its_first_token_is_a_run_without_rows),
+		cmocka_unit_test(a_prefix_copied_from_another_sequence_is_no_choice),
 		cmocka_unit_test(a_context_shift_is_no_new_run),
 		cmocka_unit_test(a_failed_step_costs_time_and_its_retry_is_no_recompute),
 		cmocka_unit_test(a_run_seen_from_its_middle_has_no_prompt_figures),

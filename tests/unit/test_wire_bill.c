@@ -207,6 +207,20 @@ static void llama_native_completions_of_one_request_are_added_up(void **state)
 		8, ABSENT, 9);
 }
 
+static void completions_of_two_slots_name_no_slot(void **state)
+{
+	(void)state;
+	assert_int_equal(answered_with("[{\"index\":0,\"content\":\"a\",\"stop\":true,\"id_slot\":2},"
+				       "{\"index\":1,\"content\":\"b\",\"stop\":true,\"id_slot\":2}]")
+				 .slot,
+			 2);
+	assert_int_equal(answered_with("[{\"index\":0,\"content\":\"a\",\"stop\":true,\"id_slot\":2},"
+				       "{\"index\":1,\"content\":\"b\",\"stop\":true,\"id_slot\":0},"
+				       "{\"index\":2,\"content\":\"c\",\"stop\":true,\"id_slot\":2}]")
+				 .slot,
+			 ABSENT);
+}
+
 static void the_responses_api_bills_when_completed_and_when_incomplete(void **state)
 {
 	static const char *const events[] = {
@@ -317,6 +331,7 @@ int main(void)
 		cmocka_unit_test(ollama_bills_by_its_own_counts),
 		cmocka_unit_test(llama_native_counts_are_a_bill_without_cached_tokens),
 		cmocka_unit_test(llama_native_completions_of_one_request_are_added_up),
+		cmocka_unit_test(completions_of_two_slots_name_no_slot),
 		cmocka_unit_test(the_responses_api_bills_when_completed_and_when_incomplete),
 		cmocka_unit_test(sglang_and_tgi_bill_in_their_native_shapes),
 		cmocka_unit_test(figures_that_are_no_counts_are_absent),

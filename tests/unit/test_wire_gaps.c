@@ -341,6 +341,7 @@ static void a_prompt_too_long_to_keep_leaves_the_limits_known(void **state)
 	assert_string_equal(tape__only(t)->model, "m");
 	assert_int_equal(tape__only(t)->row.max_tokens, 3);
 	assert_true(tape__only(t)->row.stream);
+	assert_int_equal(tape__only(t)->row.n_prompts, ABSENT);
 	assert_int_equal(tape__only(t)->row.prompt_bytes, ABSENT);
 	assert_int_equal(tape__only(t)->row.body_bytes, strlen(head) + n + strlen(tail));
 	tape__free(t);

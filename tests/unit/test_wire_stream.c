@@ -212,6 +212,41 @@ static uint64_t hash_of(const char *json, int64_t *bytes)
 	return hash;
 }
 
+static int64_t prompts_in(const char *path, const char *json)
+{
+	struct tape *t = tape__played(post(path, json), json_response("{}"));
+	int64_t n = tape__only(t)->row.n_prompts;
+
+	tape__free(t);
+	return n;
+}
+
+static void a_list_of_prompts_counts_each_and_a_list_of_tokens_is_one(void **state)
+{
+	(void)state;
+	assert_int_equal(prompts_in("/v1/completions", "{\"prompt\":\"one\"}"), 1);
+	assert_int_equal(prompts_in("/v1/completions", "{\"prompt\":[\"one\",\"two\",\"three\"]}"), 3);
+	assert_int_equal(prompts_in("/v1/completions", "{\"prompt\":[\"one\"],\"n\":4}"), 1);
+	assert_int_equal(prompts_in("/completion", "{\"prompt\":[12,7,9]}"), 1);
+	assert_int_equal(prompts_in("/completion", "{\"prompt\":[[12,7],[9],[1,2,3]]}"), 3);
+	/* llama.cpp: a number beside strings makes it one prompt of both, and objects carry images */
+	assert_int_equal(prompts_in("/completion", "{\"prompt\":[12,\"text\",9]}"), 1);
+	assert_int_equal(prompts_in("/completion", "{\"prompt\":[\"a\",[1],[1,\"b\"],{\"prompt_string\":\"c\"}]}"), 4);
+	assert_int_equal(prompts_in("/completion", "{\"prompt\":{\"prompt_string\":\"c\"}}"), 1);
+	assert_int_equal(prompts_in("/completion", "{\"prompt\":[]}"), 1);
+	assert_int_equal(prompts_in("/v1/embeddings", "{\"input\":[\"a\",\"b\"]}"), 2);
+	assert_int_equal(prompts_in("/v1/embeddings", "{\"input\":[1,2]}"), 1);
+	assert_int_equal(prompts_in("/embedding", "{\"content\":[\"a\",\"b\"]}"), 2);
+	assert_int_equal(prompts_in("/v1/rerank", "{\"query\":\"q\",\"documents\":[\"a\",\"b\",\"c\"]}"), 3);
+	/* the messages of one conversation */
+	assert_int_equal(prompts_in("/v1/responses", "{\"input\":[{\"role\":\"user\",\"content\":\"a\"},"
+						     "{\"type\":\"function_call_output\",\"output\":\"b\"}]}"),
+			 1);
+	assert_int_equal(prompts_in("/v1/chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},"
+							    "{\"role\":\"user\",\"content\":\"b\"}]}"),
+			 1);
+}
+
 static void the_prompt_hash_is_fnv1a_of_the_decoded_text(void **state)
 {
 	int64_t bytes;
@@ -265,6 +300,7 @@ int main(void)
 		cmocka_unit_test(detokenized_text_and_embeddings_are_not_generated),
 		cmocka_unit_test(text_is_kept_only_where_it_was_asked_for),
 		cmocka_unit_test(the_prompt_hash_is_fnv1a_of_the_decoded_text),
+		cmocka_unit_test(a_list_of_prompts_counts_each_and_a_list_of_tokens_is_one),
 		cmocka_unit_test(a_limit_is_found_under_each_of_its_names),
 	};
 

@@ -86,6 +86,16 @@ static void find_chunks(struct request_facts *facts, const struct row_request *q
 	facts->n_chunks = end - low;
 }
 
+/* What a client asks for may be any number; more than a server could ever begin is as good as that. */
+#define MAX_EXPECTED (1 << 20)
+
+static int64_t asked_for(int64_t claim)
+{
+	if (claim < 1)
+		return 1;
+	return claim < MAX_EXPECTED ? claim : MAX_EXPECTED;
+}
+
 void request__facts(struct request_facts *facts, const struct row_request *q, const struct blind_spots *w,
 		    const struct recording *r)
 {
@@ -103,7 +113,10 @@ void request__facts(struct request_facts *facts, const struct row_request *q, co
 	facts->eligible =
 		facts->carries_text || (contains_any(q->path, generating) && !contains_any(q->method, safe_methods));
 	facts->expects_run = facts->carries_text || (facts->eligible && q->status < 400);
-	facts->several = facts->embedding || !contains_any(q->path, chatting);
+	facts->several = q->n_prompts > 1 || (q->n_prompts == ABSENT && !contains_any(q->path, chatting));
+	facts->n_expected = ABSENT;
+	if (q->n_prompts != ABSENT || !facts->several)
+		facts->n_expected = asked_for(q->n_prompts) * (facts->embedding ? 1 : asked_for(q->n));
 	facts->begun_before = q->incomplete & INCOMPLETE_BEFORE_ATTACH;
 	facts->relaxed = facts->begun_before ||
 			 (q->incomplete & (INCOMPLETE_LOSS | INCOMPLETE_GAP | INCOMPLETE_PARSE)) ||
@@ -223,7 +236,7 @@ static int64_t time_cost(const struct family *family, const struct row_request *
 			return EVIDENCE_NEVER;
 		return cost;
 	}
-	if (q->stream && q->first_token_ns && family->from_start) {
+	if (q->stream && q->first_token_ns && family->from_start && !facts->several) {
 		if (q->first_token_ns < family->first_output_ns) {
 			if (!facts->relaxed)
 				return EVIDENCE_NEVER;
@@ -239,8 +252,10 @@ static int64_t time_cost(const struct family *family, const struct row_request *
 				return EVIDENCE_NEVER;
 			cost += COST_IMPOSSIBLE_BUT_FOR_LOSSES;
 		}
-		cost += delay_cost(q->stream ? &output_to_end : &output_to_first_token, family->last_output_ns,
-				   answer_ns);
+		/* Of several the last one ends the answer, the others any time before. */
+		if (!facts->several)
+			cost += delay_cost(q->stream ? &output_to_end : &output_to_first_token, family->last_output_ns,
+					   answer_ns);
 	}
 	return cost;
 }
@@ -263,12 +278,17 @@ static int64_t kind_cost(const struct family *family, const struct row_request *
 	return cost;
 }
 
+bool prompt__is_sized(const struct row_request *q)
+{
+	return q->prompt_bytes != ABSENT && q->prompt_bytes >= 0 && q->n_prompts <= 1 && q->n_prompts != ABSENT;
+}
+
 int64_t evidence__prompt_cost(const struct family *family, const struct row_request *q,
 			      const struct prompt_scale *scale)
 {
 	int64_t off, cost;
 
-	if (!scale->known || q->prompt_bytes == ABSENT || q->prompt_bytes < 0 || family->prompt_cached == ABSENT)
+	if (!scale->known || !prompt__is_sized(q) || family->prompt_cached == ABSENT)
 		return 0;
 	off = prompt_ratio(family->prompt_computed + family->prompt_cached, q->prompt_bytes) - scale->center;
 	/* Half a square of a standard score, in thousandths: the spread is one standard deviation. */
@@ -279,7 +299,7 @@ int64_t evidence__prompt_cost(const struct family *family, const struct row_requ
 int64_t evidence__cost(const struct families *f, const struct family *family, const struct row_request *q,
 		       const struct request_facts *facts)
 {
-	const bool parts_elsewhere = q->n > family->n_members;
+	const bool parts_elsewhere = facts->several || q->n > family->n_members;
 	int64_t sum, part;
 
 	/* A run whose beginning was not seen is the one of a request whose beginning was not seen. */
@@ -319,6 +339,6 @@ void evidence__describe(char *out, size_t size, const struct family *family, con
 		snprintf(copies, sizeof(copies), ", %u copies", family->n_members);
 	snprintf(out, size, "%s%s%s%s%s%s%s%s", facts->begun_before ? "overlap" : "arrival", counted,
 		 q->end_ns && !q->client_left ? ", end" : "", q->slot != ABSENT && q->slot >= 0 ? ", slot" : "",
-		 length ? ", limit" : "", prompt_scale_known && q->prompt_bytes != ABSENT ? ", prompt size" : "",
-		 copies, only_candidate ? ", no other" : "");
+		 length ? ", limit" : "", prompt_scale_known && prompt__is_sized(q) ? ", prompt size" : "", copies,
+		 only_candidate ? ", no other" : "");
 }

@@ -60,7 +60,8 @@ struct request_facts {
 	bool expects_run;	/* and it was not refused */
 	bool carries_text;	/* generated text was seen: it must have a run */
 	bool embedding;
-	bool several;		/* one request may be several generations: embeddings of a list, a list of prompts */
+	bool several;		/* it may be several families of runs: a list of prompts, or a body not seen whole */
+	int64_t n_expected;	/* generations it asked for; ABSENT: not known, several */
 	bool relaxed;		/* records were lost: what cannot be may have been */
 	bool begun_before;	/* before the attach */
 	uint64_t earliest_ns, latest_ns;	/* in which its runs can begin */
@@ -76,6 +77,8 @@ bool request__ended_by_length(const struct row_request *q);
 
 int64_t evidence__cost(const struct families *f, const struct family *family, const struct row_request *q,
 		       const struct request_facts *facts);
+/* The size of its one prompt is known: of a list nobody knows which generation has which part. */
+bool prompt__is_sized(const struct row_request *q);
 /* To be added to it once the recording's scale is known. */
 int64_t evidence__prompt_cost(const struct family *family, const struct row_request *q,
 			      const struct prompt_scale *scale);

@@ -227,8 +227,9 @@ static int find_times(struct filler *f, const struct row_request *q, struct time
 		out->e2el_ns = (int64_t)(q->end_ns - q->arrival_ns);
 	if (q->first_token_ns)
 		out->ttft_ns = (int64_t)(q->first_token_ns - q->arrival_ns);
-	/* A body that comes in one piece has no pace; several choices go at the pace of the longest. */
-	if (q->stream && q->first_token_ns && q->last_token_ns && out->completion_tokens != ABSENT) {
+	/* A body that comes in one piece has no pace, nor has a list, whose parts wait for each other; choices have the longest's. */
+	if (q->stream && q->n_prompts <= 1 && q->first_token_ns && q->last_token_ns &&
+	    out->completion_tokens != ABSENT) {
 		const int64_t n = longest_choice(f->t, out);
 
 		if (n >= 2)
@@ -251,8 +252,8 @@ static bool overlaps_unmatched(const struct filler *f, const struct row_request 
 }
 
 /*
- * Are generations of it missing? None found for one that was answered; fewer than the completions it asked for (one that
- * ends with its first token has no row of its own); or some of nobody's in its time, where one request may be several.
+ * Are generations of it missing? None found for one that was answered; fewer than it asked for; or some of nobody's in its
+ * time, where it is not known how many it asked for.
  */
 static bool is_unmatched(const struct filler *f, const struct row_request *q, const struct timeline_request *out,
 			 const struct request_facts *facts)
@@ -264,9 +265,9 @@ static bool is_unmatched(const struct filler *f, const struct row_request *q, co
 		return false;
 	if (!out->n_runs)
 		return out->completion_tokens == ABSENT;
-	if (!facts->embedding && q->n > (int64_t)out->n_runs)
-		return true;
-	return facts->several && overlaps_unmatched(f, q);
+	if (facts->n_expected != ABSENT)
+		return facts->n_expected > (int64_t)out->n_runs;
+	return overlaps_unmatched(f, q);
 }
 
 static int fill_request(struct filler *f, uint32_t i)

@@ -47,6 +47,7 @@ struct matching {
 	uint32_t *n_candidates_of_family;
 	struct assignment assignment;
 	uint32_t *request_of_family;	/* REQUEST_NONE */
+	int64_t *n_runs_given;		/* per request: members of its families */
 	bool *ambiguous;		/* per request */
 	bool *wide;			/* per request: candidates are all runs of its time */
 };
@@ -118,7 +119,7 @@ static struct stretch find_suspects(const struct matching *m, uint32_t request)
 	const struct request_facts *facts = &m->facts[request];
 	const struct families *f = &m->families;
 
-	if (m->wide[request] || facts->begun_before)
+	if (m->wide[request] || facts->begun_before || facts->several)
 		return find_stretch(f, NULL, facts->earliest_ns, facts->latest_ns);
 	if (q->stream && q->first_token_ns)
 		return find_stretch(f, f->by_first_output,
@@ -246,7 +247,7 @@ static bool pair_ratio(const struct matching *m, uint32_t request, int64_t *rati
 	const uint32_t k = m->assignment.column_of_row[request];
 	const struct family *family = k == COLUMN_NONE ? NULL : &m->families.families[k];
 
-	if (!family || q->prompt_bytes == ABSENT || q->prompt_bytes <= 0 || family->prompt_cached == ABSENT)
+	if (!family || !prompt__is_sized(q) || q->prompt_bytes == 0 || family->prompt_cached == ABSENT)
 		return false;
 	*ratio = prompt_ratio(family->prompt_computed + family->prompt_cached, q->prompt_bytes);
 	return true;
@@ -305,31 +306,27 @@ static int solve_with_prompts(struct matching *m)
 
 /* ----------------------------------------------------------------------------------------------------- what is left --- */
 
-static int64_t members_of_request(const struct matching *m, uint32_t request)
+static void give(struct matching *m, uint32_t family, uint32_t request)
 {
-	int64_t n = 0;
-
-	for (uint32_t e = m->first_edge[request]; e < m->first_edge[request + 1]; e++) {
-		if (m->request_of_family[m->edges[e].column] == request)
-			n += m->families.families[m->edges[e].column].n_members;
-	}
-	return n;
+	m->request_of_family[family] = request;
+	m->n_runs_given[request] += m->families.families[family].n_members;
 }
 
 /* May the request take one more family than the assignment gave it? */
 static bool wants_more(const struct matching *m, uint32_t request, uint32_t family)
 {
-	const struct row_request *q = &m->t->recording->requests[request];
 	const struct request_facts *facts = &m->facts[request];
+	const struct family *more = &m->families.families[family];
 
 	if (!facts->expects_run || m->assignment.column_of_row[request] == COLUMN_NONE)
 		return false;
-	if (q->n > 1)
-		return members_of_request(m, request) + m->families.families[family].n_members <= q->n;
-	if (facts->embedding)
-		return m->families.families[family].embed || !m->families.families[family].generates;
-	/* A list of prompts: only where nobody else can have asked for it, and no count of chunks speaks against it. */
-	return facts->several && !facts->relaxed && !q->stream && m->n_candidates_of_family[family] == 1;
+	if (facts->embedding && !more->embed && more->generates)
+		return false;
+	if (facts->n_expected != ABSENT)
+		return m->n_runs_given[request] + more->n_members <= facts->n_expected;
+	/* Nobody knows how many: only where nobody else can have asked for it, and no count of chunks speaks against it. */
+	return facts->embedding || (!facts->relaxed && !m->t->recording->requests[request].stream &&
+				    m->n_candidates_of_family[family] == 1);
 }
 
 struct taker {
@@ -363,9 +360,13 @@ static int give_leftovers(struct matching *m)
 		}
 	}
 	for (uint32_t k = 0; k < n_families; k++) {
-		/* Asked again: another family may have been the last that it wanted. */
-		if (takers[k].n && wants_more(m, takers[k].request, k))
-			m->request_of_family[k] = takers[k].request;
+		if (!takers[k].n)
+			continue;
+		/* Asked again: another family may have been the last that it wanted, and either may be its own. */
+		if (wants_more(m, takers[k].request, k))
+			give(m, k, takers[k].request);
+		else
+			m->ambiguous[takers[k].request] = true;
 	}
 	free(takers);
 	return 0;
@@ -473,12 +474,13 @@ static int matching__new(struct matching *m)
 	m->facts = array__zeroed(n_requests, sizeof(*m->facts));
 	m->first_edge = array__zeroed(n_requests + 1, sizeof(*m->first_edge));
 	m->none_cost = array__zeroed(n_requests, sizeof(*m->none_cost));
+	m->n_runs_given = array__zeroed(n_requests, sizeof(*m->n_runs_given));
 	m->ambiguous = array__zeroed(n_requests, sizeof(*m->ambiguous));
 	m->wide = array__zeroed(n_requests, sizeof(*m->wide));
 	m->n_candidates_of_family = array__zeroed(n_families, sizeof(*m->n_candidates_of_family));
 	m->request_of_family = array__zeroed(n_families, sizeof(*m->request_of_family));
 	if (!m->facts || !m->first_edge || !m->none_cost || !m->ambiguous || !m->wide || !m->n_candidates_of_family ||
-	    !m->request_of_family)
+	    !m->request_of_family || !m->n_runs_given)
 		return -ENOMEM;
 	return 0;
 }
@@ -494,6 +496,7 @@ static void matching__free(struct matching *m)
 	free(m->none_cost);
 	free(m->n_candidates_of_family);
 	free(m->request_of_family);
+	free(m->n_runs_given);
 	free(m->ambiguous);
 	free(m->wide);
 }
@@ -522,9 +525,10 @@ static int conclude(struct matching *m)
 
 	memset(m->request_of_family, 0xff, m->families.n_families * sizeof(*m->request_of_family));
 	memset(m->ambiguous, 0, n_requests * sizeof(*m->ambiguous));
+	memset(m->n_runs_given, 0, n_requests * sizeof(*m->n_runs_given));
 	for (uint32_t i = 0; i < n_requests; i++) {
 		if (m->assignment.column_of_row[i] != COLUMN_NONE)
-			m->request_of_family[m->assignment.column_of_row[i]] = i;
+			give(m, m->assignment.column_of_row[i], i);
 	}
 	err = give_leftovers(m);
 	for (uint32_t i = 0; !err && i < n_requests; i++)

@@ -9,7 +9,7 @@
  * - After every verify step, the last one of a request included, comes seq_rm(slot, p0, -1) with P < p0 <= P + k + 1,
  *   where P is the row's position: p0 - P tokens were accepted. The draft's own memory gets the same call afterwards.
  * - With n > 1 one slot computes the prompt, then seq_rm(child, -1, -1) and seq_cp(parent, child): the child's first token
- *   is sampled from the parent's output, and its first row is a decode row.
+ *   is sampled from the parent's output, and its first row, if it has one, is a decode row.
  * - 0.2.14 with n-gram speculation calls seq_rm(slot, pos + 1, -1) after decode rows of one token too.
  */
 #include <errno.h>
@@ -89,6 +89,89 @@ static struct timeline_run *run_of(struct cutter *c, const struct sequence *s)
 	return s->run == RUN_NONE ? NULL : &c->t->runs[s->run];
 }
 
+/* The run will see no more rows of this sequence. */
+static void end_run(struct cutter *c, struct sequence *s)
+{
+	struct timeline_run *run = run_of(c, s);
+
+	if (!run)
+		return;
+	if (s->verify_row != ROW_NONE) {
+		run->emitted_proven = false;
+		c->details[s->run].n_unproven += (int64_t)c->t->rows[s->verify_row].n_tokens - 1;
+	}
+	if (s->all_outputs && !s->prompt_done)
+		run->embed = true;
+	s->verify_row = ROW_NONE;
+}
+
+/* What a run is before it has a row. */
+struct run_start {
+	uint32_t context;	/* index into cutter.contexts */
+	int seq, first_pos;
+	uint64_t time_ns;
+	bool from_start;
+	uint32_t copied_from;	/* run; RUN_NONE */
+};
+
+/* Ends the sequence's run and begins another, which takes the draft rows that wait for it. */
+static int begin_run(struct cutter *c, struct sequence *s, const struct run_start *start)
+{
+	struct timeline *t = c->t;
+	const uint32_t k = (uint32_t)t->n_runs;
+	struct timeline_run *runs;
+	struct run_detail *details;
+
+	end_run(c, s);
+	runs = array__reserve(t->runs, &c->runs_capacity, t->n_runs + 1, sizeof(*runs));
+	if (!runs)
+		return -ENOMEM;
+	t->runs = runs;
+	details = array__reserve(c->details, &c->details_capacity, t->n_runs + 1, sizeof(*details));
+	if (!details)
+		return -ENOMEM;
+	c->details = details;
+
+	t->runs[k] = (struct timeline_run){
+		.context = c->contexts[start->context].id,
+		.seq = start->seq,
+		.request = REQUEST_NONE,
+		.start_ns = start->time_ns,
+		.end_ns = start->time_ns,
+		.prompt_cached = start->from_start ? start->first_pos : ABSENT,
+		.from_start = start->from_start,
+		.emitted_proven = true,
+	};
+	c->details[k] = (struct run_detail){
+		.last_row = ROW_NONE,
+		.copied_from = start->copied_from,
+		.pid = c->contexts[start->context].pid,
+	};
+	t->n_runs++;
+	for (size_t i = 0; i < s->n_waiting; i++)
+		t->rows[s->waiting[i]].run = k;
+	s->n_waiting = 0;
+	s->run = k;
+	s->prompt_done = s->boundary == BOUNDARY_COPY;
+	s->boundary = BOUNDARY_NONE;
+	s->copied_from = RUN_NONE;
+	s->next_pos = start->first_pos;
+	s->all_outputs = s->after_decode_row = s->advanced = false;
+	return 0;
+}
+
+/*
+ * Two tokens were sampled from one output: the parent's and the child's first. The output as it was at the copy: the
+ * parent's next row may stand before the child's first one in the same step.
+ */
+static void share_output(struct cutter *c, uint32_t run, uint32_t row, uint64_t output_ns)
+{
+	c->t->rows[row].n_emitted++;
+	c->t->runs[run].n_sampled = 1;
+	c->t->runs[run].first_output_ns = c->t->runs[run].last_output_ns = output_ns;
+	c->details[run].generates = true;
+}
+
 /* ------------------------------------------------------------------------------------------------------ memory events --- */
 
 /* A speculative row's advance was seen: of its outputs, `emitted` became tokens. One was counted when the row came. */
@@ -157,10 +240,23 @@ static int remove_tail(struct cutter *c, struct sequence *s, const struct remova
 	return 0;
 }
 
-static int copy_sequence(struct cutter *c, uint32_t context, const struct row_memory *m)
+/*
+ * A prompt whose last row has just come, copied whole, is a further choice (n > 1): its first token is sampled from the
+ * parent's output, and where that ends it the child has no row at all.
+ */
+static bool is_choice(const struct cutter *c, const struct sequence *from, const struct row_memory *m)
+{
+	const uint32_t last = from->run == RUN_NONE ? ROW_NONE : c->details[from->run].last_row;
+
+	return last != ROW_NONE && from->prompt_done && from->boundary == BOUNDARY_NONE && m->p0 <= 0 &&
+	       (m->p1 < 0 || m->p1 >= from->next_pos) && c->t->rows[last].phase == PHASE_PREFILL;
+}
+
+static int copy_sequence(struct cutter *c, uint32_t context, const struct row_memory *m, bool sure)
 {
 	struct sequence *to = cutter__sequence(c, context, m->seq_dst);
 	struct sequence *from = to ? cutter__sequence(c, context, m->seq) : NULL;
+	int err;
 
 	if (!from)
 		return -ENOMEM;
@@ -170,7 +266,12 @@ static int copy_sequence(struct cutter *c, uint32_t context, const struct row_me
 	to->copied_from = from->run;
 	to->copied_row = from->run == RUN_NONE ? ROW_NONE : c->details[from->run].last_row;
 	to->copied_output_ns = from->run == RUN_NONE ? 0 : c->t->runs[from->run].last_output_ns;
-	return 0;
+	if (!sure || !is_choice(c, from, m))
+		return 0;
+	err = begin_run(c, to, &(struct run_start){ context, m->seq_dst, from->next_pos, m->time_ns, true, from->run });
+	if (!err)
+		share_output(c, to->run, to->copied_row, to->copied_output_ns);
+	return err;
 }
 
 static int remove_all(struct cutter *c, struct seq_context *x, int32_t kept, const struct removal *call)
@@ -202,7 +303,7 @@ static int memory_of_context(struct cutter *c, uint32_t context, const struct ro
 	case MEMORY_SEQ_CP:
 		if (m->seq < 0 || m->seq_dst < 0 || m->seq_dst >= MAX_SEQ || m->seq == m->seq_dst)
 			return 0;
-		return copy_sequence(c, context, m);
+		return copy_sequence(c, context, m, sure);
 	case MEMORY_SEQ_ADD:
 		if (m->seq < 0 || (size_t)m->seq >= x->n_sequences)
 			return 0;
@@ -239,77 +340,18 @@ static int memory_event(struct cutter *c, const struct row_memory *m)
 
 /* --------------------------------------------------------------------------------------------------------------- rows --- */
 
-/* The run will see no more rows of this sequence. */
-static void end_run(struct cutter *c, struct sequence *s)
+static int begin_run_at_row(struct cutter *c, uint32_t context, struct sequence *s, const struct timeline_row *row,
+			    bool from_start)
 {
-	struct timeline_run *run = run_of(c, s);
-
-	if (!run)
-		return;
-	if (s->verify_row != ROW_NONE) {
-		run->emitted_proven = false;
-		c->details[s->run].n_unproven += (int64_t)c->t->rows[s->verify_row].n_tokens - 1;
-	}
-	if (s->all_outputs && !s->prompt_done)
-		run->embed = true;
-	s->verify_row = ROW_NONE;
-}
-
-static int begin_run(struct cutter *c, uint32_t context, struct sequence *s, const struct timeline_row *row,
-		     bool from_start)
-{
-	struct timeline *t = c->t;
 	const uint32_t parent = s->boundary == BOUNDARY_COPY ? s->copied_from : RUN_NONE;
-	const uint32_t k = (uint32_t)t->n_runs;
-	struct timeline_run *runs;
-	struct run_detail *details;
-
-	end_run(c, s);
-	runs = array__reserve(t->runs, &c->runs_capacity, t->n_runs + 1, sizeof(*runs));
-	if (!runs)
-		return -ENOMEM;
-	t->runs = runs;
-	details = array__reserve(c->details, &c->details_capacity, t->n_runs + 1, sizeof(*details));
-	if (!details)
-		return -ENOMEM;
-	c->details = details;
-
-	t->runs[k] = (struct timeline_run){
-		.context = c->contexts[context].id,
-		.seq = row->seq,
-		.request = REQUEST_NONE,
-		.start_ns = t->recording->steps[row->step].start_ns,
-		.prompt_cached = from_start ? row->first_pos : ABSENT,
-		.from_start = from_start,
-		.emitted_proven = true,
+	const struct run_start start = {
+		context, row->seq, row->first_pos, c->t->recording->steps[row->step].start_ns, from_start, parent,
 	};
-	c->details[k] = (struct run_detail){
-		.last_row = ROW_NONE,
-		.copied_from = parent,
-		.pid = c->contexts[context].pid,
-	};
-	t->n_runs++;
-	for (size_t i = 0; i < s->n_waiting; i++)
-		t->rows[s->waiting[i]].run = k;
-	s->n_waiting = 0;
-	s->run = k;
-	s->prompt_done = s->boundary == BOUNDARY_COPY;
-	s->boundary = BOUNDARY_NONE;
-	s->copied_from = RUN_NONE;
-	s->next_pos = row->first_pos;
-	s->all_outputs = false;
+	int err = begin_run(c, s, &start);
 
-	if (parent != RUN_NONE && s->copied_row != ROW_NONE) {
-		/*
-		 * Two tokens were sampled from one output: the parent's and the child's first. The output as it was at the
-		 * copy: the parent's next row may stand before this one in the same step.
-		 */
-		t->rows[s->copied_row].n_emitted++;
-		t->runs[k].n_sampled = 1;
-		t->runs[k].first_output_ns = t->runs[k].last_output_ns = s->copied_output_ns;
-		c->details[k].generates = true;
-	}
-	return 0;
+	if (!err && parent != RUN_NONE && s->copied_row != ROW_NONE)
+		share_output(c, s->run, s->copied_row, s->copied_output_ns);
+	return err;
 }
 
 static bool is_single_output(const struct timeline_row *row)
@@ -467,7 +509,7 @@ static int target_row(struct cutter *c, uint32_t context, uint32_t index)
 		const bool known = s->boundary >= BOUNDARY_SURE || row->phase == PHASE_ENCODE;
 		const bool attached_late = !known && s->run == RUN_NONE && row->first_pos > 0;
 
-		err = begin_run(c, context, s, row, known || row->first_pos == 0 || !attached_late);
+		err = begin_run_at_row(c, context, s, row, known || row->first_pos == 0 || !attached_late);
 		if (err)
 			return err;
 		if (attached_late && (is_single_output(row) || is_all_outputs(row)))

@@ -74,6 +74,7 @@ void answer__init(struct answer *a, bool keep_text)
 {
 	a->api_id[0] = a->model[0] = a->finish_reason[0] = '\0';
 	a->slot = ABSENT;
+	a->slots_differ = false;
 	a->keep_text = keep_text;
 	a->text = (struct buffer){ 0 };
 	bill__init(&a->bill);
@@ -280,8 +281,10 @@ static void take_facts(struct answer *a, const struct json_value *event, const s
 
 	take_name(&m[M_ID], a->api_id, true);
 	take_name(&m[M_MODEL], a->model, true);
-	if (slot != ABSENT)
-		a->slot = slot;
+	if (slot != ABSENT) {
+		a->slots_differ |= a->slot != ABSENT && a->slot != slot;
+		a->slot = a->slots_differ ? ABSENT : slot;
+	}
 	take_stop_type(a, &m[M_STOP_TYPE]);
 	take_finish_reason(a, &m[M_DONE_REASON]);
 	take_finish_reason(a, &m[M_STOP_REASON]);

@@ -18,7 +18,8 @@ struct answer {
 	char api_id[MAX_NAME]; /* the first one sent; empty: none */
 	char model[MAX_NAME];
 	char finish_reason[MAX_NAME]; /* the last one sent */
-	int64_t slot;
+	int64_t slot; /* ABSENT where two generations of one request named different ones */
+	bool slots_differ;
 	struct bill bill;
 	bool keep_text;
 	struct buffer text; /* generated text as it stood in JSON, escapes still in */

@@ -76,6 +76,16 @@ static char *joined_text(const struct exchange *x)
 	return text;
 }
 
+/* A request without a body, or without a list in it, is one prompt; where bytes are missing there may have been one. */
+static int64_t n_prompts(const struct exchange *x)
+{
+	const uint32_t unseen = INCOMPLETE_LOSS | INCOMPLETE_BEFORE_ATTACH | INCOMPLETE_GAP | INCOMPLETE_PARSE;
+
+	if (x->prompt.n_prompts)
+		return x->prompt.n_prompts;
+	return x->incomplete & unseen ? ABSENT : 1;
+}
+
 static const char *or_null(const char *text)
 {
 	return *text ? text : NULL;
@@ -105,6 +115,7 @@ void exchange__emit(const struct exchange *x, const struct rows *rows, uint64_t 
 		.client_left = x->client_left,
 		.max_tokens = x->prompt.max_tokens,
 		.n = x->prompt.n,
+		.n_prompts = n_prompts(x),
 		.body_bytes = x->body_bytes,
 		.prompt_bytes = x->prompt.bytes,
 		.prompt_hash = x->prompt.hash,

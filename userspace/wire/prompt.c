@@ -16,6 +16,7 @@ void prompt__init(struct prompt *p, bool keep_text)
 	p->stream = false;
 	p->max_tokens = ABSENT;
 	p->n = 1;
+	p->n_prompts = 0;
 	p->bytes = ABSENT;
 	p->hash = 0;
 	p->keep_text = keep_text;
@@ -163,6 +164,52 @@ static int64_t read_n(const struct json_value *body)
 	return 1;
 }
 
+/*
+ * Strings, lists of token numbers and objects in a list are a prompt each; a list with a number in it is one prompt, of
+ * tokens and perhaps strings (llama.cpp). Items with a role or a type are the messages of one prompt (OpenAI Responses).
+ * @return 0: says nothing of it
+ */
+static int64_t count_prompts(const struct json_value *list)
+{
+	struct json_value element, role, type;
+	struct json_walk w = json__walk(list);
+	int64_t n = 0;
+
+	if (list->kind != JSON_ARRAY_SPAN)
+		return 0;
+	for (; json_walk__element(&w, &element); n++) {
+		role = json__member(&element, "role");
+		type = json__member(&element, "type");
+		if (element.kind == JSON_NUMBER_SPAN || role.kind != JSON_NONE || type.kind != JSON_NONE)
+			return 1;
+	}
+	return n;
+}
+
+static int64_t read_n_prompts(const struct json_value *body, bool whole)
+{
+	static const char *const names[] = {
+		"prompt", /* OpenAI, llama.cpp */
+		"input", /* OpenAI's embeddings and Responses */
+		"content", /* llama.cpp's own embeddings */
+		"inputs", /* TEI */
+		"documents", /* rerank: each is computed with the query */
+		"texts", /* the same, TEI */
+	};
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct json_value v = json__member(body, names[i]);
+		int64_t n = count_prompts(&v);
+
+		if (n > 0)
+			return n;
+		any |= v.kind != JSON_NONE;
+	}
+	return any || whole;
+}
+
 void prompt__take(struct prompt *p, const char *text, size_t n, bool whole)
 {
 	struct json_value body = json__parse(text, n), key, value;
@@ -177,6 +224,7 @@ void prompt__take(struct prompt *p, const char *text, size_t n, bool whole)
 	p->stream = json__is_true(&value);
 	p->max_tokens = read_max_tokens(&body);
 	p->n = read_n(&body);
+	p->n_prompts = read_n_prompts(&body, whole);
 	while (whole && json_walk__member(&w, &key, &value)) {
 		if (holds_text(&key))
 			read_text(&r, &value, 0);

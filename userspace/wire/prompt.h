@@ -17,6 +17,7 @@ struct prompt {
 	bool stream;
 	int64_t max_tokens; /* ABSENT: not given, or no limit */
 	int64_t n;
+	int64_t n_prompts; /* in the list that the body holds; 1 where it is none; 0: nothing seen that says */
 	int64_t bytes; /* of all prompt text, decoded; ABSENT: none, or not all of it is text */
 	uint64_t hash; /* FNV-1a 64 of the pieces of text in their order, with a zero byte between two; 0: none */
 	bool keep_text;
