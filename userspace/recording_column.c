@@ -30,6 +30,7 @@ static const struct type_rule {
 	[COLUMN_BOOL] = { WIDTH_BOOL, false, false, false, 0, 1 },
 	[COLUMN_INT] = { WIDTH_INT, false, false, false, INT32_MIN, INT32_MAX },
 	[COLUMN_COUNT_INT] = { WIDTH_INT, false, false, false, 0, INT32_MAX },
+	[COLUMN_INT_OR_UNKNOWN] = { WIDTH_INT, false, false, false, -1, INT32_MAX },
 	[COLUMN_GRADE] = { WIDTH_INT, false, false, false, GRADE_UNAVAILABLE, GRADE_MEASURED },
 	[COLUMN_RESOURCE_KIND] = { WIDTH_INT, false, false, false, RESOURCE_ADDITIVE, RESOURCE_DURATION },
 	[COLUMN_STEP_KIND] = { WIDTH_INT, false, false, false, 0, 1 },
@@ -40,10 +41,9 @@ static const struct type_rule {
 	[COLUMN_TOKENS_OPTIONAL] = { WIDTH_64, true, true, false, 0, INT32_MAX },
 	[COLUMN_COUNT] = { WIDTH_64, false, true, false, 0, FIGURE_MAX },
 	[COLUMN_COUNT_OPTIONAL] = { WIDTH_64, true, true, false, 0, FIGURE_MAX },
-	[COLUMN_SIGNED] = { WIDTH_64, false, true, false, -FIGURE_MAX, FIGURE_MAX },
 	[COLUMN_METER] = { WIDTH_64, false, false, false, 0, FIGURE_MAX },
 	[COLUMN_DURATION] = { WIDTH_64, false, true, false, 0, FIGURE_MAX },
-	[COLUMN_CLAIM] = { WIDTH_64, true, false, false, INT64_MIN, INT64_MAX },
+	[COLUMN_CLAIM] = { WIDTH_64, true, false, false, 0, INT64_MAX },
 	[COLUMN_BITS] = { WIDTH_64, false, false, false, INT64_MIN, INT64_MAX },
 	[COLUMN_BITS_OPTIONAL] = { WIDTH_64, true, false, true, INT64_MIN, INT64_MAX },
 	[COLUMN_TIME] = { WIDTH_64, false, false, false, 0, FIGURE_MAX },
@@ -118,6 +118,11 @@ static void field__set(enum width width, void *field, int64_t value)
 	}
 }
 
+static bool is_too_early(const struct column *c, const void *row, int64_t time)
+{
+	return c->not_before && time < field__get(WIDTH_64, (const char *)row + c->not_before);
+}
+
 int column__get(const struct column *c, const void *row, uint64_t origin_ns, int64_t *value)
 {
 	const struct type_rule *rule = &rules[c->type];
@@ -137,7 +142,7 @@ int column__get(const struct column *c, const void *row, uint64_t origin_ns, int
 		*value = v - begin;
 		return 0;
 	}
-	if (v < rule->min || v > rule->max)
+	if (v < rule->min || v > rule->max || is_too_early(c, row, v))
 		return -ERANGE;
 	if (c->type == COLUMN_TIME || c->type == COLUMN_TIME_OPTIONAL)
 		v -= (int64_t)origin_ns;
@@ -157,7 +162,8 @@ int column__set(const struct column *c, void *row, uint64_t origin_ns, int64_t v
 			return -ERANGE;
 		base = field__get(WIDTH_64, (const char *)row + (c - 1)->offset);
 	}
-	if (__builtin_add_overflow(value, base, &value) || value < rule->min || value > rule->max)
+	if (__builtin_add_overflow(value, base, &value) || value < rule->min || value > rule->max ||
+	    is_too_early(c, row, value))
 		return -ERANGE;
 	field__set(rule->width, (char *)row + c->offset, value);
 	return 0;

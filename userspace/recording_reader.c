@@ -149,7 +149,7 @@ static int read_row(struct loader *l, const struct table *t, sqlite3_stmt *s, vo
 			if (i < t->n_key)
 				key->number[i] = value;
 			if (!r && column__is_summed(c)) {
-				sums[i] += (uint64_t)(value < 0 ? -value : value);
+				sums[i] += (uint64_t)value;
 				if (sums[i] > INT64_MAX)
 					return damaged(l,
 						       "table %s: the figures of %s add up to more than there "

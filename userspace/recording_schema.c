@@ -10,7 +10,14 @@
 
 #define COLUMN(row, field, type, unit, doc)                                                                            \
 	{                                                                                                              \
-#field, type, offsetof(struct row, field), unit, doc                                                   \
+#field, type, offsetof(struct row, field), unit, doc, 0                                                \
+	}
+
+/* A time that may be absent, and otherwise is not before that of an earlier column. */
+#define COLUMN_SINCE(row, earlier, field, doc)                                                                         \
+	{                                                                                                              \
+#field, COLUMN_TIME_OPTIONAL, offsetof(struct row, field), "ns since origin", doc,                     \
+			offsetof(struct row, earlier)                                                                  \
 	}
 
 static const struct column recording_columns[] = {
@@ -30,7 +37,7 @@ static const struct column resource_columns[] = {
 
 static const struct column total_columns[] = {
 	COLUMN(row_total, resource, COLUMN_COUNT_INT, "", "resource.id"),
-	COLUMN(row_total, value, COLUMN_SIGNED, "of the resource", "the whole server's use while it was recorded"),
+	COLUMN(row_total, value, COLUMN_COUNT, "of the resource", "the whole server's use while it was recorded"),
 	COLUMN(row_total, source, COLUMN_TEXT_OPTIONAL, "", "the account it comes from, such as schedstat"),
 	COLUMN(row_total, check_value, COLUMN_COUNT_OPTIONAL, "of the resource", "by a second account; NULL: none"),
 	COLUMN(row_total, check_source, COLUMN_TEXT_OPTIONAL, "", "the second account"),
@@ -61,7 +68,7 @@ static const struct column loss_columns[] = {
 static const struct column process_columns[] = {
 	COLUMN(row_process, pid, COLUMN_U32, "", "process of the server"),
 	COLUMN(row_process, start_ns, COLUMN_TIME, "ns since origin", "when it joined the recording"),
-	COLUMN(row_process, end_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "when it ended; NULL: alive at the end"),
+	COLUMN_SINCE(row_process, start_ns, end_ns, "when it ended; NULL: alive at the end"),
 	COLUMN(row_process, ppid, COLUMN_U32, "", "its parent"),
 	COLUMN(row_process, comm, COLUMN_TEXT_OPTIONAL, "", "short name, as in ps"),
 	COLUMN(row_process, exe, COLUMN_TEXT_OPTIONAL, "", "program file, as the server sees it"),
@@ -121,7 +128,7 @@ static const struct column step_columns[] = {
 	COLUMN(row_step, context, COLUMN_COUNT_INT, "", "context.id"),
 	COLUMN(row_step, tid, COLUMN_U32, "", "thread that ran it"),
 	COLUMN(row_step, start_ns, COLUMN_TIME, "ns since origin", "its start"),
-	{ "duration_ns", COLUMN_END, offsetof(struct row_step, end_ns), "ns", "from its start to its end" },
+	{ "duration_ns", COLUMN_END, offsetof(struct row_step, end_ns), "ns", "from its start to its end", 0 },
 	COLUMN(row_step, kind, COLUMN_STEP_KIND, "", "0 decode, 1 encode"),
 	COLUMN(row_step, flags, COLUMN_U32, "bits", "1 draft model, 2 did not return, 4 inside another step"),
 	COLUMN(row_step, ret, COLUMN_INT, "", "what the engine returned; tokens count only where it is 0"),
@@ -134,7 +141,7 @@ static const struct column step_resource_columns[] = {
 	COLUMN(row_step_resource, step, COLUMN_ID, "", "step.id"),
 	COLUMN(row_step_resource, resource, COLUMN_COUNT_INT, "", "resource.id"),
 	COLUMN(row_step_resource, start_value, COLUMN_METER, "of the resource", "the server's meter at its start"),
-	COLUMN(row_step_resource, value, COLUMN_SIGNED, "of the resource", "what the whole server used in it"),
+	COLUMN(row_step_resource, value, COLUMN_COUNT, "of the resource", "what the whole server used in it"),
 };
 
 static const struct column sample_columns[] = {
@@ -147,15 +154,15 @@ static const struct column row_columns[] = {
 	COLUMN(row_row, step, COLUMN_ID, "", "step.id"),
 	COLUMN(row_row, ubatch, COLUMN_COUNT_INT, "", "part of the batch, from 0"),
 	COLUMN(row_row, idx, COLUMN_COUNT_INT, "", "place in that part, from 0"),
-	COLUMN(row_row, seq, COLUMN_INT, "", "sequence; -1: not known, n_tokens is then the whole part's"),
-	COLUMN(row_row, first_pos, COLUMN_INT, "tokens", "context length before the row"),
+	COLUMN(row_row, seq, COLUMN_INT_OR_UNKNOWN, "", "sequence; -1: not known, n_tokens is then the whole part's"),
+	COLUMN(row_row, first_pos, COLUMN_INT_OR_UNKNOWN, "tokens", "context length before the row; -1: not known"),
 	COLUMN(row_row, n_tokens, COLUMN_TOKENS, "tokens", "computed for this sequence"),
 	COLUMN(row_row, n_outputs, COLUMN_TOKENS_OPTIONAL, "tokens",
 	       "for which the engine wanted an output; NULL where the rows are unknown"),
 };
 
 static const struct column memory_columns[] = {
-	{ "id", COLUMN_SEQUENCE, 0, "", "order in which the events were recorded" },
+	{ "id", COLUMN_SEQUENCE, 0, "", "order in which the events were recorded", 0 },
 	COLUMN(row_memory, time_ns, COLUMN_TIME, "ns since origin", "when the key-value memory was changed"),
 	COLUMN(row_memory, tid, COLUMN_U32, "", "thread that did it"),
 	COLUMN(row_memory, context, COLUMN_COUNT_INT, "", "context.id; 0: not known"),
@@ -173,14 +180,14 @@ static const struct column request_columns[] = {
 	COLUMN(row_request, pid, COLUMN_U32, "", "process.pid that received it"),
 	COLUMN(row_request, client, COLUMN_TEXT_OPTIONAL, "", "address of the client; NULL: not known"),
 	COLUMN(row_request, arrival_ns, COLUMN_TIME, "ns since origin", "first byte of the request"),
-	COLUMN(row_request, request_end_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "last byte of it; NULL: never"),
-	COLUMN(row_request, first_byte_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "first response byte; NULL: never"),
-	COLUMN(row_request, first_token_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "first generated text; or NULL"),
-	COLUMN(row_request, last_token_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "last generated text; or NULL"),
-	COLUMN(row_request, end_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "last response byte; NULL: still open"),
+	COLUMN_SINCE(row_request, arrival_ns, request_end_ns, "last byte of it; NULL: never"),
+	COLUMN_SINCE(row_request, arrival_ns, first_byte_ns, "first response byte; NULL: never"),
+	COLUMN_SINCE(row_request, arrival_ns, first_token_ns, "first generated text; or NULL"),
+	COLUMN_SINCE(row_request, arrival_ns, last_token_ns, "last generated text; or NULL"),
+	COLUMN_SINCE(row_request, arrival_ns, end_ns, "last response byte; NULL: still open"),
 	COLUMN(row_request, method, COLUMN_TEXT_OPTIONAL, "", "HTTP method"),
 	COLUMN(row_request, path, COLUMN_TEXT_OPTIONAL, "", "HTTP path"),
-	COLUMN(row_request, status, COLUMN_INT, "", "HTTP status; 0: none seen"),
+	COLUMN(row_request, status, COLUMN_COUNT_INT, "", "HTTP status; 0: none seen"),
 	COLUMN(row_request, model, COLUMN_TEXT_OPTIONAL, "", "model that the client asked for"),
 	COLUMN(row_request, response_model, COLUMN_TEXT_OPTIONAL, "", "model that the server named"),
 	COLUMN(row_request, stream, COLUMN_BOOL, "", "1: the client asked for a stream"),

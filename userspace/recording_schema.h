@@ -44,6 +44,7 @@ enum column_type {
 	COLUMN_BOOL,		/* bool */
 	COLUMN_INT,		/* int */
 	COLUMN_COUNT_INT,	/* int, not negative */
+	COLUMN_INT_OR_UNKNOWN,	/* int, not negative, or -1 */
 	COLUMN_GRADE,		/* int, enum grade */
 	COLUMN_RESOURCE_KIND,	/* int, enum resource_kind */
 	COLUMN_STEP_KIND,	/* int, enum step_kind */
@@ -54,10 +55,9 @@ enum column_type {
 	COLUMN_TOKENS_OPTIONAL,
 	COLUMN_COUNT,		/* int64_t, not negative */
 	COLUMN_COUNT_OPTIONAL,
-	COLUMN_SIGNED,		/* int64_t */
 	COLUMN_METER,		/* int64_t, not negative, cumulative: means nothing when summed */
 	COLUMN_DURATION,	/* uint64_t nanoseconds */
-	COLUMN_CLAIM,		/* int64_t that another party said: any value at all; optional */
+	COLUMN_CLAIM,		/* int64_t that another party said: a count, however large; optional */
 	COLUMN_BITS,		/* uint64_t whose bits are kept, so that one above INT64_MAX reads as negative in SQL */
 	COLUMN_BITS_OPTIONAL,
 	COLUMN_TIME,		/* uint64_t CLOCK_MONOTONIC, stored relative to the recording's origin */
@@ -72,6 +72,7 @@ struct column {
 	size_t offset;		/* of the field in the row's struct */
 	const char *unit;	/* "" where there is none */
 	const char *doc;
+	size_t not_before;	/* of a time: the offset of an earlier column's time that it cannot precede; 0: none */
 };
 
 struct table {

@@ -653,7 +653,12 @@ int recording_writer__step(struct recording_writer *w, const struct row_step *ro
 
 int recording_writer__step_resource(struct recording_writer *w, const struct row_step_resource *row)
 {
-	return put(w, TABLE_STEP_RESOURCE, row);
+	struct row_step_resource used = *row;
+
+	/* Two CPUs' additions to a meter may land in either order: a cut between them is some ns ahead of the next one. */
+	if (used.value < 0)
+		used.value = 0;
+	return put(w, TABLE_STEP_RESOURCE, &used);
 }
 
 int recording_writer__sample(struct recording_writer *w, const struct row_sample *row)

@@ -78,7 +78,7 @@ static inline bool exists(const char *path)
 
 /* Every field of every row set, each to a figure of its own; the greatest there can be where that is telling. */
 static const struct row_resource full_resource = { 1, "cpu_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED, "s", "why" };
-static const struct row_total full_total = { 1, -7, "schedstat", 12, "meter" };
+static const struct row_total full_total = { 1, 7, "schedstat", 12, "meter" };
 static const struct row_collector full_collector = { "engine", "steps", "partial", "no layout" };
 static const struct row_probe full_probe = { "engine", "llama_decode", UINT32_MAX, true, "libllama.so+0x1234" };
 static const struct row_loss full_loss = { "engine", "ring", 3000000000u, 17 };
@@ -90,7 +90,7 @@ static const struct row_engine full_engine = {
 static const struct row_model full_model = { 1, 41, "small", "/m.gguf", "llama", "Q8_0", 7, INT64_C(1) << 62 };
 static const struct row_context full_context = { 1, 41, UINT64_C(0x7fffdeadbeef), UINT64_MAX, "draft" };
 static const struct row_step full_step = { 7, 1, 42, 1000, 5000, 1, 7, INT32_MIN, INT32_MAX, 11, 12 };
-static const struct row_step_resource full_step_resource = { 7, 1, INT64_C(1) << 62, -5 };
+static const struct row_step_resource full_step_resource = { 7, 1, INT64_C(1) << 62, 5 };
 static const struct row_sample full_sample = { 6000, 1, 99 };
 static const struct row_row full_row = { 7, 1, 2, -1, INT32_MAX, 512, 3 };
 static const struct row_memory full_memory = { 4000, 42, 1, 5, -1, 3, 4, -1, INT32_MIN };
@@ -119,10 +119,10 @@ static const struct row_request full_request = { .id = 3,
 						 .prompt_hash = UINT64_C(0xfedcba9876543210),
 						 .api_id = "cmpl-1",
 						 .finish_reason = "stop",
-						 .slot = -1,
+						 .slot = 2,
 						 .n_chunks = 8,
 						 .billed_prompt_tokens = INT64_MAX,
-						 .billed_cached_tokens = -1,
+						 .billed_cached_tokens = 0,
 						 .billed_completion_tokens = 13,
 						 .reported_prompt_tokens = 14,
 						 .reported_cached_tokens = 15,

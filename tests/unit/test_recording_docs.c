@@ -146,7 +146,7 @@ static void the_views_show_what_the_docs_say(void **state)
 	assert_int_equal(ask(f, "SELECT ttft_ns FROM request_time WHERE id = 3"), 30);
 	assert_int_equal(ask(f, "SELECT e2el_ns FROM request_time WHERE id = 3"), 50);
 	assert_int_equal(ask(f, "SELECT ttft_ns IS NULL FROM request_time WHERE id = 4"), 1);
-	assert_int_equal(ask(f, "SELECT cpu_ns FROM step_cost WHERE id = 7"), -5);
+	assert_int_equal(ask(f, "SELECT cpu_ns FROM step_cost WHERE id = 7"), 5);
 	assert_int_equal(ask(f, "SELECT kernel_ns IS NULL FROM step_cost WHERE id = 7"), 1);
 	assert_int_equal(ask(f, "SELECT gap_ns IS NULL FROM chunk_gap WHERE request = 3 AND idx = 5"), 1);
 	assert_int_equal(ask(f, "SELECT gap_ns FROM chunk_gap WHERE request = 3 AND idx = 7"), 7 * 7 - 6 * 6);

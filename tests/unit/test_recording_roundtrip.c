@@ -260,6 +260,22 @@ static void a_row_that_cannot_be_is_refused_and_listed_as_a_loss(void **state)
 	recording__free(&r);
 }
 
+static void a_meter_that_seems_to_go_back_has_used_nothing(void **state)
+{
+	struct folder *f = *state;
+	struct recording_writer *w = open_writer(f);
+	struct row_step_resource backwards = full_step_resource;
+	struct recording r;
+
+	backwards.value = -3;
+	assert_int_equal(recording_writer__step_resource(w, &backwards), 0);
+	assert_int_equal(recording_writer__close(w, true), 0);
+	load(&r, f->file);
+	assert_int_equal(r.n_losses, 0);
+	assert_int_equal(r.step_resources[0].value, 0);
+	recording__free(&r);
+}
+
 #define N_PRODUCERS 4
 #define N_EACH 30000
 
@@ -386,6 +402,7 @@ int main(void)
 		TEST(a_clean_end_leaves_one_file_that_says_complete),
 		TEST(a_recording_that_was_given_up_is_not_complete),
 		TEST(a_row_that_cannot_be_is_refused_and_listed_as_a_loss),
+		TEST(a_meter_that_seems_to_go_back_has_used_nothing),
 		TEST(no_row_of_many_threads_is_lost),
 		TEST(a_text_longer_than_the_queue_passes_through_it),
 		TEST(a_text_that_many_rows_share_is_kept_once),
