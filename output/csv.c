@@ -13,30 +13,39 @@
 #include "output/groups.h"
 #include "output/output.h"
 #include "output/token_list.h"
+#include "output/utf8.h"
 
 struct csv {
 	FILE *f;
 	bool begun; /* a field of this record was written */
 };
 
+/* Names come from a process that is not trusted, and CSV ends up on a terminal as text does: no control reaches it. */
 static void csv__text(struct csv *c, const char *text)
 {
+	size_t n = text ? strlen(text) : 0;
+	uint32_t code_point;
+	char piece[8];
+	bool quoted;
+
 	if (c->begun)
 		putc(',', c->f);
 	c->begun = true;
 	if (!text)
 		return;
-	if (!strpbrk(text, ",\"\r\n")) {
-		fputs(text, c->f);
-		return;
+	quoted = strpbrk(text, ",\"");
+	if (quoted)
+		putc('"', c->f);
+	while (n > 0) {
+		size_t used = utf8__decode(text, n, &code_point);
+
+		utf8__defuse(piece, sizeof(piece), text, used);
+		fputs(code_point == '"' ? "\"\"" : piece, c->f);
+		text += used;
+		n -= used;
 	}
-	putc('"', c->f);
-	for (; *text; text++) {
-		if (*text == '"')
-			putc('"', c->f);
-		putc(*text, c->f);
-	}
-	putc('"', c->f);
+	if (quoted)
+		putc('"', c->f);
 }
 
 static void csv__number(struct csv *c, int64_t value)

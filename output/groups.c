@@ -24,7 +24,7 @@ static struct group *add_group(struct groups *g, const char *name, size_t n_name
 	g->groups = groups;
 	group = &groups[g->n];
 	*group = (struct group){
-		.name = strndup(name, n_name),
+		.name = name ? strndup(name, n_name) : NULL,
 		.n_steps = ABSENT,
 		.n_tokens = ABSENT,
 		.prompt_tokens = ABSENT,
@@ -33,16 +33,23 @@ static struct group *add_group(struct groups *g, const char *name, size_t n_name
 		.billed_prompt_tokens = ABSENT,
 		.billed_completion_tokens = ABSENT,
 	};
-	if (!group->name)
+	if (name && !group->name)
 		return NULL;
 	g->n++;
 	return group;
 }
 
+static bool is_named(const struct group *group, const char *name, size_t n_name)
+{
+	if (!name || !group->name)
+		return name == group->name;
+	return strlen(group->name) == n_name && memcmp(group->name, name, n_name) == 0;
+}
+
 static struct group *find_or_add(struct groups *g, const char *name, size_t n_name)
 {
 	for (size_t i = 0; i < g->n; i++)
-		if (strlen(g->groups[i].name) == n_name && memcmp(g->groups[i].name, name, n_name) == 0)
+		if (is_named(&g->groups[i], name, n_name))
 			return &g->groups[i];
 	return add_group(g, name, n_name);
 }
@@ -50,18 +57,19 @@ static struct group *find_or_add(struct groups *g, const char *name, size_t n_na
 /* A client's port is another with every connection: the address without it is who it is. */
 static void client_key(const struct row_request *row, const char **name, size_t *n_name)
 {
-	const char *client = row->client ? row->client : "unknown";
-	const char *port = strrchr(client, ':');
+	const char *client = row->client;
+	const char *port = client ? strrchr(client, ':') : NULL;
 
 	*name = client;
-	*n_name = port && port[1] && strspn(port + 1, "0123456789") == strlen(port + 1) ? (size_t)(port - client) :
-											  strlen(client);
+	*n_name = client ? strlen(client) : 0;
+	if (port && port[1] && strspn(port + 1, "0123456789") == strlen(port + 1))
+		*n_name = (size_t)(port - client);
 }
 
 static void model_key(const struct row_request *row, const char **name, size_t *n_name)
 {
-	*name = row->response_model ? row->response_model : row->model ? row->model : "not named";
-	*n_name = strlen(*name);
+	*name = row->response_model ? row->response_model : row->model;
+	*n_name = *name ? strlen(*name) : 0;
 }
 
 static int by_request_key(struct groups *g, const struct ledger *l,

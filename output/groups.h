@@ -10,7 +10,7 @@
 #include "userspace/analysis/ledger.h"
 
 struct group {
-	char *name; /* phase, model, or address of the client without its port */
+	char *name; /* phase, model, or address of the client without its port; NULL: the request has none */
 	int64_t n_requests; /* those that carried tokens; of a phase, those that computed something in it */
 	int64_t n_incomplete; /* of them: their tokens may be missing in the sums */
 	int64_t n_steps; /* a phase's only, else ABSENT: steps that had rows in it */

@@ -157,6 +157,8 @@ int text__groups(const struct text *t)
 	};
 	int cpu = resource__find(t->l, "cpu_ns"), kernel = resource__find(t->l, "kernel_ns");
 	int faults = resource__find(t->l, "faults");
+	const char *unnamed = t->options->by == BY_MODEL ? "not named" : "not known";
+	bool any_unnamed = false;
 	int64_t n_incomplete = 0;
 	struct groups groups;
 	struct table *table;
@@ -173,7 +175,8 @@ int text__groups(const struct text *t)
 		const struct group *group = &groups.groups[i];
 
 		n_incomplete += group->n_incomplete;
-		table__cell(table, "%s", group->name);
+		table__styled(table, group->name ? STYLE_PLAIN : STYLE_DIM, "%s", group->name ? group->name : unnamed);
+		any_unnamed |= !group->name;
 		table__cell(table, "%s", figure__count(group->n_requests).s);
 		table__cell(table, "%s", figure__integer(group->prompt_tokens).s);
 		table__cell(table, "%s", figure__integer(group->cached_tokens).s);
@@ -186,6 +189,10 @@ int text__groups(const struct text *t)
 	groups__free(&groups);
 	rc = table__finish(table);
 	text__paragraph(t, "Tokens as computed: prompt without the cached ones.");
+	if (any_unnamed)
+		text__paragraph(t, "%s: %s", unnamed,
+				t->options->by == BY_MODEL ? "neither the request nor its answer names a model" :
+							     "the connection was open before the recording began");
 	if (n_incomplete)
 		text__paragraph(t, "Incomplete requests: %" PRId64 "; the sums may be short of their tokens.",
 				n_incomplete);

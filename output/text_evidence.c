@@ -198,7 +198,7 @@ int text__definitions(const struct text *t)
 		   "(without streaming: the body)");
 	text__fact(t, "TPOT",
 		   "from its first to its last chunk with generated text, over its generated tokens less one "
-		   "(MLPerf); none below two tokens");
+		   "(MLPerf); of several choices, those of the longest; none below two tokens");
 	text__fact(t, "end to end", "from the arrival of its first byte to the last byte of the response");
 	text__fact(t, "CPU/in", "CPU time of its prefill over the prompt tokens that were computed");
 	text__fact(t, "CPU/out",

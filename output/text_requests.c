@@ -289,16 +289,19 @@ static int put_times(const struct text *t)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->r->n_requests; i++) {
 		const struct timeline_request *request = &t->l->timeline->requests[i];
+		/* What it took is among what could be given to nobody. */
+		const bool unmatched = !request->n_runs && request->completion_tokens == ABSENT;
 
 		if (!request__has_tokens(t->l, i))
 			continue;
 		table__cell(table, "%" PRId64, t->r->requests[i].id);
 		table__cell(table, "%s", figure__time(request->e2el_ns).s);
-		for (size_t k = 0; k < sizeof(resources) / sizeof(resources[0]); k++)
-			table__cell(table, "%s",
-				    figure__time(resource__value(t->l, resource__find(t->l, resources[k]),
-								 t->l->requests[i].cost))
-					    .s);
+		for (size_t k = 0; k < sizeof(resources) / sizeof(resources[0]); k++) {
+			const int resource = resource__find(t->l, resources[k]);
+			const int64_t value = resource__value(t->l, resource, t->l->requests[i].cost);
+
+			table__cell(table, "%s", figure__time(unmatched ? ABSENT : value).s);
+		}
 		table__cell(table, "%s%s%s", match__name(request->match), request->evidence[0] ? ": " : "",
 			    request->evidence);
 		table__end_row(table);

@@ -116,6 +116,54 @@ static void a_hostile_path_reaches_no_terminal_as_an_escape_sequence(void **stat
 	free(text);
 }
 
+static void a_hostile_name_reaches_no_csv_as_a_control(void **state)
+{
+	struct output_options options = { .by = BY_REQUEST, .columns = 80 };
+	struct example example;
+	size_t n = 0;
+	char *text;
+
+	(void)state;
+	example__make(&example);
+	example.requests[0].path = "/a\tb\r\nc\x7f\xc2\x9b"
+				   "1m\xe2\x80\xae\"q\",d";
+	text = write_example(&example, "csv", &options, &n);
+	assert_non_null(strstr(text, ",\"/a?b??c??1m?\"\"q\"\",d\","));
+	assert_non_null(strstr(text, ",/?[31m\xef\xbf\xbd/caf\xc3\xa9,"));
+	for (size_t i = 0; i < n; i++) {
+		const bool ends_record = (text[i] == '\r' && text[i + 1] == '\n') || text[i] == '\n';
+
+		assert_true((unsigned char)text[i] >= 0x20 || ends_record);
+		assert_int_not_equal(text[i], 0x7f);
+	}
+	free(text);
+}
+
+static void a_request_without_a_generation_has_no_costs_in_text(void **state)
+{
+	struct output_options options = { .by = BY_REQUEST, .verbose = 1, .columns = 200 };
+	struct example example;
+	size_t n = 0;
+	char *text, *line;
+
+	(void)state;
+	example__make(&example);
+	example.joined[0].n_runs = 0;
+	example.joined[0].match = MATCH_NONE;
+	example.joined[0].prompt_tokens = ABSENT;
+	example.joined[0].cached_tokens = ABSENT;
+	example.joined[0].completion_tokens = ABSENT;
+	text = write_example(&example, "text", &options, &n);
+	line = strstr(text, "Requests: times");
+	assert_non_null(line);
+	line = strchr(strchr(line, '\n') + 1, '\n') + 1; /* below the heads of the columns */
+	line[strcspn(line, "\n")] = '\0';
+	assert_non_null(strstr(line, " -    "));
+	assert_null(strstr(line, " 0ns"));
+	assert_non_null(strstr(line, "none"));
+	free(text);
+}
+
 static void a_figure_that_was_not_measured_is_never_printed_as_0(void **state)
 {
 	struct output_options options = { .by = BY_REQUEST, .columns = 80 };
@@ -186,6 +234,8 @@ int main(void)
 		cmocka_unit_test(the_csv_report_is_as_it_was),
 		cmocka_unit_test(no_line_of_the_report_is_wider_than_the_terminal),
 		cmocka_unit_test(a_hostile_path_reaches_no_terminal_as_an_escape_sequence),
+		cmocka_unit_test(a_hostile_name_reaches_no_csv_as_a_control),
+		cmocka_unit_test(a_request_without_a_generation_has_no_costs_in_text),
 		cmocka_unit_test(a_figure_that_was_not_measured_is_never_printed_as_0),
 		cmocka_unit_test(a_full_disk_is_an_error_of_every_format),
 		cmocka_unit_test(an_empty_recording_has_a_report_in_every_format_and_grouping),
