@@ -32,6 +32,7 @@ const struct incomplete_reason incomplete_reasons[N_INCOMPLETE_REASONS] = {
 	{ INCOMPLETE_UNANSWERED, "unanswered", "the server never answered it" },
 	{ INCOMPLETE_UNMATCHED, "unmatched",
 	  "generations of the engine in its time could not be told to be its or not" },
+	{ INCOMPLETE_UNWATCHED, "unwatched", "no known engine was being watched that could have computed it" },
 };
 
 const char *const fixed_by_names[] = {

@@ -77,7 +77,7 @@ struct incomplete_reason {
 	const char *name; /* key in the formats */
 	const char *text; /* for people: "records were lost in its time" */
 };
-#define N_INCOMPLETE_REASONS 9
+#define N_INCOMPLETE_REASONS 10
 extern const struct incomplete_reason incomplete_reasons[N_INCOMPLETE_REASONS];
 
 /*

@@ -94,10 +94,12 @@ if $slow; then
 		suite "engine-$version" python3 tests/engines/smoke.py --version "$version"
 	done
 	suite scenarios python3 tests/scenarios/run.py --all
+	suite targets python3 tests/scenarios/targets.py --all
 	suite faults python3 tests/scenarios/faults.py --all
 	suite attribution python3 tests/bench/attribution/run.py --quick --fresh --folder build/test-attribution
 else
 	suite scenarios python3 tests/scenarios/run.py
+	suite targets python3 tests/scenarios/targets.py
 	suite faults python3 tests/scenarios/faults.py
 fi
 

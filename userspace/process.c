@@ -247,6 +247,23 @@ uint32_t process__parent(uint32_t pid)
 	return (uint32_t)status_field(pid, "PPid");
 }
 
+/* PF_FORKNOEXEC of the kernel's include/linux/sched.h */
+#define FORKED_NOT_EXECUTED 0x40u
+
+bool process__is_fork(uint32_t pid)
+{
+	char path[64], text[512];
+	const char *fields;
+	unsigned int flags;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	if (slurp(path, text, sizeof(text)) < 0)
+		return false;
+	fields = strrchr(text, ')');	/* the name before it may hold anything */
+	/* state, ppid, pgrp, session, tty_nr, tpgid, flags: proc(5) */
+	return fields && sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && flags & FORKED_NOT_EXECUTED;
+}
+
 uint32_t process__of_thread(uint32_t tid)
 {
 	return (uint32_t)status_field(tid, "Tgid");

@@ -33,6 +33,8 @@ int process__exe(uint32_t pid, char *out, size_t size);
 int process__cmdline(uint32_t pid, char *out, size_t size);
 /* @return the parent, 0 where unknown */
 uint32_t process__parent(uint32_t pid);
+/* It runs its parent's program: it has been forked and has not begun another one since. */
+bool process__is_fork(uint32_t pid);
 /* The process that a thread belongs to, `tid` itself for a process. @return 0 where there is none */
 uint32_t process__of_thread(uint32_t tid);
 /* Numbers of all processes. */

@@ -175,6 +175,8 @@ enum request_incomplete {		/* why a request cannot be accounted for whole; bits 
 			  INCOMPLETE_UNANSWERED = 128, /* the server never answered it */
 			  INCOMPLETE_UNMATCHED =
 				  256, /* not all of its generations could be told from others (set by the analysis) */
+			  INCOMPLETE_UNWATCHED =
+				  512, /* no engine was watched that could have computed it (set by the analysis) */
 };
 
 struct row_request {

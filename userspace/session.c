@@ -153,6 +153,18 @@ static void write_target(struct session *s, const struct session_target *t)
 		recording_writer__process(s->writer, &row);
 }
 
+/* It has begun another program. */
+static void session_target__renamed(struct session *s, uint32_t pid)
+{
+	struct session_target *t = session_target__find(s, pid);
+
+	if (!t || t->ended_ns)
+		return;
+	process__comm(pid, t->comm, sizeof(t->comm));
+	process__exe(pid, t->exe, sizeof(t->exe));
+	write_target(s, t);
+}
+
 static void session_target__ended(struct session *s, uint32_t pid, uint64_t time_ns)
 {
 	struct session_target *t = session_target__find(s, pid);
@@ -171,6 +183,7 @@ static void follow(struct session *s, const struct record_task *r)
 		session__add_target(s, r->other_tgid, true);
 		break;
 	case TASK_EXEC:
+		session_target__renamed(s, r->h.tgid);
 		session__add_target(s, r->h.tgid, session__is_newborn(s, r->h.tgid));
 		break;
 	case TASK_EXIT:

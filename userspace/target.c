@@ -120,12 +120,20 @@ static bool tree_is_server(struct finder *f, uint32_t root)
 
 /*
  * The root of the server that a process belongs to: itself where its own tree serves, else the nearest of its parents that
- * has an engine. A parent that merely listens (a shell's sshd) is none. @return 0: no server
+ * has an engine. A parent that merely listens (a shell's sshd) is none. A fork has its parent's engine and sockets and is
+ * never the server itself. @return 0: no server
  */
 static uint32_t server_root(struct finder *f, uint32_t pid)
 {
 	int climbed;
 
+	for (climbed = 0; climbed < MAX_CLIMB && process__is_fork(pid); climbed++) {
+		uint32_t parent = process__parent(pid);
+
+		if (parent <= 1 || !has_engine(f, parent))
+			break;
+		pid = parent;
+	}
 	if (tree_is_server(f, pid))
 		return pid;
 	for (climbed = 0; climbed < MAX_CLIMB && pid > 1; climbed++) {

@@ -147,12 +147,23 @@ def request_bytes(path, body=None, method=None, headers=()):
     return "\r\n".join(lines + ["", ""]).encode() + (body or b"")
 
 
+def connect(port, timeout_s=TIMEOUT_S):
+    """A socket to the server. port: a number on this host, or the path of a unix socket."""
+    if isinstance(port, int):
+        connected = socket.create_connection((HOST, port), timeout=timeout_s)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connected.settimeout(timeout_s)
+    connected.connect(port)
+    return connected
+
+
 class Connection:
-    """One TCP connection; requests may follow each other or be pipelined."""
+    """One connection; requests may follow each other or be pipelined."""
 
     def __init__(self, port, timeout_s=TIMEOUT_S):
-        self.socket = socket.create_connection((HOST, port), timeout=timeout_s)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = connect(port, timeout_s)
         self.pending = b""       # received, not yet consumed
         self.received_ns = 0     # when the newest of it arrived
 

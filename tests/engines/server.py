@@ -4,11 +4,11 @@ foreground and in this very process.
 
     server.py --version 2026.10.11549 --model build/models/small-f16.gguf
 
-When /health answers, one line goes to stdout: {"pid": ..., "port": ...}.
+When /health answers, one line goes to stdout: {"pid": ..., "port": ...},
+the port being a path where --host names a unix socket (PATH.sock).
 Everything the server prints goes to stderr. SIGTERM or SIGINT ends it.
 """
 import argparse
-import http.client
 import json
 import os
 import signal
@@ -16,10 +16,10 @@ import sys
 import threading
 import time
 
+import client
 import server_options
 import venvs
 
-HOST = "127.0.0.1"
 HEALTH_TIMEOUT_S = 60
 # The engine's compute threads meet at barriers, a hundred per token, and spin
 # there. When anything else wants a core, libgomp's default (millions of turns)
@@ -32,6 +32,7 @@ def parse_arguments():
         description="Runs one pinned llama.cpp server in the foreground.")
     parser.add_argument("--version", required=True, help=", ".join(venvs.versions()))
     parser.add_argument("--model", required=True, help="GGUF file")
+    parser.add_argument("--host", default=client.HOST, help="address, or PATH.sock")
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--ctx", type=int, default=4096, help="of all slots together")
@@ -64,7 +65,7 @@ def common_params(module, args):
     params = module.CommonParams()
     for names, value in server_options.ALWAYS.items():
         server_options.set_first(params, names, value)
-    server_options.set_host(params, HOST)
+    server_options.set_host(params, args.host)
     values = vars(args)
     values["threads_batch"] = args.threads_batch or args.threads
     for option, names in server_options.PARAMS.items():
@@ -85,15 +86,11 @@ def common_params(module, args):
 def wait_until_healthy(port):
     deadline = time.monotonic() + HEALTH_TIMEOUT_S
     while time.monotonic() < deadline:
-        connection = http.client.HTTPConnection(HOST, port, timeout=5)
         try:
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
+            if client.get(port, "/health").status == 200:
                 return True
         except OSError:
             pass  # not listening yet
-        finally:
-            connection.close()
         time.sleep(0.02)
     return False
 
@@ -124,7 +121,9 @@ def main():
         server = xllamacpp.Server(common_params(xllamacpp, args))
     except RuntimeError as error:  # the reason is on stderr already
         sys.exit(f"server.py: {args.version} refuses {args.model}: {error}")
-    port = int(server.listening_address.rsplit(":", 1)[1])
+    port = args.host
+    if not port.endswith(".sock"):
+        port = int(server.listening_address.rsplit(":", 1)[1])
     if not wait_until_healthy(port):
         sys.exit(f"server.py: /health silent for {HEALTH_TIMEOUT_S} s")
     if args.end_with_stdin:

@@ -102,6 +102,7 @@ def main():
         failures += run_group(args.version, options, group, watching)
     print(f"{args.version}: {len(chosen) - len(failures)} of {len(chosen)} findings hold"
           + ("" if watching else "; not counted from outside (needs root and bpftrace)"))
+    print(f"{len(chosen) - len(failures)} passed, {len(failures)} failed")
     return 1 if failures else 0
 
 

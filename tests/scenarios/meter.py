@@ -26,10 +26,10 @@ class MeterError(AssertionError):
 class Recording:
     """A recording in progress, and after stop() its report."""
 
-    def __init__(self, pid, *options, path=None, command=()):
+    def __init__(self, pid, *options, path=None, command=(), target=()):
         self.folder = tempfile.TemporaryDirectory(prefix="tokprof-test-")
         self.path = pathlib.Path(path or pathlib.Path(self.folder.name) / "run.tokprof")
-        target = ["--", *command] if command else ["-p", str(pid)]
+        target = ["--", *command] if command else target or ["-p", str(pid)]
         arguments = [str(TOKPROF), "record", "-o", str(self.path), *options, *target]
         self.process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                         bufsize=0)   # read line by line beside select()

@@ -552,6 +552,45 @@ static void absurd_numbers_of_completions_and_prompts_are_only_incomplete(void *
 	drop(&m, &t);
 }
 
+static void where_no_engine_was_found_nothing_is_known_of_what_was_computed(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	maker__init(&m);
+	m.recording.n_contexts = 0;
+	maker__request(&m, 8 * MS, 40 * MS)->billed_completion_tokens = 5;
+	maker__request(&m, 50 * MS, 51 * MS)->path = "/health";
+	build(&m, &t);
+	assert_int_equal(t.requests[0].incomplete, INCOMPLETE_UNWATCHED);
+	assert_tokens(&t, 0, ABSENT, ABSENT, ABSENT);
+	assert_int_equal(t.requests[1].incomplete, 0);
+	assert_tokens(&t, 1, 0, 0, 0);
+	drop(&m, &t);
+}
+
+static void a_command_that_was_started_is_watched_from_its_first_step_on(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	maker__init(&m);
+	maker__meta(&m, "command", "server");
+	maker__request(&m, 8 * MS, 9 * MS);
+	generate(&m, 0, 20 * MS, 7, 0, 4);
+	maker__request(&m, 18 * MS, 40 * MS);
+	maker__request(&m, 50 * MS, 60 * MS);
+	build(&m, &t);
+	assert_int_equal(t.requests[0].incomplete, INCOMPLETE_UNWATCHED);
+	assert_tokens(&t, 1, 7, 0, 4);
+	/* Answered without computing: from here on that is a finding. */
+	assert_int_equal(t.requests[2].incomplete, 0);
+	assert_tokens(&t, 2, 0, 0, 0);
+	drop(&m, &t);
+}
+
 /* A prompt of 10 tokens, then one verify row of 5 of which 4 are accepted. */
 static struct row_request *make_speculation(struct maker *m)
 {
@@ -789,6 +828,8 @@ int main(void)
 		cmocka_unit_test(a_request_still_open_at_the_end_has_what_was_computed_so_far),
 		cmocka_unit_test(an_embedding_of_a_list_has_all_of_its_runs_and_no_completion),
 		cmocka_unit_test(a_list_of_prompts_has_a_run_for_each),
+		cmocka_unit_test(where_no_engine_was_found_nothing_is_known_of_what_was_computed),
+		cmocka_unit_test(a_command_that_was_started_is_watched_from_its_first_step_on),
 		cmocka_unit_test(a_list_that_is_streamed_has_all_of_its_runs_and_no_pace),
 		cmocka_unit_test(a_list_with_fewer_runs_than_prompts_is_incomplete),
 		cmocka_unit_test(a_body_not_seen_whole_may_have_been_a_list),

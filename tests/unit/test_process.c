@@ -111,6 +111,27 @@ static void a_name_with_brackets_and_blanks_confuses_nobody(void **state)
 	assert_int_equal(process__parent(self()), getppid());
 }
 
+static void a_fork_is_told_from_a_program_that_was_begun(void **state)
+{
+	int gate[2];
+	char byte;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(gate), 0);
+	child = fork();
+	if (child == 0) {
+		close(gate[1]);
+		_exit(read(gate[0], &byte, 1) != 0);	/* until the parent closes its end */
+	}
+	assert_true(process__is_fork((uint32_t)child));
+	assert_false(process__is_fork(self()));
+	close(gate[0]);
+	close(gate[1]);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_false(process__is_fork((uint32_t)child));
+}
+
 struct thread_answer {
 	uint32_t tid, process;
 	int64_t cpu_ns;
@@ -356,6 +377,7 @@ static void a_process_that_is_gone_is_an_error_everywhere_and_a_crash_nowhere(vo
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_fork_is_told_from_a_program_that_was_begun),
 		cmocka_unit_test(the_programs_own_code_is_mapped_with_device_and_inode),
 		cmocka_unit_test(a_deleted_file_keeps_its_name_and_says_so),
 		cmocka_unit_test(a_name_with_brackets_and_blanks_confuses_nobody),

@@ -8,6 +8,9 @@
 #include "userspace/analysis/evidence.h"
 #include "userspace/analysis/figures.h"
 
+/* What joins the recording later than this after its start was not there at its start. */
+#define JOINS_WITHIN_NS 1000000000ull
+
 struct filler {
 	struct timeline *t;
 	const struct run_table *table;
@@ -126,13 +129,43 @@ static bool could_own_a_run(const struct filler *f, const struct row_request *q)
 	return false;
 }
 
-static bool process_is_watched(const struct recording *r, uint32_t pid)
+/*
+ * A process that the recorder started, or that came while it ran, may load its engine any time, which is noticed a little
+ * later: it is surely watched from its first step on only.
+ */
+static bool came_late(const struct recording *r, uint32_t pid)
 {
-	for (size_t i = 0; i < r->n_contexts; i++) {
-		if (r->contexts[i].pid == pid)
+	const int64_t start_ns = recording__meta_int(r, "start_ns");
+
+	if (recording__meta(r, "command"))
+		return true;
+	for (size_t i = 0; i < r->n_processes; i++) {
+		if (r->processes[i].pid == pid && start_ns > 0 &&
+		    r->processes[i].start_ns > (uint64_t)start_ns + JOINS_WITHIN_NS)
 			return true;
 	}
-	return r->n_contexts == 0;
+	return false;
+}
+
+static bool has_stepped(const struct recording *r, uint32_t pid, uint64_t time_ns)
+{
+	for (size_t i = 0; i < r->n_steps && r->steps[i].start_ns <= time_ns; i++) {
+		for (size_t k = 0; k < r->n_contexts; k++) {
+			if (r->contexts[k].id == r->steps[i].context && r->contexts[k].pid == pid)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Would what the request's process computed be in the recording? */
+static bool is_watched(const struct recording *r, const struct row_request *q)
+{
+	bool known = r->n_contexts == 0 && r->n_engines > 0;
+
+	for (size_t i = 0; i < r->n_contexts; i++)
+		known |= r->contexts[i].pid == q->pid;
+	return known && (!came_late(r, q->pid) || has_stepped(r, q->pid, q->arrival_ns));
 }
 
 /* Nothing was computed for it: that is a finding only where everything that was computed is known. */
@@ -143,7 +176,7 @@ static bool surely_nothing(const struct filler *f, const struct row_request *q, 
 		return false;
 	if (out->incomplete & (INCOMPLETE_LOSS | INCOMPLETE_BEFORE_ATTACH | INCOMPLETE_ROWS))
 		return false;
-	return !eligible || (process_is_watched(f->t->recording, q->pid) && !could_own_a_run(f, q));
+	return !eligible || (!(out->incomplete & INCOMPLETE_UNWATCHED) && !could_own_a_run(f, q));
 }
 
 /* -------------------------------------------------------------------------------------------------------------- times --- */
@@ -261,7 +294,7 @@ static bool is_unmatched(const struct filler *f, const struct row_request *q, co
 	if (!facts->expects_run || !f->w->engine_attached || out->match == MATCH_AMBIGUOUS)
 		return false;
 	/* Where rows or bytes are missing that is the reason. */
-	if (out->incomplete & (INCOMPLETE_LOSS | INCOMPLETE_ROWS | INCOMPLETE_BEFORE_ATTACH))
+	if (out->incomplete & (INCOMPLETE_LOSS | INCOMPLETE_ROWS | INCOMPLETE_BEFORE_ATTACH | INCOMPLETE_UNWATCHED))
 		return false;
 	if (!out->n_runs)
 		return out->completion_tokens == ABSENT;
@@ -285,6 +318,8 @@ static int fill_request(struct filler *f, uint32_t i)
 		out->incomplete |= INCOMPLETE_LOSS;
 	if (facts.eligible && blind_spots__unknown(f->w, q->arrival_ns, end_of(q)))
 		out->incomplete |= INCOMPLETE_ROWS;
+	if (facts.expects_run && !out->n_runs && f->w->engine_attached && !is_watched(f->t->recording, q))
+		out->incomplete |= INCOMPLETE_UNWATCHED;
 
 	for (uint32_t k = out->first_run; k < out->first_run + out->n_runs; k++) {
 		const uint32_t run = f->t->request_runs[k];

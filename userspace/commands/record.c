@@ -6,6 +6,7 @@
  * there is something to record, and the first row is the host's.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,30 +128,58 @@ static int parse(struct record *r, int argc, char **argv)
 	return -1;
 }
 
+/* How the recorder and the command that it starts agree: a byte lets it go, and what comes back is why it could not. */
+struct gate {
+	int go, failed;		/* -1: no command */
+};
+
 /* Start the command held back: it waits for a byte, so that its first instruction is already recorded. */
-static int start_child(struct record *r, int *gate)
+static int start_child(struct record *r, struct gate *gate)
 {
-	int fds[2];
+	int go[2], failed[2], reason;
 	char byte;
 
-	if (pipe(fds))
+	if (pipe2(go, O_CLOEXEC) || pipe2(failed, O_CLOEXEC))
 		return -errno;
 	r->child = fork();
 	if (r->child < 0)
 		return -errno;
 	if (r->child == 0) {
 		signal(SIGINT, SIG_DFL);
-		close(fds[1]);
-		if (read(fds[0], &byte, 1) != 1)
+		close(go[1]);
+		if (read(go[0], &byte, 1) != 1)
 			_exit(125);
-		close(fds[0]);
 		execvp(r->command[0], r->command);
-		message__error("check the command after --", "cannot start '%s': %s", r->command[0], strerror(errno));
+		reason = errno;
+		if (write(failed[1], &reason, sizeof(reason)) != sizeof(reason))
+			_exit(126);
 		_exit(127);
 	}
-	close(fds[0]);
-	*gate = fds[1];
+	close(go[0]);
+	close(failed[1]);
+	*gate = (struct gate){ go[1], failed[0] };
 	return 0;
+}
+
+/* @return 0 when the command runs; else why it does not, negative errno */
+static int gate__open(const struct gate *gate)
+{
+	int reason;
+
+	if (gate->go < 0)
+		return 0;
+	if (write(gate->go, "", 1) != 1)
+		return -errno;
+	/* Closed unwritten where the command began. */
+	return read(gate->failed, &reason, sizeof(reason)) == sizeof(reason) ? -reason : 0;
+}
+
+static void gate__close(struct gate *gate)
+{
+	if (gate->go < 0)
+		return;
+	close(gate->go);	/* a command that was never let go ends by itself */
+	close(gate->failed);
 }
 
 static int64_t file_bytes(const char *path)
@@ -213,7 +242,7 @@ static void summarise(const struct record *r, const struct session_counts *c, co
 	message__info("next: tokprof report %s", r->output);
 }
 
-static int record_session(struct record *r, const struct target *target, int gate)
+static int record_session(struct record *r, const struct target *target, const struct gate *gate)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	struct recording_writer *writer = NULL;
@@ -251,8 +280,16 @@ static int record_session(struct record *r, const struct target *target, int gat
 		return EXIT_CODE_TARGET;
 	}
 	recording_writer__put_meta_int(writer, "start_ns", (int64_t)s.start_ns);
-	if (gate >= 0 && write(gate, "", 1) != 1)
-		message__warn(NULL, "the command did not start");
+	if (r->command)
+		recording_writer__put_meta(writer, "command", r->command[0]);
+	err = gate__open(gate);
+	if (err) {
+		message__error("check the command after --", "cannot start '%s': %s", r->command[0], strerror(-err));
+		session__close(&s);
+		recording_writer__close(writer, false);
+		unlink(r->output);
+		return EXIT_CODE_USAGE;
+	}
 	if (!message__is_quiet())
 		session__describe(&s, stderr);
 	fprintf(stderr, "recording %s to %s%s\n", target->text, r->output,
@@ -277,7 +314,8 @@ static int record_run(int argc, char **argv)
 {
 	struct record r = { .output = DEFAULT_OUTPUT };
 	struct target target = { .n_pids = 0 };
-	int gate = -1, code = parse(&r, argc, argv);
+	struct gate gate = { -1, -1 };
+	int code = parse(&r, argc, argv);
 	char error[512];
 
 	if (code >= 0)
@@ -296,9 +334,8 @@ static int record_run(int argc, char **argv)
 		message__error("tokprof list shows the servers running here", "%s", error);
 		return EXIT_CODE_TARGET;
 	}
-	code = record_session(&r, &target, gate);
-	if (gate >= 0)
-		close(gate);	/* a command that was never let go ends by itself */
+	code = record_session(&r, &target, &gate);
+	gate__close(&gate);
 	return code;
 }
 
