@@ -141,8 +141,14 @@ def attach_and_detach_under_load(s):
 @fault
 def a_ring_buffer_too_small_counts_losses_and_marks_requests(s):
     with meter.record(s.server.pid, "--ring-kib", "4") as recording:
-        with load(s.port, streams=4):
-            time.sleep(2)
+        with load(s.port, streams=4) as ended:
+            # A recorder that is kept from the CPU: nobody empties the ring meanwhile.
+            recording.process.send_signal(signal.SIGSTOP)
+            n_before = len(ended)
+            deadline = time.monotonic() + 30
+            while len(ended) < n_before + 4 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            recording.process.send_signal(signal.SIGCONT)
     report = recording.report
     if sum(report["recording"]["losses"].values()) == 0:
         raise AssertionError("nothing was lost in a ring of 4 KiB")
