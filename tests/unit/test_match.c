@@ -633,6 +633,21 @@ static void where_a_stop_ended_a_speculative_step_is_not_guessed(void **unused)
 	drop(&m, &t);
 }
 
+static void the_limit_that_ended_another_choice_proves_nothing_of_this_one(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+	struct row_request *q = make_speculation(&m);
+
+	(void)unused;
+	q->max_tokens = 20;
+	q->finish_reason = "length";
+	q->n_prompts = 2;
+	build(&m, &t);
+	assert_true(t.requests[0].incomplete & INCOMPLETE_EMITTED);
+	drop(&m, &t);
+}
+
 static void a_speculative_step_without_a_rollback_is_proven_by_the_limit_only(void **unused)
 {
 	struct maker m;
@@ -839,6 +854,7 @@ int main(void)
 		cmocka_unit_test(absurd_numbers_of_completions_and_prompts_are_only_incomplete),
 		cmocka_unit_test(the_clients_limit_cuts_tokens_accepted_beyond_it),
 		cmocka_unit_test(where_a_stop_ended_a_speculative_step_is_not_guessed),
+		cmocka_unit_test(the_limit_that_ended_another_choice_proves_nothing_of_this_one),
 		cmocka_unit_test(a_speculative_step_without_a_rollback_is_proven_by_the_limit_only),
 		cmocka_unit_test(another_process_is_not_a_candidate),
 		cmocka_unit_test(an_exact_match_has_the_true_figures_under_any_traffic),

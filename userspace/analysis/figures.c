@@ -60,6 +60,7 @@ static int64_t tokens_of_run(struct filler *f, const struct row_request *q, uint
 	const bool verified = last && last->phase == PHASE_VERIFY && last->n_emitted;
 	const int64_t overshoot = verified ? last->n_emitted - 1 : 0;
 	int64_t low = r->n_sampled, high = r->n_sampled + d->n_unproven;
+	bool by_length;
 
 	if (r->embed)
 		return 0;
@@ -74,7 +75,9 @@ static int64_t tokens_of_run(struct filler *f, const struct row_request *q, uint
 	}
 	if (low != high)
 		*incomplete |= INCOMPLETE_EMITTED;
-	if (overshoot && q->end_ns && !q->client_left && !request__ended_by_length(q))
+	/* Of several generations the reason is the last one's to end. */
+	by_length = request__ended_by_length(q) && ((q->n <= 1 && q->n_prompts <= 1) || low == q->max_tokens);
+	if (overshoot && q->end_ns && !q->client_left && !by_length)
 		*incomplete |= INCOMPLETE_EMITTED;
 	return low;
 }
