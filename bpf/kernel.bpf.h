@@ -31,20 +31,38 @@ struct in6_addr {
 struct sock_common {
 	unsigned int skc_daddr;
 	unsigned short skc_dport;
+	unsigned short skc_num;
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
 	struct in6_addr skc_v6_daddr;
 };
 
-struct sock {
-	struct sock_common __sk_common;
-};
-
-struct socket {
-	struct sock *sk;
+struct inode {
+	unsigned long i_ino;
 };
 
 struct file {
 	void *private_data;
+	struct inode *f_inode;
+};
+
+struct sock;
+
+struct socket {
+	struct file *file;
+	struct sock *sk;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	struct socket *sk_socket;
+	unsigned short sk_type;		/* 5.6, commit bf9765145b85 */
+};
+
+struct unix_address;
+
+struct unix_sock {
+	struct unix_address *addr;
 };
 
 struct fdtable {

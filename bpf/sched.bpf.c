@@ -3,8 +3,9 @@
  * Where the server's threads spend their time: on a CPU, in the kernel, runnable and waiting, blocked and on what.
  *
  * Sums stay in map `threads`; the server's running and in-kernel integrals go into `meters`, which the step probes read.
- * Budget: two map look-ups (about 60 ns) per context switch of the host, about 150 ns per switch of a server's thread,
- * about 60 ns per system call of it; nothing per token.
+ * Budget: two map look-ups (about 60 ns) per context switch of the host, about 150 ns per switch of a server's thread;
+ * nothing per token. System calls: about 0.3 us each, the kernel's slow path included; where that is too much they are
+ * watched in bursts only (collectors/sched_bursts.h).
  */
 #include <asm/unistd.h>
 
@@ -15,9 +16,12 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define TASK_RUNNING 0
 #define TASK_DEAD 0x80
 
-static __always_inline enum blocked_kind classify_wait(int syscall, const struct task_struct *task)
+/* By the system call that the task is in: its number stands in the registers with which it entered the kernel. */
+static __always_inline enum blocked_kind classify_wait(struct task_struct *task)
 {
-	switch (syscall) {
+	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
+
+	switch (SYSCALL_NR(regs)) {
 	case __NR_futex:
 		return BLOCKED_FUTEX;
 	case __NR_nanosleep:
@@ -49,6 +53,11 @@ static __always_inline enum blocked_kind classify_wait(int syscall, const struct
 	return BPF_CORE_READ_BITFIELD(task, in_iowait) ? BLOCKED_IO : BLOCKED_OTHER;
 }
 
+static __always_inline bool thread__in_kernel(const struct thread_state *ts, const struct meters *m)
+{
+	return ts->kernel_depth && ts->kernel_epoch == (tp_u32)m->kernel_epoch;
+}
+
 static __always_inline struct thread_state *thread__get(const struct task_struct *task)
 {
 	tp_u32 tid = task->pid;
@@ -58,7 +67,6 @@ static __always_inline struct thread_state *thread__get(const struct task_struct
 	if (ts)
 		return ts;
 	fresh.tgid = task->tgid;
-	fresh.syscall = -1;
 	fresh.faults_minor_base = task->min_flt;
 	fresh.faults_major_base = task->maj_flt;
 	if (bpf_map_update_elem(&threads, &tid, &fresh, BPF_NOEXIST)) {
@@ -76,7 +84,7 @@ static __always_inline void thread__starts_running(struct thread_state *ts, stru
 		return;
 	ts->run_since_ns = now;
 	__sync_fetch_and_add(&m->word[METER_CPU_NS].value, meter__start(t));
-	if (ts->kernel_depth)
+	if (thread__in_kernel(ts, m))
 		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__start(t));
 }
 
@@ -88,20 +96,24 @@ static __always_inline void thread__stops_running(struct thread_state *ts, struc
 		return;
 	ts->run_since_ns = 0;
 	__sync_fetch_and_add(&m->word[METER_CPU_NS].value, meter__stop(t));
-	if (ts->kernel_depth)
+	if (thread__in_kernel(ts, m))
 		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__stop(t));
 }
 
 static __always_inline void thread__enters_kernel(struct thread_state *ts, struct meters *m, tp_u64 now)
 {
+	if (!thread__in_kernel(ts, m)) {
+		ts->kernel_depth = 0;
+		ts->kernel_epoch = (tp_u32)m->kernel_epoch;
+	}
 	if (ts->kernel_depth++ == 0)
 		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__start(now - m->base_ns));
 }
 
 static __always_inline void thread__leaves_kernel(struct thread_state *ts, struct meters *m, tp_u64 now)
 {
-	if (ts->kernel_depth == 0)
-		return;		/* it was in the kernel before the recorder came */
+	if (!thread__in_kernel(ts, m))
+		return;		/* it was in the kernel before its calls were watched */
 	if (--ts->kernel_depth == 0)
 		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__stop(now - m->base_ns));
 }
@@ -128,8 +140,7 @@ static __always_inline void report_exit(const struct task_struct *task, struct t
 	bpf_map_delete_elem(&threads, &tid);
 }
 
-static __always_inline void switched_out(const struct task_struct *task, struct meters *m, unsigned int state,
-					 tp_u64 now)
+static __always_inline void switched_out(struct task_struct *task, struct meters *m, unsigned int state, tp_u64 now)
 {
 	struct thread_state *ts = thread__get(task);
 
@@ -151,7 +162,7 @@ static __always_inline void switched_out(const struct task_struct *task, struct 
 	}
 	ts->times.n_switches_voluntary++;
 	ts->wake_ns = 0;
-	ts->blocked_kind = classify_wait(ts->syscall, task);
+	ts->blocked_kind = classify_wait(task);
 }
 
 static __always_inline void end_wait(struct thread_state *ts, tp_u64 now)
@@ -327,8 +338,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long nr)
 	ts = current_thread(&m, &now);
 	if (!ts)
 		return 0;
-	ts->syscall = (int)nr;
-	if (ts->kernel_depth)
+	if (thread__in_kernel(ts, m))
 		ts->kernel_depth = 1;	/* nothing is nested at a system call's entry: an exit was missed, mend it */
 	else
 		thread__enters_kernel(ts, m, now);
@@ -345,7 +355,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	ts = current_thread(&m, &now);
 	if (!ts)
 		return 0;
-	ts->syscall = -1;
+	ts->n_syscalls++;
 	thread__leaves_kernel(ts, m, now);
 	return 0;
 }

@@ -34,7 +34,8 @@ struct meters {			/* the only entry of map `meters`; mapped into the recorder */
 	tp_u64 base_ns;		/* origin of the meters' time; 0: not started */
 	tp_u64 next_step;
 	tp_u64 next_connection;
-	tp_u64 pad[5];
+	tp_u64 kernel_epoch;	/* grows when the timing of system calls ends: what threads were in then is forgotten */
+	tp_u64 pad[4];
 };
 
 static inline tp_u64 meter__start(tp_u64 t)
@@ -60,8 +61,9 @@ struct thread_state {
 	tp_u64 wake_ns;		/* since when it is runnable and off the CPU; 0: blocked or running */
 	tp_u64 faults_minor_base;
 	tp_u64 faults_major_base;
+	tp_u64 n_syscalls;	/* seen to end */
 	tp_u32 tgid;
-	tp_s32 syscall;		/* number of the system call it is in; -1: none */
+	tp_u32 kernel_epoch;	/* of kernel_depth: it says nothing in another */
 	tp_u16 kernel_depth;	/* system call (1) plus nested interrupts */
 	tp_u16 blocked_kind;	/* enum blocked_kind of the current wait */
 	tp_u32 seen;
@@ -131,6 +133,12 @@ struct connection_state {
 	tp_u64 id;
 };
 
+/* Map `sockets`: the same by the socket's address in the kernel, which may be used again after the socket's end. */
+struct socket_state {
+	tp_u64 id;
+	tp_u64 inode;
+};
+
 /* What the observer of `tokprof overhead` puts into its own ring: one send of the server. */
 struct pulse {
 	tp_u64 time_ns;
@@ -139,7 +147,7 @@ struct pulse {
 };
 
 _Static_assert(sizeof(struct meters) == 64 * (N_METERS + 1), "meters");
-_Static_assert(sizeof(struct thread_state) == 80 + 40 + 16, "thread_state");
+_Static_assert(sizeof(struct thread_state) == 80 + 48 + 16, "thread_state");
 _Static_assert(sizeof(struct layout) == 16, "layout");
 
 #endif

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
 /*
- * The bytes that a server's connections carry, copied at the system call's exit: the length is known and the pages have
- * just been touched, also for writes (at entry a page may be absent and bytes be lost).
+ * The bytes that a server's connections carry, copied when the system call has moved them: the length is known and the
+ * pages have just been touched, also for writes (at entry a page may be absent and bytes be lost).
  *
- * Connections are known by (process, descriptor) from accept, or from the recorder for those open at the attach; all
- * other descriptors cost one look-up. Budget: about 80 ns per system call of the server, 0.5 us plus the copy per call on
- * a connection, one record per 8 KiB.
+ * Where the kernel has them (6.3), the tracepoints sock_send_length and sock_recv_length tell of every transfer of a socket;
+ * the buffer stands in the registers with which the task entered the kernel. Connections are then known by their socket: accepted
+ * ones are told by the listening port or path that they share, those open at the attach by their inode number. Budget:
+ * 0.5 us plus the copy per transfer of the server, one record per 8 KiB, and nothing at all for its other system calls.
+ *
+ * Elsewhere, the exits of all system calls: connections are known by (process, descriptor) from accept, or from the recorder.
+ * That costs every system call of the host the kernel's slow path, and those of the server about 80 ns more.
  */
 #include <asm/unistd.h>
 
@@ -19,6 +23,14 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define EPIPE 32
 #define ECONNRESET 104
 #define ETIMEDOUT 110
+#define AF_UNIX 1
+#define SOCK_STREAM 1
+#define TCP_ESTABLISHED 1	/* include/net/tcp_states.h; unix sockets use the same numbers */
+#define TCP_FIN_WAIT1 4
+#define TCP_CLOSE 7
+#define TCP_CLOSE_WAIT 8
+#define TCP_LAST_ACK 9
+#define TCP_LISTEN 10
 #define MAX_SEGMENTS 64
 #define MAX_RECORDS_PER_CALL (MAX_SOCKET_CALL / MAX_SOCKET_DATA + MAX_SEGMENTS)
 
@@ -30,7 +42,37 @@ struct {
 	__type(value, struct connection_state);
 } connections SEC(".maps");
 
-/* Tracepoint programs run with preemption off, so a buffer per CPU is one's own. */
+/* Connections by the address of their socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, tp_u64);
+	__type(value, struct socket_state);
+} sockets SEC(".maps");
+
+/* Connections that were open at the attach and have not moved a byte since: inode number -> id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, tp_u64);
+	__type(value, struct connection_state);
+} known_inodes SEC(".maps");
+
+/* Ports that the server listens on, in host order: what is connected to one of them was accepted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, tp_u32);
+	__type(value, tp_u32);
+} ports SEC(".maps");
+
+/*
+ * Programs of process context run with preemption off, so a buffer per CPU is theirs; one that a soft interrupt may
+ * run (wire_state) must not use it.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -276,20 +318,9 @@ static __always_inline bool is_end(tp_u32 op, long ret)
 	return (ret == 0 && op == SOCKET_IN) || ret == -ECONNRESET || ret == -EPIPE || ret == -ETIMEDOUT;
 }
 
-/* The peer's address, from the socket that the descriptor stands for: descriptor table, file, socket. */
-static __always_inline void read_peer(tp_s32 fd, struct socket_peer *peer)
+static __always_inline void read_peer(struct sock *sk, struct socket_peer *peer)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **slots = BPF_CORE_READ(table, fd), *file = NULL;
-	struct socket *socket;
-	struct sock *sk;
-
 	__builtin_memset(peer, 0, sizeof(*peer));
-	if ((tp_u32)fd >= BPF_CORE_READ(table, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), &slots[fd]))
-		return;
-	socket = (struct socket *)BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(socket, sk);
 	peer->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	peer->port = BPF_CORE_READ(sk, __sk_common.skc_dport);
 	if (peer->family == AF_INET)
@@ -298,27 +329,157 @@ static __always_inline void read_peer(tp_s32 fd, struct socket_peer *peer)
 		BPF_CORE_READ_INTO((struct in6_addr *)peer->address, sk, __sk_common.skc_v6_daddr);
 }
 
-static __always_inline void accepted(tp_s32 fd)
+/* The socket that a descriptor of this process stands for: descriptor table, file, socket. */
+static __always_inline struct sock *find_socket(tp_s32 fd)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **slots = BPF_CORE_READ(table, fd), *file = NULL;
+	struct socket *socket;
+
+	if ((tp_u32)fd >= BPF_CORE_READ(table, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), &slots[fd]))
+		return NULL;
+	socket = (struct socket *)BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk);
+}
+
+static __always_inline void announce(tp_u64 connection, tp_s32 fd, struct sock *sk)
 {
 	struct record_socket *r = space__get();
+
+	if (!r)
+		return;
+	fill_event(r, SOCKET_OPEN, connection, fd);
+	read_peer(sk, (struct socket_peer *)r->data);
+	r->n_bytes = sizeof(struct socket_peer);
+	emit(r, sizeof(struct socket_peer));
+}
+
+/* --- by the sockets' tracepoints ------------------------------------------------------------------------------------ */
+
+/* Was this socket made by accept()? It shares the port, or the path, of the one that listens. */
+static __always_inline bool is_accepted(struct sock *sk)
+{
+	tp_u32 port = sk->__sk_common.skc_num;
+	tp_u32 state = sk->__sk_common.skc_state;
+
+	if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
+		return false;
+	if (sk->__sk_common.skc_family == AF_UNIX)
+		return sk->sk_type == SOCK_STREAM && BPF_CORE_READ((struct unix_sock *)sk, addr) != NULL;
+	return bpf_map_lookup_elem(&ports, &port) != NULL;
+}
+
+/* @return the connection's number; 0: none of ours */
+static __always_inline tp_u64 connection__of(struct sock *sk, tp_s32 fd)
+{
+	tp_u64 address = (tp_u64)sk;
+	struct socket_state *known = bpf_map_lookup_elem(&sockets, &address);
+	struct socket_state fresh = { .inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino) };
+	struct connection_state *open;
+	struct meters *m;
+
+	if (known && known->inode == fresh.inode)
+		return known->id;
+	if (known)	/* a unix socket that was closed, whose memory is used again */
+		emit_event(SOCKET_CLOSE, known->id, fd);
+	bpf_map_delete_elem(&sockets, &address);
+	open = bpf_map_lookup_elem(&known_inodes, &fresh.inode);
+	if (open) {
+		fresh.id = open->id;
+		bpf_map_delete_elem(&known_inodes, &fresh.inode);
+		bpf_map_update_elem(&sockets, &address, &fresh, BPF_ANY);
+		return fresh.id;
+	}
+	m = meters__get();
+	if (!m || !is_accepted(sk))
+		return 0;
+	fresh.id = __sync_fetch_and_add(&m->next_connection, 1);
+	if (bpf_map_update_elem(&sockets, &address, &fresh, BPF_ANY))
+		return 0;
+	announce(fresh.id, fd, sk);
+	return fresh.id;
+}
+
+static __always_inline int transferred(struct sock *sk, tp_u32 op, long n, bool peek)
+{
+	struct transfer t;
+	tp_u64 connection;
+
+	if (!is_server(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	t = decode((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()));
+	t.op = op;
+	connection = connection__of(sk, t.fd);
+	if (!connection)
+		return 0;
+	if (n > 0 && !peek)
+		moved(&t, connection, n);	/* also of a call that is not known, as bytes unseen (io_uring) */
+	else if (is_end(op, n))
+		emit_event(SOCKET_END_IN, connection, t.fd);
+	return 0;
+}
+
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(wire_sent, struct sock *sk, int ret, int flags)
+{
+	return transferred(sk, SOCKET_OUT, ret, false);
+}
+
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(wire_received, struct sock *sk, int ret, int flags)
+{
+	return transferred(sk, SOCKET_IN, ret, flags & MSG_PEEK);
+}
+
+/* Ends of connections, and ports that the server begins to listen on. May run in a soft interrupt, on any task. */
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(wire_state, struct sock *sk, int old_state, int new_state)
+{
+	tp_u64 address = (tp_u64)sk;
+	struct socket_state *known;
+	struct record_socket r;
+
+	if (new_state == TCP_LISTEN && is_server(bpf_get_current_pid_tgid() >> 32)) {
+		tp_u32 port = sk->__sk_common.skc_num, one = 1;
+
+		bpf_map_update_elem(&ports, &port, &one, BPF_ANY);
+		return 0;
+	}
+	if (old_state != TCP_ESTABLISHED && old_state != TCP_CLOSE_WAIT)
+		return 0;
+	if (new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK && new_state != TCP_CLOSE)
+		return 0;
+	known = bpf_map_lookup_elem(&sockets, &address);
+	if (!known)
+		return 0;
+	__builtin_memset(&r, 0, sizeof(r));
+	fill_event(&r, SOCKET_CLOSE, known->id, -1);
+	if (bpf_ringbuf_output(&events, &r, sizeof(r), wakeup_flags()))
+		count_loss(LOSS_WIRE_RING);
+	bpf_map_delete_elem(&sockets, &address);
+	return 0;
+}
+
+/* --- by the exits of system calls ----------------------------------------------------------------------------------- */
+
+static __always_inline void accepted(tp_s32 fd)
+{
 	struct connection_state state;
 	struct connection_key key;
 	struct meters *m = meters__get();
 
-	if (fd < 0 || !m || !r)
+	if (fd < 0 || !m)
 		return;
 	key.tgid = bpf_get_current_pid_tgid() >> 32;
 	key.fd = fd;
 	state.id = __sync_fetch_and_add(&m->next_connection, 1);
 	bpf_map_update_elem(&connections, &key, &state, BPF_ANY);
-	fill_event(r, SOCKET_OPEN, state.id, fd);
-	read_peer(fd, (struct socket_peer *)r->data);
-	r->n_bytes = sizeof(struct socket_peer);
-	emit(r, sizeof(struct socket_peer));
+	announce(state.id, fd, find_socket(fd));
 }
 
 /* Closing is taken at its entry: at its exit another thread may already have accepted with the same descriptor. */
-SEC("tp_btf/sys_enter")
+SEC("?tp_btf/sys_enter")
 int BPF_PROG(wire_sys_enter, struct pt_regs *regs, long nr)
 {
 	struct connection_state *connection;
@@ -349,7 +510,7 @@ int BPF_PROG(wire_sys_enter, struct pt_regs *regs, long nr)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
+SEC("?tp_btf/sys_exit")
 int BPF_PROG(wire_sys_exit, struct pt_regs *regs, long ret)
 {
 	struct connection_state *connection;

@@ -41,6 +41,8 @@ struct collector {
 	void (*record)(struct session *s, void *state, const struct record_header *h);
 	/* Called about once a second and at the end: totals, samples, losses. */
 	void (*tick)(struct session *s, void *state, uint64_t now_ns);
+	/* Called after every drain, some ten times a second or more: cheap; for what must be switched between ticks. */
+	void (*turn)(struct session *s, void *state, uint64_t now_ns);
 	/* Switch every probe off or on without detaching, for `tokprof overhead`. */
 	int (*set_enabled)(struct session *s, void *state, bool on);
 	/* Its BPF programs, for the kernel's own account of their run time. @return number of descriptors written */

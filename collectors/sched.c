@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "collectors/collector.h"
+#include "collectors/sched_bursts.h"
 #include "collectors/skeleton.h"
 #include "sched.skel.h"
 #include "userspace/process.h"
@@ -46,6 +47,7 @@ struct sched {
 	struct target targets[MAX_TARGETS];
 	size_t n_targets;
 	bool has_interrupts, has_faults;
+	struct bursts bursts;
 };
 
 /* Does the kernel have the tracepoint, as far as tp_btf can attach? And how many arguments has it? -1: absent */
@@ -129,17 +131,38 @@ static int64_t calibrate_fault_ns(void)
 	return runs[n / 2];
 }
 
+/* How kernel time was had, for the recording; told again at the end, when it is known whether all of it was watched. */
+static void describe_kernel_time(struct session *s, const struct sched *sched, char *source, size_t source_size,
+				 char *reason, size_t reason_size)
+{
+	const int64_t cpu = session__cpu_now(s), covered = s->kernel_time.covered;
+
+	snprintf(source, source_size, "system call entry to exit on a CPU%s; page faults at %lld ns each",
+		 sched->has_interrupts ? ", hard and soft interrupts" : "", (long long)s->fault_ns);
+	if (!kernel_time__exact(&s->kernel_time) && cpu > 0)
+		snprintf(reason, reason_size,
+			 "timed in bursts that hold %.0f %% of the CPU time, and taken to be the same part of it "
+			 "between "
+			 "them: to time every system call would cost this server more than %.1f %%",
+			 100.0 * (double)covered / (double)cpu, 100 * SYSCALL_BUDGET);
+	else if (sched->has_faults)
+		snprintf(reason, reason_size,
+			 "measured, but for the time of page faults, which is derived from their count");
+	else
+		snprintf(reason, reason_size,
+			 "time of page faults not included: this kernel has no tracepoint for them");
+}
+
 static void register_resources(struct session *s, const struct sched *sched)
 {
-	char kernel_source[200];
+	char kernel_source[200], kernel_reason[240];
 	const struct row_resource rows[] = {
 		{ RESOURCE_CPU_NS, "cpu_ns", "ns", RESOURCE_ADDITIVE, GRADE_MEASURED,
 		  "scheduler: sum_exec_runtime of all threads; within steps an integral of running threads", NULL },
 		/* A sum with a derived part is derived: no figure is graded better than its weakest part. */
 		{ RESOURCE_KERNEL_NS, "kernel_ns", "ns", RESOURCE_ADDITIVE,
-		  sched->has_faults ? GRADE_DERIVED : GRADE_MEASURED, kernel_source,
-		  sched->has_faults ? "measured, but for the time of page faults, which is derived from their count" :
-				      "time of page faults not included: this kernel has no tracepoint for them" },
+		  sched->has_faults || !kernel_time__exact(&s->kernel_time) ? GRADE_DERIVED : GRADE_MEASURED,
+		  kernel_source, kernel_reason },
 		{ RESOURCE_FAULTS, "faults", "1", RESOURCE_ADDITIVE,
 		  sched->has_faults ? GRADE_MEASURED : GRADE_UNAVAILABLE, "tracepoint exceptions:page_fault_user",
 		  sched->has_faults ? NULL : "this kernel has no tracepoint exceptions:page_fault_user" },
@@ -150,11 +173,34 @@ static void register_resources(struct session *s, const struct sched *sched)
 	};
 	size_t i;
 
-	snprintf(kernel_source, sizeof(kernel_source),
-		 "system call entry to exit on a CPU%s; page faults at %lld ns each",
-		 sched->has_interrupts ? ", hard and soft interrupts" : "", (long long)s->fault_ns);
+	describe_kernel_time(s, sched, kernel_source, sizeof(kernel_source), kernel_reason, sizeof(kernel_reason));
 	for (i = 0; s->writer && i < sizeof(rows) / sizeof(rows[0]); i++)
 		recording_writer__resource(s->writer, &rows[i]);
+}
+
+static size_t kernel_programs(struct sched_bpf *skel, struct bpf_program **out)
+{
+	struct bpf_program *const programs[] = {
+		skel->progs.on_sys_enter,   skel->progs.on_sys_exit,	  skel->progs.on_irq_entry,
+		skel->progs.on_irq_exit,    skel->progs.on_softirq_entry, skel->progs.on_softirq_exit,
+		skel->progs.on_timer_entry, skel->progs.on_timer_exit,
+	};
+
+	memcpy(out, programs, sizeof(programs));
+	return sizeof(programs) / sizeof(programs[0]);
+}
+
+static int attach_all(struct session *s, struct sched *sched)
+{
+	struct bpf_program *programs[MAX_BURST_PROGRAMS];
+	size_t n = kernel_programs(sched->skel, programs);
+	int err;
+
+	bursts__init(&sched->bursts, programs, n);
+	for (size_t i = 0; i < n; i++)
+		bpf_program__set_autoattach(programs[i], false);
+	err = sched_bpf__attach(sched->skel);
+	return err ? err : bursts__start(&sched->bursts, s);
 }
 
 static int sched_open(struct session *s, void **out)
@@ -174,8 +220,9 @@ static int sched_open(struct session *s, void **out)
 	if (!err)
 		err = sched_bpf__load(sched->skel);
 	if (!err)
-		err = sched_bpf__attach(sched->skel);
+		err = attach_all(s, sched);
 	if (err) {
+		bursts__stop(&sched->bursts);
 		sched_bpf__destroy(sched->skel);
 		free(sched);
 		return err;
@@ -337,16 +384,39 @@ static void sched_tick(struct session *s, void *state, uint64_t now_ns)
 	}
 }
 
-static int sched_set_enabled(struct session *s, void *state, bool on)
+static uint64_t count_syscalls(const struct session *s, const struct sched *sched)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < sched->n_threads; i++) {
+		struct thread_state live;
+
+		if (!sched->threads[i].exited && bpf_map_lookup_elem(s->threads_fd, &sched->threads[i].tid, &live) == 0)
+			n += live.n_syscalls;
+	}
+	return n;
+}
+
+static void sched_turn(struct session *s, void *state, uint64_t now_ns)
 {
 	struct sched *sched = state;
 
-	(void)s;
+	if (bursts__due(&sched->bursts, now_ns))
+		bursts__turn(&sched->bursts, s, now_ns, count_syscalls(s, sched));
+}
+
+static int sched_set_enabled(struct session *s, void *state, bool on)
+{
+	struct sched *sched = state;
+	int err;
+
 	if (!on) {
+		err = bursts__suspend(&sched->bursts, s, true);
 		sched_bpf__detach(sched->skel);
-		return 0;
+		return err;
 	}
-	return sched_bpf__attach(sched->skel);
+	err = sched_bpf__attach(sched->skel);
+	return err ? err : bursts__suspend(&sched->bursts, s, false);
 }
 
 static void write_threads(struct session *s, struct sched *sched)
@@ -412,10 +482,12 @@ static void sched_close(struct session *s, void *state)
 	struct sched *sched = state;
 
 	if (s->writer) {
+		register_resources(s, sched);
 		write_threads(s, sched);
 		write_totals(s, sched);
 	}
 	s->meters_running = false;
+	bursts__stop(&sched->bursts);
 	sched_bpf__destroy(sched->skel);
 	free(sched->threads);
 	free(sched);
@@ -464,6 +536,7 @@ const struct collector collector_sched = {
 	.attach = sched_attach,
 	.record = sched_record,
 	.tick = sched_tick,
+	.turn = sched_turn,
 	.set_enabled = sched_set_enabled,
 	.programs = sched_programs,
 	.close = sched_close,

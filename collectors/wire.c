@@ -4,6 +4,7 @@
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 
 struct wire_collector {
 	struct wire_bpf *skel;
+	bool by_socket;		/* the sockets' tracepoints tell of transfers; else the exits of system calls */
 	struct wire *wire;
 	struct session *session;
 };
@@ -46,6 +48,26 @@ static void on_chunk(void *ctx, const struct row_chunk *row)
 
 static const struct wire_callbacks callbacks = { .request = on_request, .chunk = on_chunk };
 
+/*
+ * The sockets' own tracepoints came with 6.3 (commit 6e6eda44b939). A system call tracepoint makes every system call of the host
+ * take the kernel's slow path, which a server that meets at futexes pays hundreds of times per token.
+ */
+static bool choose_programs(struct wire_bpf *skel)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool by_socket = btf && !getenv("TOKPROF_WIRE_BY_SYSCALL") &&
+			 btf__find_by_name_kind(btf, "btf_trace_sock_send_length", BTF_KIND_TYPEDEF) > 0 &&
+			 btf__find_by_name_kind(btf, "btf_trace_sock_recv_length", BTF_KIND_TYPEDEF) > 0;
+
+	btf__free(btf);
+	bpf_program__set_autoload(skel->progs.wire_sent, by_socket);
+	bpf_program__set_autoload(skel->progs.wire_received, by_socket);
+	bpf_program__set_autoload(skel->progs.wire_state, by_socket);
+	bpf_program__set_autoload(skel->progs.wire_sys_enter, !by_socket);
+	bpf_program__set_autoload(skel->progs.wire_sys_exit, !by_socket);
+	return by_socket;
+}
+
 static int wire_open(struct session *s, void **out)
 {
 	struct wire_collector *c = calloc(1, sizeof(*c));
@@ -57,6 +79,8 @@ static int wire_open(struct session *s, void **out)
 	c->wire = wire__new(&callbacks, c, 1, s->options.capture_text);
 	c->skel = wire_bpf__open();
 	err = c->wire && c->skel ? session__share_maps(s, c->skel->obj) : -ENOMEM;
+	if (!err)
+		c->by_socket = choose_programs(c->skel);
 	if (!err)
 		err = wire_bpf__load(c->skel);
 	if (!err)
@@ -71,6 +95,27 @@ static int wire_open(struct session *s, void **out)
 	return 0;
 }
 
+/* Make a connection known to the programs. @return 0; -EEXIST: they have met it already */
+static int put_connection(struct wire_collector *c, uint32_t pid, const struct process_socket *socket, uint64_t id)
+{
+	const struct connection_key key = { .tgid = pid, .fd = socket->fd };
+	const struct connection_state value = { .id = id };
+
+	if (c->by_socket)
+		return bpf_map_update_elem(bpf_map__fd(c->skel->maps.known_inodes), &socket->inode, &value,
+					   BPF_NOEXIST);
+	return bpf_map_update_elem(bpf_map__fd(c->skel->maps.connections), &key, &value, BPF_NOEXIST);
+}
+
+static void put_port(struct wire_collector *c, const struct process_socket *socket)
+{
+	const char *colon = strrchr(socket->local, ':');
+	uint32_t port = colon ? (uint32_t)strtoul(colon + 1, NULL, 10) : 0, one = 1;
+
+	if (port)	/* a unix socket has none */
+		bpf_map_update_elem(bpf_map__fd(c->skel->maps.ports), &port, &one, BPF_ANY);
+}
+
 /* Connections that were open before the attach: their first bytes may stand in the middle of a message. */
 static int wire_attach(struct session *s, void *state, uint32_t pid)
 {
@@ -82,15 +127,15 @@ static int wire_attach(struct session *s, void *state, uint32_t pid)
 	if (err)
 		return err;
 	for (i = 0; i < n; i++) {
-		struct connection_key key = { .tgid = pid, .fd = sockets[i].fd };
-		struct connection_state value;
+		uint64_t id;
 
+		if (sockets[i].state == PROCESS_SOCKET_LISTENING)
+			put_port(c, &sockets[i]);
 		if (sockets[i].state != PROCESS_SOCKET_CONNECTED || !sockets[i].accepted)
 			continue;
-		value.id = __atomic_fetch_add((uint64_t *)&s->meters->next_connection, 1, __ATOMIC_RELAXED);
-		if (bpf_map_update_elem(bpf_map__fd(c->skel->maps.connections), &key, &value, BPF_NOEXIST))
-			continue;	/* known: accepted since the programs were attached */
-		wire__open(c->wire, value.id, pid, sockets[i].peer, monotonic_ns(), true);
+		id = __atomic_fetch_add((uint64_t *)&s->meters->next_connection, 1, __ATOMIC_RELAXED);
+		if (put_connection(c, pid, &sockets[i], id) == 0)
+			wire__open(c->wire, id, pid, sockets[i].peer, monotonic_ns(), true);
 	}
 	free(sockets);
 	return 0;

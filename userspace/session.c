@@ -293,7 +293,8 @@ void session__cut(struct session *s, const tp_u64 meters[N_METERS], int64_t out[
 	int64_t faults = session__meter(s, METER_FAULTS, meters[METER_FAULTS]);
 
 	out[0] = session__meter(s, METER_CPU_NS, meters[METER_CPU_NS]);
-	out[1] = session__meter(s, METER_KERNEL_NS, meters[METER_KERNEL_NS]) + faults * s->fault_ns;
+	out[1] = kernel_time__at(&s->kernel_time, out[0], session__meter(s, METER_KERNEL_NS, meters[METER_KERNEL_NS])) +
+		 faults * s->fault_ns;
 	out[2] = faults;
 }
 
@@ -308,6 +309,35 @@ void session__cut_now(struct session *s, int64_t out[METER_RESOURCES])
 			values[i] = meter__read(values[i], now);
 	}
 	session__cut(s, values, out);
+}
+
+static int64_t session__meter_now(struct session *s, enum meter meter)
+{
+	const uint64_t *word = (const uint64_t *)&s->meters->word[meter].value;
+	const uint64_t now = monotonic_ns() - s->meters->base_ns;
+
+	return session__meter(s, meter, meter__read(__atomic_load_n(word, __ATOMIC_RELAXED), now));
+}
+
+int64_t session__cpu_now(struct session *s)
+{
+	return session__meter_now(s, METER_CPU_NS);
+}
+
+void session__kernel_begin(struct session *s)
+{
+	kernel_time__begin(&s->kernel_time, session__cpu_now(s));
+}
+
+void session__kernel_end(struct session *s)
+{
+	kernel_time__end(&s->kernel_time, session__cpu_now(s), session__meter_now(s, METER_KERNEL_NS));
+}
+
+void session__kernel_clear(struct session *s)
+{
+	__atomic_store_n((uint64_t *)&s->meters->word[METER_KERNEL_NS].value, METER_ORIGIN, __ATOMIC_RELAXED);
+	s->meter_latest[METER_KERNEL_NS] = 0;
 }
 
 void session__tick(struct session *s)
@@ -325,9 +355,15 @@ void session__tick(struct session *s)
 int session__poll(struct session *s, int timeout_ms)
 {
 	int n = ring_buffer__poll(s->ring, timeout_ms);
+	uint64_t now = monotonic_ns();
 
 	/* Most records are put without a wake-up (bpf/common.bpf.h): take them when the time is up. */
-	return n != 0 ? n : ring_buffer__consume(s->ring);
+	if (n == 0)
+		n = ring_buffer__consume(s->ring);
+	for (size_t i = 0; i < s->n_active; i++)
+		if (s->active[i]->turn)
+			s->active[i]->turn(s, s->state[i], now);
+	return n;
 }
 
 /* --- targets ------------------------------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 
 #include "bpf/shared.h"
 #include "collectors/collector.h"
+#include "userspace/kernel_time.h"
 #include "userspace/recording.h"
 
 #define MAX_COLLECTORS 16
@@ -67,6 +68,7 @@ struct session {
 	bool meters_running;			/* the scheduler's collector feeds the meters */
 	int64_t fault_ns;			/* calibrated cost of a page fault on this host; 0: faults are not counted */
 	int64_t meter_latest[N_METERS];		/* the latest value, laps put back */
+	struct kernel_time kernel_time;		/* METER_KERNEL_NS, which runs in bursts, made whole */
 	char notes[MAX_COLLECTORS][200];	/* per collector of the registry: its state and reason */
 	uint64_t lost_seen[N_LOSSES];		/* losses already written */
 	struct session_counts counts;
@@ -113,6 +115,11 @@ void session__note(struct session *s, const char *collector, const char *state, 
 extern const int meter_resources[METER_RESOURCES];	/* enum resource_id */
 void session__cut(struct session *s, const tp_u64 meters[N_METERS], int64_t out[METER_RESOURCES]);
 void session__cut_now(struct session *s, int64_t out[METER_RESOURCES]);
+int64_t session__cpu_now(struct session *s);	/* the CPU meter */
+/* For collectors: METER_KERNEL_NS begins to run, ends, and is put back to its origin (no program may be adding to it). */
+void session__kernel_begin(struct session *s);
+void session__kernel_end(struct session *s);
+void session__kernel_clear(struct session *s);
 /* For collectors: n records of this kind were lost, noticed now. */
 void session__lost(struct session *s, const char *collector, const char *kind, int64_t n);
 /* Losses of a kind that the kernel's side has counted so far. */
