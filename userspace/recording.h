@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECORDING_SCHEMA_VERSION 1
+#define RECORDING_SCHEMA_VERSION 2
 
 /* A figure that may be absent: not sent, not measured. Never 0 in its place. */
 #define ABSENT INT64_MIN
@@ -109,11 +109,18 @@ struct row_engine {
 	const char *rows_source;	/* "ubatch layout <name>", "public batch", "unknown: <why>" */
 };
 
-struct row_model {		/* facts of a model file; ABSENT where the header was not read */
+struct row_model {		/* facts of a model file, see struct model_facts of gguf.h; ABSENT: not read, not said */
 	int id;
 	uint32_t pid;
 	const char *name, *path, *arch, *quantization;
 	int64_t n_params, weight_bytes;
+	int64_t n_layers, n_embd;
+	int64_t n_heads, n_kv_heads;	/* of a layer; ABSENT where layers differ */
+	int64_t attention_flops_per_pair, kv_elements_per_token;	/* over all layers */
+	int64_t n_vocab, n_experts, n_experts_used;
+	int64_t active_params, active_weight_bytes;	/* that one token is computed with */
+	const char *digest;
+	const char *header_error;	/* why facts are absent; NULL: the header was read */
 };
 
 struct row_context {		/* an engine context: a model with its key-value memory */

@@ -251,8 +251,18 @@ char *table__insert_sql(const struct table *t)
 	return sql;
 }
 
-char *table__select_sql(const struct table *t)
+unsigned int table__n_columns(const struct table *t, unsigned int version)
 {
+	unsigned int n = t->n_columns;
+
+	while (n > 0 && t->columns[n - 1].since > version)
+		n--;
+	return n;
+}
+
+char *table__select_sql(const struct table *t, unsigned int version)
+{
+	unsigned int n = table__n_columns(t, version);
 	char *sql = NULL;
 	size_t size;
 	FILE *f = open_memstream(&sql, &size);
@@ -260,7 +270,9 @@ char *table__select_sql(const struct table *t)
 	if (!f)
 		return NULL;
 	fputs("SELECT ", f);
-	print_names(f, t, t->n_columns);
+	print_names(f, t, n);
+	for (; n < t->n_columns; n++)
+		fputs(", NULL", f);
 	fprintf(f, " FROM %s ORDER BY ", t->name);
 	print_names(f, t, t->n_key);
 	if (fclose(f)) {

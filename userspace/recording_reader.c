@@ -73,7 +73,7 @@ static int fail_sqlite(struct loader *l, const struct table *t, int rc)
 static int check_columns(struct loader *l, const struct table *t)
 {
 	sqlite3_stmt *s;
-	unsigned int n = 0;
+	unsigned int n = 0, n_columns = table__n_columns(t, l->source.version);
 	bool good = true;
 	int rc = sqlite3_prepare_v2(
 		l->source.db,
@@ -88,16 +88,16 @@ static int check_columns(struct loader *l, const struct table *t)
 	while ((rc = sqlite3_step(s)) == SQLITE_ROW && good) {
 		const char *name = (const char *)sqlite3_column_text(s, 0);
 
-		good = n < t->n_columns && name && !strcmp(name, t->columns[n].name) &&
+		good = n < n_columns && name && !strcmp(name, t->columns[n].name) &&
 		       sqlite3_column_int(s, 1) == (int)(n < t->n_key ? n + 1 : 0) && sqlite3_column_int(s, 2) == 0;
 		n++;
 	}
 	sqlite3_finalize(s);
 	if (good && rc != SQLITE_DONE)
 		return fail_sqlite(l, t, rc);
-	if (!good || n != t->n_columns)
-		return damaged(l, "table %s is missing or has other columns than schema version %d", t->name,
-			       RECORDING_SCHEMA_VERSION);
+	if (!good || n != n_columns)
+		return damaged(l, "table %s is missing or has other columns than schema version %u", t->name,
+			       l->source.version);
 	return 0;
 }
 
@@ -241,7 +241,7 @@ static int load_table(struct loader *l, const struct table *t)
 
 	if (r)
 		return r;
-	sql = table__select_sql(t);
+	sql = table__select_sql(t, l->source.version);
 	if (!sql)
 		return no_memory(l);
 	rc = sqlite3_prepare_v2(l->source.db, sql, -1, &s, NULL);

@@ -10,14 +10,20 @@
 
 #define COLUMN(row, field, type, unit, doc)                                                                            \
 	{                                                                                                              \
-#field, type, offsetof(struct row, field), unit, doc, 0                                                \
+#field, type, offsetof(struct row, field), unit, doc, 0, 1                                             \
 	}
 
 /* A time that may be absent, and otherwise is not before that of an earlier column. */
-#define COLUMN_SINCE(row, earlier, field, doc)                                                                         \
+#define COLUMN_NOT_BEFORE(row, earlier, field, doc)                                                                    \
 	{                                                                                                              \
 #field, COLUMN_TIME_OPTIONAL, offsetof(struct row, field), "ns since origin", doc,                     \
-			offsetof(struct row, earlier)                                                                  \
+			offsetof(struct row, earlier), 1                                                               \
+	}
+
+/* Added to the end of a table by a later version: NULL in the recordings of earlier ones. */
+#define COLUMN_SINCE(version, row, field, type, unit, doc)                                                             \
+	{                                                                                                              \
+#field, type, offsetof(struct row, field), unit, doc, 0, version                                       \
 	}
 
 static const struct column recording_columns[] = {
@@ -68,7 +74,7 @@ static const struct column loss_columns[] = {
 static const struct column process_columns[] = {
 	COLUMN(row_process, pid, COLUMN_U32, "", "process of the server"),
 	COLUMN(row_process, start_ns, COLUMN_TIME, "ns since origin", "when it joined the recording"),
-	COLUMN_SINCE(row_process, start_ns, end_ns, "when it ended; NULL: alive at the end"),
+	COLUMN_NOT_BEFORE(row_process, start_ns, end_ns, "when it ended; NULL: alive at the end"),
 	COLUMN(row_process, ppid, COLUMN_U32, "", "its parent"),
 	COLUMN(row_process, comm, COLUMN_TEXT_OPTIONAL, "", "short name, as in ps"),
 	COLUMN(row_process, exe, COLUMN_TEXT_OPTIONAL, "", "program file, as the server sees it"),
@@ -107,12 +113,27 @@ static const struct column engine_columns[] = {
 static const struct column model_columns[] = {
 	COLUMN(row_model, id, COLUMN_COUNT_INT, "", "number of the model"),
 	COLUMN(row_model, pid, COLUMN_U32, "", "process.pid"),
-	COLUMN(row_model, name, COLUMN_TEXT_OPTIONAL, "", "name in the file's header; NULL: not read"),
+	COLUMN(row_model, name, COLUMN_TEXT_OPTIONAL, "", "name in the file's header, else that of the file"),
 	COLUMN(row_model, path, COLUMN_TEXT_OPTIONAL, "", "weight file, as the server sees it"),
 	COLUMN(row_model, arch, COLUMN_TEXT_OPTIONAL, "", "architecture in the file's header"),
 	COLUMN(row_model, quantization, COLUMN_TEXT_OPTIONAL, "", "number format of most weights"),
-	COLUMN(row_model, n_params, COLUMN_COUNT_OPTIONAL, "parameters", "how many; NULL: header not read"),
-	COLUMN(row_model, weight_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "size of all weights; NULL: header not read"),
+	COLUMN(row_model, n_params, COLUMN_COUNT_OPTIONAL, "parameters", "in all tensors; NULL: not read"),
+	COLUMN(row_model, weight_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "size of all tensors; NULL: not read"),
+	COLUMN_SINCE(2, row_model, n_layers, COLUMN_COUNT_OPTIONAL, "layers", "blocks; NULL: not read, not said"),
+	COLUMN_SINCE(2, row_model, n_embd, COLUMN_COUNT_OPTIONAL, "", "width of the embedding"),
+	COLUMN_SINCE(2, row_model, n_heads, COLUMN_COUNT_OPTIONAL, "", "query heads of a layer; NULL: layers differ"),
+	COLUMN_SINCE(2, row_model, n_kv_heads, COLUMN_COUNT_OPTIONAL, "", "key-value heads of a layer; the same"),
+	COLUMN_SINCE(2, row_model, attention_flops_per_pair, COLUMN_COUNT_OPTIONAL, "operations",
+		     "over all layers, for a query and a key that it attends to"),
+	COLUMN_SINCE(2, row_model, kv_elements_per_token, COLUMN_COUNT_OPTIONAL, "numbers",
+		     "keys and values that a token of context leaves behind, over all layers"),
+	COLUMN_SINCE(2, row_model, n_vocab, COLUMN_COUNT_OPTIONAL, "", "tokens of the vocabulary"),
+	COLUMN_SINCE(2, row_model, n_experts, COLUMN_COUNT_OPTIONAL, "", "experts of a layer; NULL: none"),
+	COLUMN_SINCE(2, row_model, n_experts_used, COLUMN_COUNT_OPTIONAL, "", "of them used for a token"),
+	COLUMN_SINCE(2, row_model, active_params, COLUMN_COUNT_OPTIONAL, "parameters", "that a token is computed with"),
+	COLUMN_SINCE(2, row_model, active_weight_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "size of those"),
+	COLUMN_SINCE(2, row_model, digest, COLUMN_TEXT_OPTIONAL, "", "SHA-256 of the header and the file's size"),
+	COLUMN_SINCE(2, row_model, header_error, COLUMN_TEXT_OPTIONAL, "", "why facts are missing; NULL: none are"),
 };
 
 static const struct column context_columns[] = {
@@ -128,7 +149,7 @@ static const struct column step_columns[] = {
 	COLUMN(row_step, context, COLUMN_COUNT_INT, "", "context.id"),
 	COLUMN(row_step, tid, COLUMN_U32, "", "thread that ran it"),
 	COLUMN(row_step, start_ns, COLUMN_TIME, "ns since origin", "its start"),
-	{ "duration_ns", COLUMN_END, offsetof(struct row_step, end_ns), "ns", "from its start to its end", 0 },
+	{ "duration_ns", COLUMN_END, offsetof(struct row_step, end_ns), "ns", "from its start to its end", 0, 1 },
 	COLUMN(row_step, kind, COLUMN_STEP_KIND, "", "0 decode, 1 encode"),
 	COLUMN(row_step, flags, COLUMN_U32, "bits", "1 draft model, 2 did not return, 4 inside another step"),
 	COLUMN(row_step, ret, COLUMN_INT, "", "what the engine returned; tokens count only where it is 0"),
@@ -162,7 +183,7 @@ static const struct column row_columns[] = {
 };
 
 static const struct column memory_columns[] = {
-	{ "id", COLUMN_SEQUENCE, 0, "", "order in which the events were recorded", 0 },
+	{ "id", COLUMN_SEQUENCE, 0, "", "order in which the events were recorded", 0, 1 },
 	COLUMN(row_memory, time_ns, COLUMN_TIME, "ns since origin", "when the key-value memory was changed"),
 	COLUMN(row_memory, tid, COLUMN_U32, "", "thread that did it"),
 	COLUMN(row_memory, context, COLUMN_COUNT_INT, "", "context.id; 0: not known"),
@@ -180,11 +201,11 @@ static const struct column request_columns[] = {
 	COLUMN(row_request, pid, COLUMN_U32, "", "process.pid that received it"),
 	COLUMN(row_request, client, COLUMN_TEXT_OPTIONAL, "", "address of the client; NULL: not known"),
 	COLUMN(row_request, arrival_ns, COLUMN_TIME, "ns since origin", "first byte of the request"),
-	COLUMN_SINCE(row_request, arrival_ns, request_end_ns, "last byte of it; NULL: never"),
-	COLUMN_SINCE(row_request, arrival_ns, first_byte_ns, "first response byte; NULL: never"),
-	COLUMN_SINCE(row_request, arrival_ns, first_token_ns, "first generated text; or NULL"),
-	COLUMN_SINCE(row_request, arrival_ns, last_token_ns, "last generated text; or NULL"),
-	COLUMN_SINCE(row_request, arrival_ns, end_ns, "last response byte; NULL: still open"),
+	COLUMN_NOT_BEFORE(row_request, arrival_ns, request_end_ns, "last byte of it; NULL: never"),
+	COLUMN_NOT_BEFORE(row_request, arrival_ns, first_byte_ns, "first response byte; NULL: never"),
+	COLUMN_NOT_BEFORE(row_request, arrival_ns, first_token_ns, "first generated text; or NULL"),
+	COLUMN_NOT_BEFORE(row_request, arrival_ns, last_token_ns, "last generated text; or NULL"),
+	COLUMN_NOT_BEFORE(row_request, arrival_ns, end_ns, "last response byte; NULL: still open"),
 	COLUMN(row_request, method, COLUMN_TEXT_OPTIONAL, "", "HTTP method"),
 	COLUMN(row_request, path, COLUMN_TEXT_OPTIONAL, "", "HTTP path"),
 	COLUMN(row_request, status, COLUMN_COUNT_INT, "", "HTTP status; 0: none seen"),
@@ -194,8 +215,6 @@ static const struct column request_columns[] = {
 	COLUMN(row_request, client_left, COLUMN_BOOL, "", "1: the client closed before the response had ended"),
 	COLUMN(row_request, max_tokens, COLUMN_CLAIM, "tokens", "limit that the client set; NULL: none"),
 	COLUMN(row_request, n, COLUMN_CLAIM, "", "completions asked for, of each prompt"),
-	COLUMN(row_request, n_prompts, COLUMN_CLAIM, "prompts",
-	       "in its list; 1: no list; NULL: not all of it was seen"),
 	COLUMN(row_request, body_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "size of the request's body"),
 	COLUMN(row_request, prompt_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "size of its prompt; NULL: not understood"),
 	COLUMN(row_request, prompt_hash, COLUMN_BITS_OPTIONAL, "", "FNV-1a 64 of its prompt text; NULL: none"),
@@ -215,6 +234,8 @@ static const struct column request_columns[] = {
 	COLUMN(row_request, reported_completion_us, COLUMN_CLAIM, "us", "timings: time for the completion"),
 	COLUMN(row_request, incomplete, COLUMN_U32, "bits", "why it cannot be accounted for whole; 0: it can"),
 	COLUMN(row_request, text, COLUMN_TEXT_OPTIONAL, "", "prompt and completion, only with --capture-text"),
+	COLUMN_SINCE(2, row_request, n_prompts, COLUMN_CLAIM, "prompts",
+		     "in its list; 1: no list; NULL: not all of it was seen"),
 };
 
 static const struct column chunk_columns[] = {

@@ -73,6 +73,7 @@ struct column {
 	const char *unit;	/* "" where there is none */
 	const char *doc;
 	size_t not_before;	/* of a time: the offset of an earlier column's time that it cannot precede; 0: none */
+	unsigned int since;	/* schema version that has it; above 1 only at the end of a table, and optional */
 };
 
 struct table {
@@ -129,9 +130,15 @@ int column__set(const struct column *c, void *row, uint64_t origin_ns, int64_t v
 /* NULL was read. @return 0; -ERANGE where the column is not optional */
 int column__set_null(const struct column *c, void *row);
 
-/* "CREATE TABLE ...", "INSERT ..." and "SELECT ..." (in the order of the key); malloc()ed, NULL out of memory. */
+/* How many of a table's columns a schema version has. */
+unsigned int table__n_columns(const struct table *t, unsigned int version);
+
+/*
+ * "CREATE TABLE ...", "INSERT ..." and "SELECT ..." (in the order of the key, NULL for what that version has not);
+ * malloc()ed, NULL out of memory.
+ */
 char *table__create_sql(const struct table *t);
 char *table__insert_sql(const struct table *t);
-char *table__select_sql(const struct table *t);
+char *table__select_sql(const struct table *t, unsigned int version);
 
 #endif

@@ -266,6 +266,7 @@ static int try_open(struct recording_source *s, struct message *m, const char *p
 		r = check_header(m, header, n_file, n_log > 0);
 	if (r)
 		return r;
+	s->version = big_endian(header + HEADER_USER_VERSION, 4);
 	s->n_bytes = n_file + n_log;
 	if (has_wal && !has_shm)
 		return open_copy(s, m, path);

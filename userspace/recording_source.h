@@ -11,6 +11,7 @@
 /* A recording opened for reading, in one read transaction, without a byte written beside it. */
 struct recording_source {
 	sqlite3 *db;
+	unsigned int version;		/* of its schema */
 	uint64_t n_bytes;		/* of the file and its log: no honest content is larger */
 	bool is_copy;			/* of a private copy, in a directory of its own that close removes */
 	char copy_dir[PATH_MAX];

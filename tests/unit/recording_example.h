@@ -87,7 +87,9 @@ static const struct row_thread full_thread = { 42, 41, "worker", 1, 2, 3, 4, 5, 
 static const struct row_engine full_engine = {
 	1, 41, "llama.cpp", "b9294", "00ff", "/opt/libllama.so", UINT64_MAX, UINT64_C(1) << 63, "ubatch layout x"
 };
-static const struct row_model full_model = { 1, 41, "small", "/m.gguf", "llama", "Q8_0", 7, INT64_C(1) << 62 };
+static const struct row_model full_model = { 1,	 41,  "small", "/m.gguf", "llama", "Q8_0", 7,  INT64_C(1) << 62,
+					     8,	 512, 16,      4,	  9,	   10,	   11, 12,
+					     13, 14,  15,      "00ff",	  "some" };
 static const struct row_context full_context = { 1, 41, UINT64_C(0x7fffdeadbeef), UINT64_MAX, "draft" };
 static const struct row_step full_step = { 7, 1, 42, 1000, 5000, 1, 7, INT32_MIN, INT32_MAX, 11, 12 };
 static const struct row_step_resource full_step_resource = { 7, 1, INT64_C(1) << 62, 5 };
@@ -145,7 +147,20 @@ static const struct row_process bare_process = { .pid = 43 };
 static const struct row_thread bare_thread = { 43,     43,     NULL,   ABSENT, ABSENT, ABSENT, ABSENT,
 					       ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, false };
 static const struct row_engine bare_engine = { .id = 2, .name = "x" };
-static const struct row_model bare_model = { .id = 2, .n_params = ABSENT, .weight_bytes = ABSENT };
+static const struct row_model bare_model = { .id = 2,
+					     .n_params = ABSENT,
+					     .weight_bytes = ABSENT,
+					     .n_layers = ABSENT,
+					     .n_embd = ABSENT,
+					     .n_heads = ABSENT,
+					     .n_kv_heads = ABSENT,
+					     .attention_flops_per_pair = ABSENT,
+					     .kv_elements_per_token = ABSENT,
+					     .n_vocab = ABSENT,
+					     .n_experts = ABSENT,
+					     .n_experts_used = ABSENT,
+					     .active_params = ABSENT,
+					     .active_weight_bytes = ABSENT };
 static const struct row_context bare_context = { .id = 2, .role = "target" };
 static const struct row_step bare_step = { .id = 8, .start_ns = 1001, .end_ns = 1001, .n_tokens = ABSENT };
 static const struct row_step_resource bare_step_resource = { 8, 1, 0, 0 };

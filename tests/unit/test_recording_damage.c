@@ -144,10 +144,45 @@ static void a_newer_schema_is_refused_with_its_version(void **state)
 	struct folder *f = *state;
 
 	write_example(f);
-	run_sql(f, "PRAGMA user_version=2");
-	assert_refused(f, "schema version 2");
+	run_sql(f, "PRAGMA user_version=3");
+	assert_refused(f, "schema version 3");
 	run_sql(f, "PRAGMA user_version=0");
 	assert_refused(f, "no schema version");
+}
+
+static void a_recording_of_an_earlier_version_is_read_without_what_came_later(void **state)
+{
+	struct folder *f = *state;
+	struct recording r;
+
+	write_example(f);
+	run_sql(f,
+		"ALTER TABLE model RENAME TO newer; "
+		"CREATE TABLE model(id INTEGER PRIMARY KEY, pid INTEGER NOT NULL, name TEXT, path TEXT, arch TEXT, "
+		"quantization TEXT, n_params INTEGER, weight_bytes INTEGER); "
+		"INSERT INTO model SELECT id, pid, name, path, arch, quantization, n_params, weight_bytes FROM newer; "
+		"DROP TABLE newer");
+	assert_refused(f, "table model is missing or has other columns than schema version 2");
+	run_sql(f, "PRAGMA user_version=1");
+	load(&r, f->file);
+	assert_int_equal(r.n_models, 2);
+	assert_string_equal(r.models[0].quantization, full_model.quantization);
+	assert_int_equal(r.models[0].weight_bytes, full_model.weight_bytes);
+	assert_int_equal(r.models[0].n_layers, ABSENT);
+	assert_null(r.models[0].header_error);
+	recording__free(&r);
+}
+
+static void what_a_later_version_adds_is_optional_and_at_the_end(void **state)
+{
+	(void)state;
+	for (int i = 0; i < N_TABLES; i++)
+		for (unsigned int k = 1; k < tables[i].n_columns; k++) {
+			const struct column *c = &tables[i].columns[k];
+
+			assert_true(c->since >= c[-1].since && c->since <= RECORDING_SCHEMA_VERSION);
+			assert_true(c->since == 1 || column__is_optional(c));
+		}
 }
 
 static void values_that_no_writer_writes_are_refused_with_their_column(void **state)
@@ -306,6 +341,8 @@ int main(void)
 		TEST(what_is_no_database_is_refused),
 		TEST(a_database_of_another_application_is_refused),
 		TEST(a_newer_schema_is_refused_with_its_version),
+		TEST(a_recording_of_an_earlier_version_is_read_without_what_came_later),
+		TEST(what_a_later_version_adds_is_optional_and_at_the_end),
 		TEST(values_that_no_writer_writes_are_refused_with_their_column),
 		TEST(a_table_that_is_missing_or_of_another_make_is_refused),
 		TEST(what_a_user_adds_beside_the_tables_does_no_harm),

@@ -122,9 +122,9 @@ static void the_documented_numbers_are_in_the_file(void **state)
 
 	write_example(f);
 	assert_int_equal(ask(f, "PRAGMA application_id"), 0x746f6b70);
-	assert_int_equal(ask(f, "PRAGMA user_version"), 1);
+	assert_int_equal(ask(f, "PRAGMA user_version"), RECORDING_SCHEMA_VERSION);
 	assert_int_equal(ask(f, "PRAGMA page_size"), 4096);
-	assert_int_equal(ask(f, "SELECT value FROM recording WHERE key = 'schema_version'"), 1);
+	assert_int_equal(ask(f, "SELECT value FROM recording WHERE key = 'schema_version'"), RECORDING_SCHEMA_VERSION);
 	assert_int_equal(ask(f, "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"), 0);
 }
 
