@@ -43,6 +43,7 @@ struct engine_collector {
 	size_t n_waiting;
 	uint32_t n_probes, n_layouts;	/* used entries of the maps */
 	struct engine_rows rows;
+	struct model_numbers models;
 	bool enabled;
 };
 
@@ -284,7 +285,7 @@ static int engine_attach(struct session *s, void *state, uint32_t pid)
 	write_engine(s, c, e);
 	write_probes(s, e->instance);
 	if (s->writer)
-		model_file__write(s->writer, pid);
+		model_file__write(&c->models, s->writer, pid);
 	return 0;
 }
 
@@ -302,6 +303,16 @@ static void forget_process(struct engine_collector *c, uint32_t pid)
 		}
 }
 
+/* A server that was still loading at the attach has mapped a model at the latest when a context of it takes a step. */
+static void take_step(struct session *s, struct engine_collector *c, const struct record_step *r)
+{
+	int n_contexts = c->rows.n_contexts;
+
+	engine_rows__step(&c->rows, s, r);
+	if (c->rows.n_contexts != n_contexts && s->writer)
+		model_file__write(&c->models, s->writer, r->h.tgid);
+}
+
 static void engine_record(struct session *s, void *state, const struct record_header *h)
 {
 	struct engine_collector *c = state;
@@ -314,7 +325,7 @@ static void engine_record(struct session *s, void *state, const struct record_he
 	case RECORD_STEP:
 		if (h->size < sizeof(struct record_step))
 			return;
-		engine_rows__step(&c->rows, s, (const struct record_step *)h);
+		take_step(s, c, (const struct record_step *)h);
 		if (s->on_step)
 			s->on_step(s->on_step_ctx, (const struct record_step *)h);
 		break;

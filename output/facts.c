@@ -176,7 +176,12 @@ const struct row_engine *recording__engine(const struct recording *r)
 
 const struct row_model *recording__model(const struct recording *r)
 {
-	return r->n_models ? &r->models[0] : NULL;
+	const struct row_model *largest = r->n_models ? &r->models[0] : NULL;
+
+	for (size_t i = 1; i < r->n_models; i++)
+		if (r->models[i].weight_bytes > largest->weight_bytes)
+			largest = &r->models[i];
+	return largest;
 }
 
 int64_t recording__step_use(const struct recording *r, int64_t step_id, int resource_id)

@@ -56,7 +56,10 @@ int64_t recording__lost(const struct recording *r, const char *collector);
  */
 void recording__each_loss(const struct recording *r, void (*each)(void *ctx, const char *collector, int64_t n),
 			  void *ctx);
-/* The engine and the model that a report names first; NULL where the recording has none. */
+/*
+ * The engine and the model that a report names first; NULL where the recording has none. Of several models the largest:
+ * which of them drafts for which, the files do not tell.
+ */
 const struct row_engine *recording__engine(const struct recording *r);
 const struct row_model *recording__model(const struct recording *r);
 

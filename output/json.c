@@ -8,6 +8,7 @@
 
 #include "output/facts.h"
 #include "output/json_detail.h"
+#include "output/json_model.h"
 #include "output/json_writer.h"
 #include "output/output.h"
 
@@ -44,18 +45,6 @@ static void put_recording(struct json_writer *w, const struct recording *r)
 		json_writer__end_object(w);
 	}
 	json_writer__end_array(w);
-	json_writer__end_object(w);
-}
-
-static void put_model(struct json_writer *w, const struct row_model *model)
-{
-	json_writer__begin_object(w);
-	json_writer__put_string(w, "name", model ? model->name : NULL);
-	json_writer__put_string(w, "path", model ? model->path : NULL);
-	json_writer__put_string(w, "arch", model ? model->arch : NULL);
-	json_writer__put_optional(w, "n_params", model ? model->n_params : ABSENT);
-	json_writer__put_string(w, "quantization", model ? model->quantization : NULL);
-	json_writer__put_optional(w, "weight_bytes", model ? model->weight_bytes : ABSENT);
 	json_writer__end_object(w);
 }
 
@@ -96,11 +85,11 @@ static void put_server(struct json_writer *w, const struct recording *r)
 	json_writer__put_string(w, "engine_version", engine ? engine->version : NULL);
 	put_pids(w, r);
 	json_writer__key(w, "model");
-	put_model(w, recording__model(r));
+	json_model__write(w, recording__model(r));
 	put_engines(w, r);
 	json_writer__put_array(w, "models");
 	for (size_t i = 0; i < r->n_models; i++)
-		put_model(w, &r->models[i]);
+		json_model__write(w, &r->models[i]);
 	json_writer__end_array(w);
 	json_writer__end_object(w);
 }

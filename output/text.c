@@ -86,27 +86,6 @@ static void put_server(const struct text *t)
 		   shown ? pids : "not recorded");
 }
 
-static void put_model(const struct text *t)
-{
-	const struct row_model *model = recording__model(t->r);
-	char parameters[64] = "", weights[64] = "";
-
-	if (!model) {
-		text__fact(t, "Model", "no model file was seen");
-		return;
-	}
-	if (model->n_params != ABSENT)
-		snprintf(parameters, sizeof(parameters), ", %s parameters", figure__count(model->n_params).s);
-	if (model->weight_bytes != ABSENT)
-		snprintf(weights, sizeof(weights), ", %s of weights", figure__bytes(model->weight_bytes).s);
-	text__fact(t, "Model", "%s%s%s%s%s%s%s",
-		   model->name ? model->name :
-		   model->path ? model->path :
-				 "not named",
-		   model->arch ? ", " : "", model->arch ? model->arch : "", parameters, model->quantization ? ", " : "",
-		   model->quantization ? model->quantization : "", weights);
-}
-
 static void put_recording(const struct text *t)
 {
 	int64_t start = recording__start_unix_ns(t->r);
@@ -167,7 +146,7 @@ static void put_unexplained(const struct text *t)
 int text__header(const struct text *t)
 {
 	put_server(t);
-	put_model(t);
+	text__models(t);
 	put_recording(t);
 	put_host(t);
 	put_rows_source(t);

@@ -24,6 +24,7 @@ void text__paragraph(const struct text *t, const char *format, ...) __attribute_
 struct table *text__table(const struct text *t, const struct table_column *columns, int n_columns);
 
 int text__header(const struct text *t);
+void text__models(const struct text *t); /* the largest first, the others in the recording's order */
 int text__requests(const struct text *t); /* latency, requests with tokens, refusals, the rest */
 int text__ledger(const struct text *t);
 int text__phases(const struct text *t);

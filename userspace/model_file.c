@@ -1,40 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/model_file.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "userspace/process.h"
 #include "userspace/recording.h"
 
-static bool is_model(const char *path)
+#define MIN_DIGEST_DIGITS 40	/* SHA-1, as git names files; the stores of models use SHA-256 */
+
+static bool ends_with(const char *text, const char *ending)
 {
-	static const char *const endings[] = { ".gguf", ".safetensors" };
-	size_t length = strlen(path), i;
+	size_t length = strlen(text), n = strlen(ending);
 
-	for (i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-		size_t n = strlen(endings[i]);
+	return length > n && strcmp(text + length - n, ending) == 0;
+}
 
-		if (length > n && strcmp(path + length - n, endings[i]) == 0)
-			return true;
-	}
-	return false;
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Ollama and the hub's cache name files by their digests ("sha256-0123...", "0123..."), whatever is in them. */
+static bool is_named_by_digest(const char *path)
+{
+	const char *name = base_name(path);
+	size_t n;
+
+	if (strncmp(name, "sha256-", 7) == 0)
+		name += 7;
+	n = strspn(name, "0123456789abcdef");
+	return n >= MIN_DIGEST_DIGITS && name[n] == 0;
+}
+
+/*
+ * The file that is mapped, not the one that has its name now: through map_files, which also has deleted files and those of
+ * containers but wants privilege, else through the process's root, if it still is that file.
+ * @return a descriptor or negative errno
+ */
+static int open_map(uint32_t pid, const struct process_map *map)
+{
+	char path[600];
+	struct stat st;
+	int fd;
+
+	process__map_file(pid, map, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0)
+		return fd;
+	if (map->deleted)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/root%s", pid, map->path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && st.st_ino == map->inode && st.st_dev == map->device)
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+static bool begins_as_gguf(uint32_t pid, const struct process_map *map)
+{
+	int fd = open_map(pid, map);
+	char magic[4] = "";
+	bool is = fd >= 0 && pread(fd, magic, sizeof(magic), 0) == sizeof(magic) && memcmp(magic, "GGUF", 4) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return is;
 }
 
 /* A file is mapped in several parts: count it once. */
-static bool is_new_model(const struct process_map *maps, size_t i)
+static bool is_new_model(uint32_t pid, const struct process_map *maps, size_t i)
 {
+	bool by_name = ends_with(maps[i].path, ".gguf") || ends_with(maps[i].path, ".safetensors");
 	size_t k;
 
-	if (!is_model(maps[i].path))
+	if (!maps[i].inode || (!by_name && !is_named_by_digest(maps[i].path)))
 		return false;
 	for (k = 0; k < i; k++)
 		if (maps[k].inode == maps[i].inode && maps[k].device == maps[i].device)
 			return false;
-	return true;
+	return by_name || begins_as_gguf(pid, &maps[i]);
 }
 
 int model_file__find(uint32_t pid, char *path, size_t size)
@@ -46,7 +104,7 @@ int model_file__find(uint32_t pid, char *path, size_t size)
 	if (!err)
 		err = -ENOENT;
 	for (i = 0; i < n && err == -ENOENT; i++)
-		if (is_new_model(maps, i)) {
+		if (is_new_model(pid, maps, i)) {
 			snprintf(path, size, "%s", maps[i].path);
 			err = 0;
 		}
@@ -54,28 +112,217 @@ int model_file__find(uint32_t pid, char *path, size_t size)
 	return err;
 }
 
-void model_file__write(struct recording_writer *writer, uint32_t pid)
+/* --- headers -------------------------------------------------------------------------------------------------------- */
+
+static void read_file(struct model_file *file, uint32_t pid, const struct process_map *map)
+{
+	int fd;
+
+	snprintf(file->path, sizeof(file->path), "%s", map->path);
+	file->device = map->device;
+	file->inode = map->inode;
+	file->error[0] = 0;
+	model_facts__clear(&file->facts);
+	if (ends_with(map->path, ".safetensors")) {
+		snprintf(file->error, sizeof(file->error),
+			 "headers of safetensors files are not read, only those of GGUF files");
+		return;
+	}
+	fd = open_map(pid, map);
+	if (fd < 0) {
+		snprintf(file->error, sizeof(file->error), "the file could not be opened: %s",
+			 fd == -ESTALE ? "another one has its name now" : strerror(-fd));
+		return;
+	}
+	if (gguf__read_fd(&file->facts, fd, file->error, sizeof(file->error)) == 0)
+		memcpy(file->error, file->facts.missing, sizeof(file->error));
+	close(fd);
+}
+
+/* --- models in several files ---------------------------------------------------------------------------------------- */
+
+/* "NAME-00001-of-00003.gguf", as gguf-split of llama.cpp names them. */
+#define SPLIT_ENDING_LENGTH (sizeof("-00001-of-00003.gguf") - 1)
+
+static bool is_part(const struct model_file *file)
+{
+	return file->facts.split_count != ABSENT;
+}
+
+static bool same_model(const struct model_file *a, const struct model_file *b)
+{
+	size_t n = strlen(a->path);
+
+	return is_part(a) && is_part(b) && n == strlen(b->path) && n > SPLIT_ENDING_LENGTH &&
+	       memcmp(a->path, b->path, n - SPLIT_ENDING_LENGTH) == 0;
+}
+
+static void forget_sums(struct model_file *file, size_t n_mapped)
+{
+	struct model_facts *f = &file->facts;
+
+	f->n_params = f->weight_bytes = f->active_params = f->active_weight_bytes = ABSENT;
+	f->quantization[0] = f->digest[0] = 0;
+	snprintf(file->error, sizeof(file->error),
+		 "the model is split over %" PRId64
+		 " files, of which %zu could be read: its weights cannot be summed up",
+		 f->split_count, n_mapped);
+}
+
+static int compare_parts(const void *pa, const void *pb)
+{
+	const struct model_file *a = pa, *b = pb;
+
+	return (a->facts.split_no > b->facts.split_no) - (a->facts.split_no < b->facts.split_no);
+}
+
+/* One file in the place of the n parts at `files`. @return 0, -ENOMEM */
+static int join_parts(struct model_file *files, size_t n)
+{
+	struct model_facts *parts = calloc(n, sizeof(*parts)), joined;
+
+	if (!parts)
+		return -ENOMEM;
+	qsort(files, n, sizeof(*files), compare_parts);
+	for (size_t i = 0; i < n; i++)
+		parts[i] = files[i].facts;
+	if (model_facts__join(&joined, parts, n) == 0) {
+		files[0].facts = joined;
+		memcpy(files[0].error, joined.missing, sizeof(files[0].error));
+	} else {
+		forget_sums(&files[0], n);
+	}
+	free(parts);
+	return 0;
+}
+
+static int join_split_models(struct model_file *files, size_t *n)
+{
+	for (size_t i = 0; i < *n; i++) {
+		size_t n_parts = 1;
+
+		if (!is_part(&files[i]))
+			continue;
+		for (size_t k = i + 1; k < *n; k++)
+			if (same_model(&files[i], &files[k])) {
+				struct model_file part = files[k];
+
+				memmove(&files[i + n_parts + 1], &files[i + n_parts],
+					(k - i - n_parts) * sizeof(*files));
+				files[i + n_parts++] = part;
+			}
+		if (join_parts(&files[i], n_parts))
+			return -ENOMEM;
+		memmove(&files[i + 1], &files[i + n_parts], (*n - i - n_parts) * sizeof(*files));
+		*n -= n_parts - 1;
+	}
+	return 0;
+}
+
+/* --- the interface -------------------------------------------------------------------------------------------------- */
+
+int model_file__all(uint32_t pid, struct model_file **out, size_t *n)
 {
 	struct process_map *maps = NULL;
-	size_t n = 0, i;
-	int id = 0;
+	size_t n_maps = 0;
+	int err = process__maps(pid, &maps, &n_maps);
 
-	process__maps(pid, &maps, &n);
-	for (i = 0; i < n; i++) {
-		const char *base = strrchr(maps[i].path, '/');
-		struct row_model row = {
-			.id = ++id,
-			.pid = pid,
-			.name = base ? base + 1 : maps[i].path,
-			.path = maps[i].path,
-			.n_params = ABSENT,
-			.weight_bytes = ABSENT,
-		};
+	*out = NULL;
+	*n = 0;
+	for (size_t i = 0; i < n_maps && !err; i++) {
+		struct model_file *more;
 
-		if (is_new_model(maps, i))
-			recording_writer__model(writer, &row);
-		else
-			id--;
+		if (!is_new_model(pid, maps, i))
+			continue;
+		more = realloc(*out, (*n + 1) * sizeof(*more));
+		err = more ? 0 : -ENOMEM;
+		if (err)
+			break;
+		*out = more;
+		read_file(&more[(*n)++], pid, &maps[i]);
 	}
 	free(maps);
+	if (!err)
+		err = join_split_models(*out, n);
+	if (err) {
+		free(*out);
+		*out = NULL;
+		*n = 0;
+	}
+	return err;
+}
+
+const struct model_file *model_file__largest(const struct model_file *files, size_t n)
+{
+	const struct model_file *largest = n ? &files[0] : NULL;
+
+	for (size_t i = 1; i < n; i++)
+		if (files[i].facts.weight_bytes > largest->facts.weight_bytes)
+			largest = &files[i];
+	return largest;
+}
+
+static const char *or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+void model_file__row(const struct model_file *file, struct row_model *row)
+{
+	const struct model_facts *f = &file->facts;
+
+	*row = (struct row_model){
+		.name = f->name[0] ? f->name : base_name(file->path),
+		.path = file->path,
+		.arch = or_null(f->arch),
+		.quantization = or_null(f->quantization),
+		.n_params = f->n_params,
+		.weight_bytes = f->weight_bytes,
+		.n_layers = f->n_layers,
+		.n_embd = f->n_embd,
+		.n_heads = f->n_heads,
+		.n_kv_heads = f->n_kv_heads,
+		.attention_flops_per_pair = f->attention_flops_per_pair,
+		.kv_elements_per_token = f->kv_elements_per_token,
+		.n_vocab = f->n_vocab,
+		.n_experts = f->n_experts,
+		.n_experts_used = f->n_experts_used,
+		.active_params = f->active_params,
+		.active_weight_bytes = f->active_weight_bytes,
+		.digest = or_null(f->digest),
+		.header_error = or_null(file->error),
+	};
+}
+
+/* @return from 1; 0 where there are too many */
+static int number_of(struct model_numbers *numbers, uint32_t pid, const struct model_file *file)
+{
+	for (int i = 0; i < numbers->n; i++)
+		if (numbers->known[i].pid == pid && numbers->known[i].device == file->device &&
+		    numbers->known[i].inode == file->inode)
+			return i + 1;
+	if (numbers->n == MAX_KNOWN_MODELS)
+		return 0;
+	numbers->known[numbers->n].pid = pid;
+	numbers->known[numbers->n].device = file->device;
+	numbers->known[numbers->n].inode = file->inode;
+	return ++numbers->n;
+}
+
+void model_file__write(struct model_numbers *numbers, struct recording_writer *writer, uint32_t pid)
+{
+	struct model_file *files = NULL;
+	size_t n = 0;
+
+	model_file__all(pid, &files, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct row_model row;
+
+		model_file__row(&files[i], &row);
+		row.id = number_of(numbers, pid, &files[i]);
+		row.pid = pid;
+		if (row.id)
+			recording_writer__model(writer, &row);
+	}
+	free(files);
 }

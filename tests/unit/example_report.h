@@ -33,7 +33,7 @@ struct example {
 	struct row_loss losses[4];
 	struct row_process processes[2];
 	struct row_engine engines[1];
-	struct row_model models[1];
+	struct row_model models[2];
 	struct row_context contexts[2];
 	struct row_step steps[6];
 	struct row_step_resource uses[6];
@@ -129,6 +129,39 @@ static void example__server(struct example *e)
 		.quantization = "F16",
 		.n_params = 31200000,
 		.weight_bytes = 62400000,
+		.n_layers = 8,
+		.n_embd = 512,
+		.n_heads = 8,
+		.n_kv_heads = 8,
+		.attention_flops_per_pair = 16384,
+		.kv_elements_per_token = 8192,
+		.n_vocab = 2048,
+		.n_experts = ABSENT,
+		.n_experts_used = ABSENT,
+		.active_params = 30151424,
+		.active_weight_bytes = 60302848,
+		.digest = "1c13459ecde0728be95eb4f1b6089596dc1f80a7d8e2d76fe30402a9d7a079e7",
+	};
+	/* Mapped below the larger one, and none of the formats whose headers are read. */
+	e->models[1] = (struct row_model){
+		.id = 2,
+		.pid = 4242,
+		.name = "draft.safetensors",
+		.path = "/models/draft.safetensors",
+		.n_params = ABSENT,
+		.weight_bytes = ABSENT,
+		.n_layers = ABSENT,
+		.n_embd = ABSENT,
+		.n_heads = ABSENT,
+		.n_kv_heads = ABSENT,
+		.attention_flops_per_pair = ABSENT,
+		.kv_elements_per_token = ABSENT,
+		.n_vocab = ABSENT,
+		.n_experts = ABSENT,
+		.n_experts_used = ABSENT,
+		.active_params = ABSENT,
+		.active_weight_bytes = ABSENT,
+		.header_error = "headers of safetensors files are not read, only those of GGUF files",
 	};
 	e->contexts[0] = (struct row_context){ .id = 1, .pid = 4242, .role = "target" };
 	e->contexts[1] = (struct row_context){ .id = 2, .pid = 4242, .role = "draft" };
@@ -137,7 +170,7 @@ static void example__server(struct example *e)
 	r->engines = e->engines;
 	r->n_engines = 1;
 	r->models = e->models;
-	r->n_models = 1;
+	r->n_models = 2;
 	r->contexts = e->contexts;
 	r->n_contexts = 2;
 }

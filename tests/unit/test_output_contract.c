@@ -103,7 +103,10 @@ static void every_key_of_the_contract_is_there(void **state)
 	assert_string_equal(json_string_value(member(root, "schema")), "tokprof.report/1");
 	has_keys(member(root, "recording"), "id start_unix_ns duration_ns complete losses");
 	has_keys(member(root, "server"), "engine engine_version pids model");
-	has_keys(member(member(root, "server"), "model"), "name path arch n_params quantization weight_bytes");
+	has_keys(member(member(root, "server"), "model"),
+		 "name path arch n_params quantization weight_bytes n_layers n_embd n_heads n_kv_heads "
+		 "attention_flops_per_pair kv_elements_per_token n_vocab n_experts n_experts_used active_params "
+		 "active_weight_bytes digest header_error");
 	json_object_foreach(member(root, "evidence"), key, value) has_keys(value, "grade source reason");
 	has_keys(member(root, "evidence"), additive);
 	requests = member(root, "requests");

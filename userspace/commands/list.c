@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "output/figure.h"
+#include "output/json_model.h"
 #include "output/json_writer.h"
 #include "output/table.h"
 #include "userspace/command.h"
@@ -25,7 +27,8 @@ enum {
 
 struct server {
 	struct engine_instance *engine;
-	char model[512]; /* path as the process sees it; "" none mapped */
+	struct model_file *models; /* mapped */
+	size_t n_models;
 	char listen[LISTEN_SIZE]; /* addresses, separated by ", "; "" none */
 };
 
@@ -73,8 +76,7 @@ static int look_at(struct server_list *list, uint32_t pid, const struct engine_p
 	list->n_refused += err == -EACCES || err == -EPERM;
 	if (err && err != -ENOTSUP)
 		return 0;
-	if (model_file__find(pid, s->model, sizeof(s->model)))
-		s->model[0] = 0;
+	model_file__all(pid, &s->models, &s->n_models);
 	find_addresses(s, pid);
 	list->n++;
 	return 0;
@@ -98,8 +100,10 @@ static void free_list(struct server_list *list)
 {
 	size_t i;
 
-	for (i = 0; list && i < MAX_SERVERS; i++)
+	for (i = 0; list && i < MAX_SERVERS; i++) {
 		free(list->servers[i].engine);
+		free(list->servers[i].models);
+	}
 	free(list);
 }
 
@@ -123,8 +127,21 @@ static const char *or_null(const char *text)
 	return text[0] ? text : NULL;
 }
 
+static void write_models(struct json_writer *w, const struct server *s)
+{
+	struct row_model row;
+
+	json_writer__put_array(w, "models");
+	for (size_t i = 0; i < s->n_models; i++) {
+		model_file__row(&s->models[i], &row);
+		json_model__write(w, &row);
+	}
+	json_writer__end_array(w);
+}
+
 static void write_server(struct json_writer *w, const struct server *s)
 {
+	const struct model_file *model = model_file__largest(s->models, s->n_models);
 	const struct engine_instance *e = s->engine;
 	char note[400];
 	size_t i;
@@ -133,7 +150,7 @@ static void write_server(struct json_writer *w, const struct server *s)
 	json_writer__put_integer(w, "pid", e->pid);
 	json_writer__put_string(w, "engine", e->name);
 	json_writer__put_string(w, "engine_version", or_null(e->version));
-	json_writer__put_string(w, "model", or_null(s->model));
+	json_writer__put_string(w, "model", model ? model->path : NULL);
 	json_writer__put_string(w, "listen", or_null(s->listen));
 	json_writer__put_array(w, "probes_found");
 	for (i = 0; i < e->n_probes; i++)
@@ -153,6 +170,7 @@ static void write_server(struct json_writer *w, const struct server *s)
 	json_writer__put_string(w, "module", e->modules[0].path);
 	json_writer__put_string(w, "build_id", or_null(e->modules[0].build_id));
 	json_writer__put_string(w, "rows", e->layout_source);
+	write_models(w, s);
 	json_writer__end_object(w);
 }
 
@@ -172,10 +190,19 @@ static int write_json(FILE *f, const struct server_list *list)
 	return json_writer__finish(&w);
 }
 
-static void write_details(FILE *f, const struct engine_instance *e, int columns)
+static void write_details(FILE *f, const struct server *s, int columns)
 {
-	char note[400];
+	const struct engine_instance *e = s->engine;
+	char note[400 + sizeof(s->models->path)];
 	size_t i;
+
+	for (i = 0; i < s->n_models; i++)
+		if (s->models[i].error[0]) {
+			snprintf(note, sizeof(note), "facts are missing of %s: %s", s->models[i].path,
+				 s->models[i].error);
+			text__wrap(f, note, 0, 4, columns);
+			putc('\n', f);
+		}
 
 	for (i = 0; i < e->n_missing; i++) {
 		snprintf(note, sizeof(note), "not probed in %u: %s: %s", e->pid, e->missing[i].point,
@@ -188,12 +215,22 @@ static void write_details(FILE *f, const struct engine_instance *e, int columns)
 			fprintf(f, "probed in %u: %s\n", e->pid, e->probes[i].symbol);
 }
 
+static void write_model_cells(struct table *t, const struct model_file *model)
+{
+	const char *name = model ? strrchr(model->path, '/') : NULL;
+
+	table__cell(t, "%s", name ? name + 1 : model ? model->path : "none mapped");
+	table__cell(t, "%s", figure__count(model ? model->facts.n_params : ABSENT).s);
+	table__cell(t, "%s", model && model->facts.quantization[0] ? model->facts.quantization : "-");
+}
+
 static int write_text(FILE *f, const struct server_list *list)
 {
 	static const struct table_column columns[] = {
 		{ "PID", COLUMN_NUMBER, 0 },	      { "ENGINE", COLUMN_TEXT, 0 },
 		{ "VERSION", COLUMN_SHRINK_END, 10 }, { "LISTENS ON", COLUMN_SHRINK_END, 15 },
 		{ "PROBES", COLUMN_NUMBER, 0 },	      { "MODEL", COLUMN_SHRINK_MIDDLE, 16 },
+		{ "PARAMS", COLUMN_NUMBER, 0 },	      { "FORMAT", COLUMN_TEXT, 0 },
 	};
 	int width = terminal__columns(f), err;
 	struct table *t;
@@ -208,7 +245,6 @@ static int write_text(FILE *f, const struct server_list *list)
 		return -ENOMEM;
 	for (i = 0; i < list->n; i++) {
 		const struct server *s = &list->servers[i];
-		const char *model = strrchr(s->model, '/');
 
 		table__cell(t, "%u", s->engine->pid);
 		table__cell(t, "%s", s->engine->name);
@@ -216,12 +252,12 @@ static int write_text(FILE *f, const struct server_list *list)
 		table__cell(t, "%s", s->listen[0] ? s->listen : "-");
 		table__styled(t, s->engine->n_missing ? STYLE_WARN : STYLE_GOOD, "%zu/%zu", count_points(s->engine),
 			      count_points(s->engine) + s->engine->n_missing);
-		table__cell(t, "%s", model ? model + 1 : s->model[0] ? s->model : "none mapped");
+		write_model_cells(t, model_file__largest(s->models, s->n_models));
 		table__end_row(t);
 	}
 	err = table__finish(t);
 	for (i = 0; i < list->n && !err; i++)
-		write_details(f, list->servers[i].engine, width);
+		write_details(f, &list->servers[i], width);
 	return err;
 }
 
@@ -278,9 +314,9 @@ const struct command command_list = {
 	.summary = "inference servers that run here, and what of them can be probed",
 	.usage = "[OPTIONS]",
 	.description = "Looks into every process for a known engine and prints its version, where it\n"
-		       "listens, the model file that it has mapped, and how many of the probe points\n"
-		       "were found. Points that were not found follow with the reason. Nothing is\n"
-		       "attached. Without root only your own processes are seen.",
+		       "listens, how many of the probe points were found, and the model file that it\n"
+		       "has mapped, with what its header says. Points that were not found follow with\n"
+		       "the reason. Nothing is attached. Without root only your own processes are seen.",
 	.options = list_options,
 	.examples = "  tokprof list\n"
 		    "  tokprof list --json | jq '.servers[].pid'",
