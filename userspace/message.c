@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "output/utf8.h"
 #include "userspace/terminal.h"
 
 #define MAX_MESSAGE 2048
@@ -38,19 +39,6 @@ bool message__is_quiet(void)
 	return quiet;
 }
 
-/* A file name with an escape sequence in it must not reach the user's terminal as one. */
-static void defuse(char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)text[0], next = (unsigned char)text[1];
-
-		if (c < 0x20 || c == 0x7f)
-			text[0] = '?';
-		else if (c == 0xc2 && next >= 0x80 && next < 0xa0) /* C1 controls in UTF-8 */
-			text[0] = text[1] = '?';
-	}
-}
-
 static bool ends_sentence(const char *text)
 {
 	size_t n = strlen(text);
@@ -64,10 +52,11 @@ static void print(const char *label, const char *color, const char *remedy, cons
 static void print(const char *label, const char *color, const char *remedy, const char *format, va_list args)
 {
 	bool colored = color && terminal__has_color(stderr);
-	char text[MAX_MESSAGE];
+	char raw[MAX_MESSAGE], text[MAX_MESSAGE];
 
-	vsnprintf(text, sizeof(text), format, args);
-	defuse(text);
+	vsnprintf(raw, sizeof(raw), format, args);
+	/* A file name with an escape sequence in it must not reach the user's terminal as one. */
+	utf8__defuse(text, sizeof(text), raw, strlen(raw));
 	/* Results that were printed before the message are to be seen before it. */
 	fflush(stdout);
 	flockfile(stderr);

@@ -3,7 +3,8 @@
  * Messages to the user, all on stderr, all of one shape: "tokprof CMD: what: why. Remedy: what to do."
  *
  * Made once, at the top of a command; below it functions return negative errno. Control characters are made visible as
- * '?', because parts of a message (paths, names) come from processes that tokprof does not trust.
+ * '?' and bytes that are no UTF-8 as U+FFFD, because parts of a message (paths, names, a damaged file's contents) come
+ * from processes that tokprof does not trust.
  */
 #ifndef TOKPROF_MESSAGE_H
 #define TOKPROF_MESSAGE_H
