@@ -8,14 +8,15 @@
  *
  *	T(part) = G(Q) + sum over rows ( r + k (L + q) + h (q L + q (q + 1) / 2) + p o ) + e * [mixed] * (rows of one token)
  *
- * G is the joint part: a curve through free values at the knots of `cost_knots`, straight between them. It holds the fixed cost, the
- * streaming of the weights and the matrix products, whose speed on a CPU jumps with the number of tokens (measured on
+ * G is the joint part: a curve through free values at the knots of `cost_knots`, straight between them. It holds the
+ * fixed cost, the streaming of the weights and the matrix products, whose speed on a CPU jumps with the number of tokens (measured on
  * llama.cpp: 4 rows cost more than 5), so no max(W, f Q) fits it. The rest is private to the rows: k the reading of the
  * row's own keys and values, h its attention arithmetic, p its outputs. `mixed`: the part has both rows of one token
  * and longer ones.
  *
- * The share of a row is its Shapley value in T over the rows of its part: the private terms are the row's own, e's term too,
- * and G is shared by the average of G(Q_S + q) - G(Q_S) over all orders in which the rows could have come. It sums to T.
+ * The share of a row is its Shapley value in T over the rows of its part: the private terms are the row's own, G is shared
+ * by the average of G(Q_S + q) - G(Q_S) over all orders in which the rows could have come, and of each e the row of one
+ * token bears m / (m + 1) where m rows are longer, and these the rest. It sums to T.
  */
 #ifndef TOKPROF_COST_H
 #define TOKPROF_COST_H
@@ -64,6 +65,7 @@ struct cost_model {
 	double condition;		/* condition number of the scaled columns */
 	int64_t n_steps, n_held_out;
 	bool identified;		/* else shares fall back to the affine rule */
+	char reason[160];		/* why it is not identified; "" */
 	uint32_t n_draws;
 	double *draws;			/* n_draws x COST_TERMS bootstrap replicates; owned by the fit set */
 };
