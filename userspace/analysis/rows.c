@@ -61,12 +61,6 @@ bool context__is_draft(const struct recording *r, int context)
 	return false;
 }
 
-/* A step's rows in recording.rows, and the step that they were recorded under. */
-struct row_range {
-	uint32_t first, n;
-	uint32_t source;
-};
-
 /* Rows without a step (its end was lost, or the recording ended inside it) stay outside: they have no time. */
 static void find_ranges(const struct recording *r, const uint32_t *by_id, struct row_range *ranges)
 {
@@ -135,6 +129,23 @@ static int adopt_nested(const struct recording *r, struct row_range *ranges)
 	return 0;
 }
 
+struct row_range *rows__ranges(const struct recording *r)
+{
+	struct row_range *ranges = array__zeroed(r->n_steps, sizeof(*ranges));
+	uint32_t *by_id = steps__by_id(r);
+	int err = ranges && by_id ? 0 : -ENOMEM;
+
+	if (!err) {
+		find_ranges(r, by_id, ranges);
+		err = adopt_nested(r, ranges);
+	}
+	free(by_id);
+	if (!err)
+		return ranges;
+	free(ranges);
+	return NULL;
+}
+
 static uint32_t to_u32(int64_t n)
 {
 	return n < 0 ? 0 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
@@ -195,18 +206,14 @@ static void collect_step(struct timeline *t, uint32_t step, const struct row_ran
 int rows__collect(struct timeline *t)
 {
 	const struct recording *r = t->recording;
-	struct row_range *ranges = array__zeroed(r->n_steps, sizeof(*ranges));
-	uint32_t *by_id = steps__by_id(r);
-	int err = -ENOMEM;
+	struct row_range *ranges = rows__ranges(r);
 
 	t->rows = array__zeroed(r->n_rows, sizeof(*t->rows));
 	t->step_first_row = array__zeroed(r->n_steps + 1, sizeof(*t->step_first_row));
-	if (!ranges || !by_id || !t->rows || !t->step_first_row)
-		goto out;
-	find_ranges(r, by_id, ranges);
-	err = adopt_nested(r, ranges);
-	if (err)
-		goto out;
+	if (!ranges || !t->rows || !t->step_first_row) {
+		free(ranges);
+		return -ENOMEM;
+	}
 	for (size_t i = 0; i < r->n_steps; i++) {
 		const bool draft = (r->steps[i].flags & STEP_DRAFT) || context__is_draft(r, r->steps[i].context);
 
@@ -214,8 +221,6 @@ int rows__collect(struct timeline *t)
 		collect_step(t, (uint32_t)i, &ranges[i], draft);
 	}
 	t->step_first_row[r->n_steps] = (uint32_t)t->n_rows;
-out:
-	free(by_id);
 	free(ranges);
-	return err;
+	return 0;
 }

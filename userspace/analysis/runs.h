@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside the timeline: from recorded rows to runs. Shared by rows.c, runs.c, evidence.c, match.c and timeline.c only.
+ * Inside the timeline: from recorded rows to runs. Shared by rows.c, runs.c, evidence.c, match.c and timeline.c; the
+ * cost model's samples take the rows of steps from here.
  */
 #ifndef TOKPROF_ANALYSIS_RUNS_H
 #define TOKPROF_ANALYSIS_RUNS_H
@@ -50,6 +51,15 @@ void run_table__free(struct run_table *table);
 
 /* Indexes of recording.steps by step id (a copy of the identity where ids count up with time). NULL: out of memory. */
 uint32_t *steps__by_id(const struct recording *r);
+
+/* A step's rows in recording.rows, ubatch by ubatch, and the step that they were recorded under. */
+struct row_range {
+	uint32_t first, n;
+	uint32_t source;	/* index into recording.steps */
+};
+
+/* One per recording.steps, rows of nested steps moved to their parents; malloc()ed. NULL: out of memory */
+struct row_range *rows__ranges(const struct recording *r);
 
 /* Whether a step's context is a draft model's. */
 bool context__is_draft(const struct recording *r, int context);

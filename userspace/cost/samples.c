@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/cost/samples.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/records.h"
+#include "userspace/analysis/array.h"
+#include "userspace/analysis/runs.h"
+
+/* What the samples are gathered from, and how far the arrays are filled. */
+struct gatherer {
+	const struct timeline *timeline;
+	const struct recording *recording;
+	struct row_range *ranges;
+	struct cost_samples *out;
+	size_t n_rows, n_parts;
+};
+
+static bool step__returned(const struct row_step *step)
+{
+	return step->ret == 0 && !(step->flags & STEP_NO_RETURN);
+}
+
+/* Marks steps during which another one ran; those inside another are part of it. */
+static void mark_overlapping(const struct recording *r, bool *overlapping)
+{
+	uint64_t end = 0;
+	size_t longest = 0;
+
+	for (size_t i = 0; i < r->n_steps; i++) {
+		const struct row_step *step = &r->steps[i];
+
+		if (step->flags & STEP_NESTED)
+			continue;
+		if (end > step->start_ns)
+			overlapping[i] = overlapping[longest] = true;
+		if (step->end_ns >= end) {
+			end = step->end_ns;
+			longest = i;
+		}
+	}
+}
+
+/* Of the resource in a step; ABSENT. The table is sorted by step and resource. */
+static int64_t step__value(const struct recording *r, const struct row_step *step, int resource)
+{
+	size_t low = 0, high = r->n_step_resources;
+
+	if (resource == COST_RESOURCE_WALL)
+		return (int64_t)(step->end_ns - step->start_ns);
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+		const struct row_step_resource *at = &r->step_resources[middle];
+
+		if (at->step == step->id && at->resource == resource)
+			return at->value;
+		if (at->step < step->id || (at->step == step->id && at->resource < resource))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return ABSENT;
+}
+
+static uint32_t row__owner(const struct timeline *t, size_t step, const struct row_row *row)
+{
+	for (uint32_t i = t->step_first_row[step]; i < t->step_first_row[step + 1]; i++) {
+		const struct timeline_row *at = &t->rows[i];
+
+		if (at->seq != row->seq || row->first_pos < at->first_pos ||
+		    (int64_t)row->first_pos >= (int64_t)at->first_pos + at->n_tokens)
+			continue;
+		if (at->run != RUN_NONE && t->runs[at->run].request != REQUEST_NONE)
+			return t->runs[at->run].request;
+	}
+	return COST_OWNER_UNKNOWN | (uint32_t)row->seq;
+}
+
+static bool rows__known(const struct recording *r, const struct row_range *range)
+{
+	for (uint32_t i = range->first; i < range->first + range->n; i++)
+		if (r->rows[i].seq < 0 || r->rows[i].n_tokens <= 0 || r->rows[i].first_pos < 0)
+			return false;
+	return range->n > 0;
+}
+
+static void add_sample(struct gatherer *g, size_t step, double value)
+{
+	const struct recording *r = g->recording;
+	const struct row_range *range = &g->ranges[step];
+	struct cost_sample *sample = &g->out->samples[g->out->n];
+
+	*sample = (struct cost_sample){
+		.rows = g->out->rows + g->n_rows,
+		.part_end = g->out->part_end + g->n_parts,
+		.value = value,
+		.start_ns = r->steps[step].start_ns,
+	};
+	for (uint32_t i = 0; i < range->n; i++) {
+		const struct row_row *row = &r->rows[range->first + i];
+		const bool last = i + 1 == range->n || row[1].ubatch != row->ubatch || row[1].step != row->step;
+
+		g->out->rows[g->n_rows++] = (struct cost_row){
+			.n_tokens = (uint32_t)row->n_tokens,
+			.context = (uint32_t)row->first_pos,
+			.n_outputs = row->n_outputs > 0 ? (uint32_t)row->n_outputs : 0,
+			.owner = row__owner(g->timeline, step, row),
+		};
+		if (last) {
+			g->out->part_end[g->n_parts++] = i + 1;
+			sample->n_parts++;
+		}
+	}
+	g->out->steps[g->out->n++] = (uint32_t)step;
+}
+
+static void gather(struct gatherer *g, const bool *overlapping, bool draft, int resource)
+{
+	const struct recording *r = g->recording;
+
+	for (size_t i = 0; i < r->n_steps; i++) {
+		const struct row_step *step = &r->steps[i];
+		const struct row_range *range = &g->ranges[i];
+		int64_t value;
+
+		if (step->flags & STEP_NESTED ||
+		    ((step->flags & STEP_DRAFT) || context__is_draft(r, step->context)) != draft)
+			continue;
+		value = step__value(r, step, resource);
+		if (!step__returned(step) || !step__returned(&r->steps[range->source]))
+			g->out->n_failed++;
+		else if (!rows__known(r, range))
+			g->out->n_without_rows++;
+		else if (overlapping[i])
+			g->out->n_overlapping++;
+		else if (value == ABSENT || value <= 0)
+			g->out->n_unmeasured++;
+		else
+			add_sample(g, i, (double)value);
+	}
+}
+
+int cost__samples(const struct timeline *t, const char *role, int resource, struct cost_samples *out)
+{
+	const struct recording *r = t->recording;
+	struct gatherer g = { .timeline = t, .recording = r, .ranges = rows__ranges(r), .out = out };
+	bool *overlapping = array__zeroed(r->n_steps, sizeof(*overlapping));
+	int err = 0;
+
+	memset(out, 0, sizeof(*out));
+	out->samples = array__zeroed(r->n_steps, sizeof(*out->samples));
+	out->steps = array__zeroed(r->n_steps, sizeof(*out->steps));
+	out->rows = array__zeroed(r->n_rows, sizeof(*out->rows));
+	out->part_end = array__zeroed(r->n_rows, sizeof(*out->part_end));
+	if (g.ranges && overlapping && out->samples && out->steps && out->rows && out->part_end) {
+		mark_overlapping(r, overlapping);
+		gather(&g, overlapping, strcmp(role, "draft") == 0, resource);
+	} else {
+		cost_samples__free(out);
+		err = -ENOMEM;
+	}
+	free(overlapping);
+	free(g.ranges);
+	return err;
+}
+
+void cost_samples__free(struct cost_samples *s)
+{
+	if (!s)
+		return;
+	free(s->samples);
+	free(s->steps);
+	free(s->rows);
+	free(s->part_end);
+	memset(s, 0, sizeof(*s));
+}
