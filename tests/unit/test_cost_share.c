@@ -60,8 +60,8 @@ static double factorial(size_t n)
 }
 
 /* Players are sets of rows. */
-static void shapley(const double *terms, const struct cost_row *rows, size_t n, const unsigned *players, size_t n_players,
-		    double *out)
+static void shapley(const double *terms, const struct cost_row *rows, size_t n, const unsigned *players,
+		    size_t n_players, double *out)
 {
 	for (size_t p = 0; p < n_players; p++) {
 		out[p] = 0;
@@ -325,9 +325,9 @@ static void by_tokens_the_joint_part_follows_the_tokens(void **unused)
 
 static void the_greatest_rows_are_shared_without_trouble(void **unused)
 {
-	static const struct cost_row rows[] = {
-		{ UINT32_MAX, UINT32_MAX, UINT32_MAX, 0 }, { 1, UINT32_MAX, 1, 1 }, { UINT32_MAX, 0, 0, 2 }
-	};
+	static const struct cost_row rows[] = { { UINT32_MAX, UINT32_MAX, UINT32_MAX, 0 },
+						{ 1, UINT32_MAX, 1, 1 },
+						{ UINT32_MAX, 0, 0, 2 } };
 	double terms[COST_TERMS] = { 0 }, shares[3];
 
 	(void)unused;

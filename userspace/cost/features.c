@@ -8,8 +8,10 @@
  * One by one as far as kernels of a CPU change with the number of tokens, then half an octave apart: measured on llama.cpp,
  * time per token is even beyond 16. An ubatch is 512 tokens unless told otherwise.
  */
-const uint32_t cost_knots[COST_KNOTS] = { 1,  2,  3,  4,  5,  6,  7,   8,   9,	 10,  11,  12,	 13,   14,   15,  16,
-					  20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096 };
+const uint32_t cost_knots[COST_KNOTS] = {
+	1,  2,	3,  4,	5,  6,	7,   8,	  9,   10,  11,	 12,  13,   14,	  15,	16,
+	20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096
+};
 
 /* Knots that are their own number: no search for the steps of a few rows. */
 #define N_DENSE 16
@@ -123,8 +125,10 @@ void features__of_step(double *x, const struct cost_sample *sample)
 const char *cost_term__name(size_t term, char *space, size_t size)
 {
 	static const char *const names[] = {
-		[COST_TERM_ROW - COST_KNOTS] = "row",		[COST_TERM_CONTEXT - COST_KNOTS] = "context",
-		[COST_TERM_ATTENTION - COST_KNOTS] = "attention", [COST_TERM_OUTPUT - COST_KNOTS] = "output",
+		[COST_TERM_ROW - COST_KNOTS] = "row",
+		[COST_TERM_CONTEXT - COST_KNOTS] = "context",
+		[COST_TERM_ATTENTION - COST_KNOTS] = "attention",
+		[COST_TERM_OUTPUT - COST_KNOTS] = "output",
 		[COST_TERM_MIXED - COST_KNOTS] = "mixed",
 	};
 

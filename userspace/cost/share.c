@@ -142,8 +142,7 @@ static void share_mean_field(const double *terms, struct player *players, size_t
 		if (i && players[i].tokens == players[i - 1].tokens)
 			players[i].share = players[i - 1].share;
 		else
-			players[i].share =
-				mean_field(terms, players[i].tokens, tokens - players[i].tokens, (double)n);
+			players[i].share = mean_field(terms, players[i].tokens, tokens - players[i].tokens, (double)n);
 		sum += players[i].share;
 	}
 	if (!(sum > 0)) {
