@@ -227,6 +227,40 @@ struct row_chunk {			/* one event of a stream that carries generated text */
 	uint64_t time_ns;
 };
 
+/* Reals are finite, 0 or more, and below 2^62; one that may be absent is NAN then. */
+struct row_fit {			/* a cost model of one resource in one role, and what it was fitted to */
+	int64_t id;
+	const char *role;		/* "target", "draft" */
+	int resource;			/* row_resource.id; 0: wall time of a step */
+	const char *model_digest;	/* NULL where the weight file was not read */
+	const char *model_name, *engine, *engine_version, *build_id;
+	int64_t n_threads;		/* that compute; ABSENT */
+	const char *host, *cpu_model;
+	int64_t made_unix_ns;
+	const char *origin;		/* "calibrate", "recording" */
+	int64_t n_steps, n_held_out;
+	double sigma, model_error, median_residual;
+	double condition;		/* NAN: beyond any figure */
+	bool identified;
+	const char *reason;		/* why it is not; NULL */
+	double affine_fixed, affine_token, affine_context, affine_pair, affine_residual;	/* NAN: not fitted */
+	double roofline_fixed, roofline_weights, roofline_context, roofline_token, roofline_pair, roofline_residual;
+};
+
+struct row_fit_term {
+	int64_t fit;			/* row_fit.id */
+	const char *term;		/* "G(8)", "context", ... */
+	double value, low, high;
+	bool fitted;
+	const char *merged_with;	/* the term that it could not be told from; NULL */
+};
+
+struct row_fit_draw {			/* bootstrap replicates of the fitted terms */
+	int64_t fit, draw;
+	const char *term;
+	double value;
+};
+
 /* ------------------------------------------------------------------------------------------------------ writer --- */
 
 struct recording_writer;
@@ -268,6 +302,9 @@ int recording_writer__row(struct recording_writer *w, const struct row_row *row)
 int recording_writer__memory(struct recording_writer *w, const struct row_memory *row);
 int recording_writer__request(struct recording_writer *w, const struct row_request *row);	/* replaces (id) */
 int recording_writer__chunk(struct recording_writer *w, const struct row_chunk *row);
+int recording_writer__fit(struct recording_writer *w, const struct row_fit *row);
+int recording_writer__fit_term(struct recording_writer *w, const struct row_fit_term *row);
+int recording_writer__fit_draw(struct recording_writer *w, const struct row_fit_draw *row);
 
 /* 0, or the first error of the writing thread (-ENOSPC, -EIO, ...): the recorder then stops cleanly. Cheap: poll it. */
 int recording_writer__status(const struct recording_writer *w);
@@ -327,6 +364,12 @@ struct recording {
 	size_t n_requests; /* by (arrival_ns, id) */
 	struct row_chunk *chunks;
 	size_t n_chunks; /* by (request, idx) */
+	struct row_fit *fits;
+	size_t n_fits;
+	struct row_fit_term *fit_terms;
+	size_t n_fit_terms; /* by (fit, term) */
+	struct row_fit_draw *fit_draws;
+	size_t n_fit_draws; /* by (fit, draw, term) */
 	void *strings;				/* owner of every string above */
 };
 

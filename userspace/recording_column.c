@@ -6,6 +6,7 @@
  * anywhere and is not to be trusted, and the limits here are what the analysis relies on when it indexes and adds.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 /* Below this, differences and small sums of two times or figures stay in an int64_t: 146 years of nanoseconds. */
 #define FIGURE_MAX (INT64_C(1) << 62)
 
-enum width { WIDTH_NONE, WIDTH_TEXT, WIDTH_BOOL, WIDTH_INT, WIDTH_U32, WIDTH_64 };
+enum width { WIDTH_NONE, WIDTH_TEXT, WIDTH_BOOL, WIDTH_INT, WIDTH_U32, WIDTH_64, WIDTH_REAL };
 
 static const struct type_rule {
 	enum width width;
@@ -49,11 +50,18 @@ static const struct type_rule {
 	[COLUMN_TIME] = { WIDTH_64, false, false, false, 0, FIGURE_MAX },
 	[COLUMN_TIME_OPTIONAL] = { WIDTH_64, true, false, true, 0, FIGURE_MAX },
 	[COLUMN_END] = { WIDTH_64, false, false, false, 0, FIGURE_MAX },
+	[COLUMN_REAL] = { WIDTH_REAL, false, false, false, 0, FIGURE_MAX },
+	[COLUMN_REAL_OPTIONAL] = { WIDTH_REAL, true, false, false, 0, FIGURE_MAX },
 };
 
 bool column__is_text(const struct column *c)
 {
 	return rules[c->type].width == WIDTH_TEXT;
+}
+
+bool column__is_real(const struct column *c)
+{
+	return rules[c->type].width == WIDTH_REAL;
 }
 
 bool column__is_optional(const struct column *c)
@@ -88,6 +96,7 @@ static int64_t field__get(enum width width, const void *field)
 		return wide;
 	case WIDTH_NONE:
 	case WIDTH_TEXT:
+	case WIDTH_REAL:
 		break;
 	}
 	return 0;
@@ -114,6 +123,7 @@ static void field__set(enum width width, void *field, int64_t value)
 		break;
 	case WIDTH_NONE:
 	case WIDTH_TEXT:
+	case WIDTH_REAL:
 		break;
 	}
 }
@@ -123,6 +133,25 @@ static bool is_too_early(const struct column *c, const void *row, int64_t time)
 	return c->not_before && time < field__get(WIDTH_64, (const char *)row + c->not_before);
 }
 
+/* NaN is neither. */
+static bool real__possible(const struct type_rule *rule, double value)
+{
+	return value >= (double)rule->min && value <= (double)rule->max;
+}
+
+static int column__get_real(const struct type_rule *rule, const void *field, int64_t *bits)
+{
+	double value;
+
+	memcpy(&value, field, sizeof(value));
+	if (rule->optional && isnan(value))
+		return 1;
+	if (!real__possible(rule, value))
+		return -ERANGE;
+	memcpy(bits, &value, sizeof(value));
+	return 0;
+}
+
 int column__get(const struct column *c, const void *row, uint64_t origin_ns, int64_t *value)
 {
 	const struct type_rule *rule = &rules[c->type];
@@ -130,6 +159,8 @@ int column__get(const struct column *c, const void *row, uint64_t origin_ns, int
 
 	if (rule->width == WIDTH_NONE)
 		return 1;
+	if (rule->width == WIDTH_REAL)
+		return column__get_real(rule, (const char *)row + c->offset, value);
 	v = field__get(rule->width, (const char *)row + c->offset);
 	if (rule->optional && v == (rule->zero_is_null ? 0 : ABSENT))
 		return 1;
@@ -169,14 +200,25 @@ int column__set(const struct column *c, void *row, uint64_t origin_ns, int64_t v
 	return 0;
 }
 
+int column__set_real(const struct column *c, void *row, double value)
+{
+	if (!real__possible(&rules[c->type], value))
+		return -ERANGE;
+	memcpy((char *)row + c->offset, &value, sizeof(value));
+	return 0;
+}
+
 int column__set_null(const struct column *c, void *row)
 {
 	const struct type_rule *rule = &rules[c->type];
+	const double absent = NAN;
 
 	if (!rule->optional)
 		return -ERANGE;
 	if (rule->width == WIDTH_TEXT)
 		memset((char *)row + c->offset, 0, sizeof(const char *));
+	else if (rule->width == WIDTH_REAL)
+		memcpy((char *)row + c->offset, &absent, sizeof(absent));
 	else
 		field__set(rule->width, (char *)row + c->offset, rule->zero_is_null ? 0 : ABSENT);
 	return 0;
@@ -206,7 +248,10 @@ char *table__create_sql(const struct table *t)
 	for (unsigned int i = 0; i < t->n_columns; i++) {
 		const struct column *c = &t->columns[i];
 
-		fprintf(f, "\t%s %s%s", c->name, column__is_text(c) ? "TEXT" : "INTEGER",
+		fprintf(f, "\t%s %s%s", c->name,
+			column__is_text(c) ? "TEXT" :
+			column__is_real(c) ? "REAL" :
+					     "INTEGER",
 			i == 0 && key_is_rowid(t) ? " PRIMARY KEY" :
 			column__is_optional(c)	  ? "" :
 						    " NOT NULL");

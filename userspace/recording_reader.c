@@ -101,6 +101,20 @@ static int check_columns(struct loader *l, const struct table *t)
 	return 0;
 }
 
+/* @return 1: there is a table, or something else, of the name; 0: nothing; or an error */
+static int has_table(struct loader *l, const struct table *t)
+{
+	sqlite3_stmt *s;
+	int rc = sqlite3_prepare_v2(l->source.db, "SELECT 1 FROM sqlite_master WHERE name = ?1", -1, &s, NULL);
+
+	if (rc != SQLITE_OK)
+		return fail_sqlite(l, t, rc);
+	sqlite3_bind_text(s, 1, t->name, -1, SQLITE_STATIC);
+	rc = sqlite3_step(s);
+	sqlite3_finalize(s);
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : fail_sqlite(l, t, rc);
+}
+
 struct key {
 	int64_t number[MAX_KEY_COLUMNS];
 	const char *text[MAX_KEY_COLUMNS];
@@ -142,7 +156,9 @@ static int read_row(struct loader *l, const struct table *t, sqlite3_stmt *s, vo
 		const struct column *c = &t->columns[i];
 		int type = sqlite3_column_type(s, (int)i), r;
 
-		if (type == SQLITE_INTEGER && !column__is_text(c)) {
+		if (type == SQLITE_FLOAT && column__is_real(c)) {
+			r = column__set_real(c, row, sqlite3_column_double(s, (int)i));
+		} else if (type == SQLITE_INTEGER && !column__is_text(c) && !column__is_real(c)) {
 			int64_t value = sqlite3_column_int64(s, (int)i);
 
 			r = column__set(c, row, l->origin_ns, value);
@@ -237,8 +253,11 @@ static int load_table(struct loader *l, const struct table *t)
 	struct array a = { NULL, 0, 0 };
 	sqlite3_stmt *s = NULL;
 	char *sql;
-	int rc, r = check_columns(l, t);
+	int rc, r = t->later ? has_table(l, t) : 1;
 
+	if (r <= 0)
+		return r;
+	r = check_columns(l, t);
 	if (r)
 		return r;
 	sql = table__select_sql(t, l->source.version);

@@ -244,10 +244,70 @@ static const struct column chunk_columns[] = {
 	COLUMN(row_chunk, time_ns, COLUMN_TIME, "ns since origin", "when the server sent it"),
 };
 
+static const struct column fit_columns[] = {
+	COLUMN(row_fit, id, COLUMN_ID, "", "number of the fit"),
+	COLUMN(row_fit, role, COLUMN_TEXT, "", "context.role whose steps it prices"),
+	COLUMN(row_fit, resource, COLUMN_COUNT_INT, "", "resource.id; 0: wall time of a step, in ns"),
+	COLUMN(row_fit, model_digest, COLUMN_TEXT_OPTIONAL, "", "digest of the weight file; NULL: not read"),
+	COLUMN(row_fit, model_name, COLUMN_TEXT_OPTIONAL, "", "its name, for people"),
+	COLUMN(row_fit, engine, COLUMN_TEXT_OPTIONAL, "", "engine.name that was fitted"),
+	COLUMN(row_fit, engine_version, COLUMN_TEXT_OPTIONAL, "", "its version; NULL: not known"),
+	COLUMN(row_fit, build_id, COLUMN_TEXT_OPTIONAL, "", "its build id"),
+	COLUMN(row_fit, n_threads, COLUMN_COUNT_OPTIONAL, "threads", "that computed; NULL: not measured"),
+	COLUMN(row_fit, host, COLUMN_TEXT_OPTIONAL, "", "host that it was fitted on"),
+	COLUMN(row_fit, cpu_model, COLUMN_TEXT_OPTIONAL, "", "its processor"),
+	COLUMN(row_fit, made_unix_ns, COLUMN_METER, "ns since 1970", "when it was fitted"),
+	COLUMN(row_fit, origin, COLUMN_TEXT, "", "calibrate: of a designed sweep; recording: of traffic as it came"),
+	COLUMN(row_fit, n_steps, COLUMN_COUNT, "steps", "that it was fitted to"),
+	COLUMN(row_fit, n_held_out, COLUMN_COUNT, "steps", "that judged a fit of the others"),
+	COLUMN(row_fit, sigma, COLUMN_REAL, "", "relative standard deviation of a step about the model, robust"),
+	COLUMN(row_fit, model_error, COLUMN_REAL, "", "the same of the mean of many steps of one composition"),
+	COLUMN(row_fit, median_residual, COLUMN_REAL, "", "median of |measured - model| / model, held out"),
+	COLUMN(row_fit, condition, COLUMN_REAL_OPTIONAL, "", "condition number of the scaled columns; NULL: infinite"),
+	COLUMN(row_fit, identified, COLUMN_BOOL, "", "1: steps can be shared by it"),
+	COLUMN(row_fit, reason, COLUMN_TEXT_OPTIONAL, "", "why they cannot"),
+	COLUMN(row_fit, affine_fixed, COLUMN_REAL_OPTIONAL, "of the resource",
+	       "affine form: per part; NULL: not fitted"),
+	COLUMN(row_fit, affine_token, COLUMN_REAL_OPTIONAL, "of the resource", "affine form: per token"),
+	COLUMN(row_fit, affine_context, COLUMN_REAL_OPTIONAL, "of the resource", "affine form: per token of context"),
+	COLUMN(row_fit, affine_pair, COLUMN_REAL_OPTIONAL, "of the resource", "affine form: per pair of attention"),
+	COLUMN(row_fit, affine_residual, COLUMN_REAL_OPTIONAL, "", "affine form: median residual"),
+	COLUMN(row_fit, roofline_fixed, COLUMN_REAL_OPTIONAL, "of the resource", "roofline: c0; NULL: not fitted"),
+	COLUMN(row_fit, roofline_weights, COLUMN_REAL_OPTIONAL, "of the resource", "roofline: W, reading the weights"),
+	COLUMN(row_fit, roofline_context, COLUMN_REAL_OPTIONAL, "of the resource", "roofline: b, per token of context"),
+	COLUMN(row_fit, roofline_token, COLUMN_REAL_OPTIONAL, "of the resource", "roofline: f, per token"),
+	COLUMN(row_fit, roofline_pair, COLUMN_REAL_OPTIONAL, "of the resource", "roofline: h, per pair of attention"),
+	COLUMN(row_fit, roofline_residual, COLUMN_REAL_OPTIONAL, "", "roofline: median residual"),
+};
+
+static const struct column fit_term_columns[] = {
+	COLUMN(row_fit_term, fit, COLUMN_ID, "", "fit.id"),
+	COLUMN(row_fit_term, term, COLUMN_TEXT, "", "G(Q): a part of Q tokens; row, context, attention, output, mixed"),
+	COLUMN(row_fit_term, value, COLUMN_REAL, "of the resource", "its cost"),
+	COLUMN(row_fit_term, low, COLUMN_REAL, "of the resource", "lower end of the 95 % interval"),
+	COLUMN(row_fit_term, high, COLUMN_REAL, "of the resource", "upper end of it"),
+	COLUMN(row_fit_term, fitted, COLUMN_BOOL, "", "0: not told by the steps; a G then lies between its neighbours"),
+	COLUMN(row_fit_term, merged_with, COLUMN_TEXT_OPTIONAL, "", "the term that it could not be told from"),
+};
+
+static const struct column fit_draw_columns[] = {
+	COLUMN(row_fit_draw, fit, COLUMN_ID, "", "fit.id"),
+	COLUMN(row_fit_draw, draw, COLUMN_ID, "", "number of the bootstrap replicate, from 0"),
+	COLUMN(row_fit_draw, term, COLUMN_TEXT, "", "fit_term.term, fitted ones only"),
+	COLUMN(row_fit_draw, value, COLUMN_REAL, "of the resource", "its cost in this replicate"),
+};
+
 #define TABLE(name, plural, row, n_key, doc)                                                                           \
 	{                                                                                                              \
 #name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,          \
-			sizeof(struct row), offsetof(struct recording, plural), offsetof(struct recording, n_##plural) \
+			sizeof(struct row), offsetof(struct recording, plural),                                        \
+			offsetof(struct recording, n_##plural), false                                                  \
+	}
+#define TABLE_LATER(name, plural, row, n_key, doc)                                                                     \
+	{                                                                                                              \
+#name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,          \
+			sizeof(struct row), offsetof(struct recording, plural),                                        \
+			offsetof(struct recording, n_##plural), true                                                   \
 	}
 
 const struct table tables[N_TABLES] = {
@@ -258,7 +318,7 @@ const struct table tables[N_TABLES] = {
 	[TABLE_PROBE] = TABLE(probe, probes, row_probe, 3, "every place where a collector wanted to attach"),
 	[TABLE_LOSS] = { "loss", "records that were lost, per collector, kind and second", loss_columns,
 			 sizeof(loss_columns) / sizeof(loss_columns[0]), 3, true, sizeof(struct row_loss),
-			 offsetof(struct recording, losses), offsetof(struct recording, n_losses) },
+			 offsetof(struct recording, losses), offsetof(struct recording, n_losses), false },
 	[TABLE_PROCESS] = TABLE(process, processes, row_process, 2, "processes of the server"),
 	[TABLE_THREAD] = TABLE(thread, threads, row_thread, 2, "threads of the server; NULL: not measured"),
 	[TABLE_ENGINE] = TABLE(engine, engines, row_engine, 1, "engines found in the server"),
@@ -271,6 +331,9 @@ const struct table tables[N_TABLES] = {
 	[TABLE_MEMORY] = TABLE(memory, memories, row_memory, 1, "changes of an engine's key-value memory"),
 	[TABLE_REQUEST] = TABLE(request, requests, row_request, 1, "API calls seen on the wire"),
 	[TABLE_CHUNK] = TABLE(chunk, chunks, row_chunk, 2, "events of a stream that carried generated text"),
+	[TABLE_FIT] = TABLE_LATER(fit, fits, row_fit, 1, "cost models of steps, and what they were fitted to"),
+	[TABLE_FIT_TERM] = TABLE_LATER(fit_term, fit_terms, row_fit_term, 2, "the terms of the cost models"),
+	[TABLE_FIT_DRAW] = TABLE_LATER(fit_draw, fit_draws, row_fit_draw, 3, "bootstrap replicates of the terms"),
 };
 
 const char *const views[] = {

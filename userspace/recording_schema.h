@@ -63,6 +63,8 @@ enum column_type {
 	COLUMN_TIME,		/* uint64_t CLOCK_MONOTONIC, stored relative to the recording's origin */
 	COLUMN_TIME_OPTIONAL,
 	COLUMN_END,		/* uint64_t end of the interval that the column before begins; stored as its length */
+	COLUMN_REAL,		/* double, 0 .. 2^62 */
+	COLUMN_REAL_OPTIONAL,	/* NAN: absent */
 	N_COLUMN_TYPES,
 };
 
@@ -85,6 +87,7 @@ struct table {
 	bool adds_up;		/* a row with the same key adds to the last column, instead of replacing the row */
 	size_t row_size;
 	size_t array, count;	/* offsets in struct recording */
+	bool later;		/* added after the first tokprof: empty in a recording that has no such table */
 };
 
 enum table_id {
@@ -106,6 +109,9 @@ enum table_id {
 	TABLE_MEMORY,
 	TABLE_REQUEST,
 	TABLE_CHUNK,
+	TABLE_FIT,
+	TABLE_FIT_TERM,
+	TABLE_FIT_DRAW,
 	N_TABLES,
 };
 
@@ -115,18 +121,20 @@ extern const struct table tables[N_TABLES];
 extern const char *const views[];
 
 bool column__is_text(const struct column *c);
+bool column__is_real(const struct column *c);
 bool column__is_optional(const struct column *c);
 /* Figures of this column are summed by the analysis. */
 bool column__is_summed(const struct column *c);
 
 /*
- * The value of a column that is no text, from a row's struct.
+ * The value of a column that is no text, from a row's struct; of a real, its bits.
  * @return 0; 1 where it is NULL; -ERANGE where the figure cannot be what the column says
  */
 int column__get(const struct column *c, const void *row, uint64_t origin_ns, int64_t *value);
 
 /* The reverse. @return 0; -ERANGE */
 int column__set(const struct column *c, void *row, uint64_t origin_ns, int64_t value);
+int column__set_real(const struct column *c, void *row, double value);
 /* NULL was read. @return 0; -ERANGE where the column is not optional */
 int column__set_null(const struct column *c, void *row);
 

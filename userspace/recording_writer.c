@@ -346,6 +346,14 @@ static void close_database(struct recording_writer *w)
 
 /* -------------------------------------------------------------------------------------------------- the thread --- */
 
+static void bind_real(sqlite3_stmt *s, int column, int64_t bits)
+{
+	double value;
+
+	memcpy(&value, &bits, sizeof(value));
+	sqlite3_bind_double(s, column, value);
+}
+
 static int insert_row(struct recording_writer *w, const struct queued_row *row)
 {
 	const struct table *t = &tables[row->table];
@@ -360,6 +368,8 @@ static int insert_row(struct recording_writer *w, const struct queued_row *row)
 		else if (column__is_text(&t->columns[i]))
 			sqlite3_bind_text(s, column, (const char *)row + ((uint64_t)row->values[i] >> 32),
 					  (int)(uint32_t)row->values[i], SQLITE_STATIC);
+		else if (column__is_real(&t->columns[i]))
+			bind_real(s, column, row->values[i]);
 		else
 			sqlite3_bind_int64(s, column, row->values[i]);
 	}
@@ -684,4 +694,19 @@ int recording_writer__request(struct recording_writer *w, const struct row_reque
 int recording_writer__chunk(struct recording_writer *w, const struct row_chunk *row)
 {
 	return put(w, TABLE_CHUNK, row);
+}
+
+int recording_writer__fit(struct recording_writer *w, const struct row_fit *row)
+{
+	return put(w, TABLE_FIT, row);
+}
+
+int recording_writer__fit_term(struct recording_writer *w, const struct row_fit_term *row)
+{
+	return put(w, TABLE_FIT_TERM, row);
+}
+
+int recording_writer__fit_draw(struct recording_writer *w, const struct row_fit_draw *row)
+{
+	return put(w, TABLE_FIT_DRAW, row);
 }

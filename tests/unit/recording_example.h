@@ -11,6 +11,7 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,14 @@ static const struct row_request full_request = { .id = 3,
 						 .incomplete = 0xff,
 						 .text = "line 1\nline 2" };
 static const struct row_chunk full_chunk = { 3, 5, 45 };
+static const struct row_fit full_fit = { 1,	      "target", 1,     "00ff", "small",	 "llama.cpp",
+					 "b9294",     "11ee",	2,     "h",    "cpu",	 INT64_C(1) << 62,
+					 "calibrate", 700,	350,   0.1,    1e-9,	 1.0 / 3,
+					 1e17 / 3,    true,	"why", 0x1p62, 4.9e-324, 0x1.fffffffffffffp-3,
+					 3,	      4,	5,     6,      7,	 8,
+					 9,	      10 };
+static const struct row_fit_term full_fit_term = { 1, "G(8)", 1e6 / 7, 1e5, 0x1p62, true, "row" };
+static const struct row_fit_draw full_fit_draw = { 1, 31, "context", 1e-7 / 3 };
 
 /* Everything that may be absent is. */
 static const struct row_resource bare_resource = { .id = 2, .name = "x", .unit = "" };
@@ -187,6 +196,24 @@ static const struct row_request bare_request = { .id = 4,
 						 .reported_prompt_us = ABSENT,
 						 .reported_completion_us = ABSENT };
 static const struct row_chunk bare_chunk = { 4, 0, 0 };
+static const struct row_fit bare_fit = { .id = 2,
+					 .role = "draft",
+					 .n_threads = ABSENT,
+					 .origin = "recording",
+					 .condition = NAN,
+					 .affine_fixed = NAN,
+					 .affine_token = NAN,
+					 .affine_context = NAN,
+					 .affine_pair = NAN,
+					 .affine_residual = NAN,
+					 .roofline_fixed = NAN,
+					 .roofline_weights = NAN,
+					 .roofline_context = NAN,
+					 .roofline_token = NAN,
+					 .roofline_pair = NAN,
+					 .roofline_residual = NAN };
+static const struct row_fit_term bare_fit_term = { .fit = 2, .term = "row" };
+static const struct row_fit_draw bare_fit_draw = { .fit = 2, .term = "row" };
 
 static inline void put_full_rows(struct recording_writer *w)
 {
@@ -207,6 +234,9 @@ static inline void put_full_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__memory(w, &full_memory), 0);
 	assert_int_equal(recording_writer__request(w, &full_request), 0);
 	assert_int_equal(recording_writer__chunk(w, &full_chunk), 0);
+	assert_int_equal(recording_writer__fit(w, &full_fit), 0);
+	assert_int_equal(recording_writer__fit_term(w, &full_fit_term), 0);
+	assert_int_equal(recording_writer__fit_draw(w, &full_fit_draw), 0);
 }
 
 static inline void put_bare_rows(struct recording_writer *w)
@@ -228,6 +258,9 @@ static inline void put_bare_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__memory(w, &bare_memory), 0);
 	assert_int_equal(recording_writer__request(w, &bare_request), 0);
 	assert_int_equal(recording_writer__chunk(w, &bare_chunk), 0);
+	assert_int_equal(recording_writer__fit(w, &bare_fit), 0);
+	assert_int_equal(recording_writer__fit_term(w, &bare_fit_term), 0);
+	assert_int_equal(recording_writer__fit_draw(w, &bare_fit_draw), 0);
 }
 
 /* n steps from 1 on, each with one row of sequence 0 and one sample. */

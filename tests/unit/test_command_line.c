@@ -242,7 +242,7 @@ static void a_message_shows_no_control_character_of_what_it_names(void **state)
 	message__error("rename it", "%s: no recording",
 		       "a\033[2J\nb\xc2\x9b"
 		       "c");
-	assert_string_equal(capture__end(), "tokprof: a?[2J?b??c: no recording. Remedy: rename it.\n");
+	assert_string_equal(capture__end(), "tokprof: a?[2J?b?c: no recording. Remedy: rename it.\n");
 }
 
 static void quiet_silences_warnings_and_never_errors(void **state)

@@ -100,7 +100,9 @@ static void make_designed(struct steps *s, size_t n, const double *terms, double
 	steps__init(s, n);
 	for (size_t i = 0; i < n; i++) {
 		const uint64_t kind = random_below(&seed, 10);
-		const uint64_t n_single = kind < 5 ? 1 + random_below(&seed, 8) : kind < 7 ? 1 + random_below(&seed, 3) : 0;
+		const uint64_t n_single = kind < 5 ? 1 + random_below(&seed, 8) :
+					  kind < 7 ? 1 + random_below(&seed, 3) :
+						     0;
 
 		for (uint64_t k = 0; k < n_single; k++)
 			add_row(s, 1, (uint32_t)random_below(&seed, 6000), 1);

@@ -161,7 +161,8 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 		"CREATE TABLE model(id INTEGER PRIMARY KEY, pid INTEGER NOT NULL, name TEXT, path TEXT, arch TEXT, "
 		"quantization TEXT, n_params INTEGER, weight_bytes INTEGER); "
 		"INSERT INTO model SELECT id, pid, name, path, arch, quantization, n_params, weight_bytes FROM newer; "
-		"DROP TABLE newer");
+		"DROP TABLE newer; ALTER TABLE request DROP COLUMN n_prompts; "
+		"DROP TABLE fit; DROP TABLE fit_term; DROP TABLE fit_draw");
 	assert_refused(f, "table model is missing or has other columns than schema version 2");
 	run_sql(f, "PRAGMA user_version=1");
 	load(&r, f->file);
@@ -238,6 +239,17 @@ static void values_that_no_writer_writes_are_refused_with_their_column(void **st
 		{ "UPDATE request SET first_token_ns = arrival_ns - 1", "first_token_ns" },
 		{ "UPDATE request SET request_end_ns = arrival_ns - 1", "request_end_ns" },
 		{ "UPDATE process SET end_ns = start_ns - 1", "end_ns" },
+		{ "UPDATE fit SET sigma = 9e999", "table fit has a row whose sigma is Inf" },
+		{ "UPDATE fit SET sigma = -0.5", "sigma is -0.5" },
+		{ "UPDATE fit SET sigma = 1e19", "sigma" },
+		{ "UPDATE fit SET sigma = 'much'", "sigma is much" },
+		{ "UPDATE fit SET sigma = x'00'", "sigma is binary" },
+		{ "UPDATE fit SET made_unix_ns = 0.5", "made_unix_ns" },
+		{ "DROP TABLE fit_draw; CREATE TABLE fit_draw(fit, draw, term, value INTEGER, PRIMARY KEY(fit, draw, "
+		  "term)) "
+		  "WITHOUT ROWID; INSERT INTO fit_draw VALUES (1, 1, 'row', 1)",
+		  "value is 1" },
+		{ "DROP TABLE fit_term; CREATE VIEW fit_term AS SELECT 1", "table fit_term" },
 		{ "UPDATE recording SET value = 'now' WHERE key = 'origin_mono_ns'", "origin_mono_ns" },
 		{ "UPDATE recording SET value = '-5' WHERE key = 'origin_mono_ns'", "origin_mono_ns" },
 		{ "DELETE FROM recording", "origin_mono_ns" },
@@ -287,6 +299,19 @@ static void what_a_user_adds_beside_the_tables_does_no_harm(void **state)
 	run_sql(f, "CREATE INDEX by_time ON chunk(time_ns, request, idx); CREATE TABLE note(text); "
 		   "CREATE VIEW slow AS SELECT * FROM step_cost WHERE duration_ns > 1; ANALYZE; VACUUM");
 	assert_int_equal(load_any(f), 0);
+}
+
+static void a_recording_from_before_there_were_fits_is_loaded_without_any(void **state)
+{
+	struct folder *f = *state;
+	struct recording r;
+
+	write_example(f);
+	run_sql(f, "DROP TABLE fit; DROP TABLE fit_term; DROP TABLE fit_draw");
+	load(&r, f->file);
+	assert_int_equal(r.n_fits + r.n_fit_terms + r.n_fit_draws, 0);
+	assert_true(r.n_chunks > 0);
+	recording__free(&r);
 }
 
 static void a_row_of_an_unknown_step_is_loaded(void **state)
@@ -346,6 +371,7 @@ int main(void)
 		TEST(values_that_no_writer_writes_are_refused_with_their_column),
 		TEST(a_table_that_is_missing_or_of_another_make_is_refused),
 		TEST(what_a_user_adds_beside_the_tables_does_no_harm),
+		TEST(a_recording_from_before_there_were_fits_is_loaded_without_any),
 		TEST(a_row_of_an_unknown_step_is_loaded),
 		TEST(a_page_that_is_linked_twice_is_refused),
 	};

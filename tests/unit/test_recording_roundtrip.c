@@ -48,6 +48,9 @@ static void check_rows(const struct recording *r, size_t i, bool full)
 	assert_row(TABLE_MEMORY, full ? &full_memory : &bare_memory, &r->memories[i]);
 	assert_row(TABLE_REQUEST, full ? &full_request : &bare_request, &r->requests[i]);
 	assert_row(TABLE_CHUNK, full ? &full_chunk : &bare_chunk, &r->chunks[i]);
+	assert_row(TABLE_FIT, full ? &full_fit : &bare_fit, &r->fits[i]);
+	assert_row(TABLE_FIT_TERM, full ? &full_fit_term : &bare_fit_term, &r->fit_terms[i]);
+	assert_row(TABLE_FIT_DRAW, full ? &full_fit_draw : &bare_fit_draw, &r->fit_draws[i]);
 }
 
 static void every_row_comes_back_with_all_its_fields(void **state)
@@ -276,6 +279,42 @@ static void a_meter_that_seems_to_go_back_has_used_nothing(void **state)
 	recording__free(&r);
 }
 
+static void every_real_comes_back_to_the_last_bit_and_no_impossible_one_is_taken(void **state)
+{
+	static const double impossible[] = { NAN, INFINITY, -INFINITY, -1, -1e-300, 1e300 };
+	struct folder *f = *state;
+	struct recording_writer *w = open_writer(f);
+	struct row_fit fit = full_fit;
+	uint64_t random = 1;
+	double values[500];
+	struct recording r;
+
+	for (int64_t i = 0; i < 500; i++) {
+		uint64_t bits;
+
+		do {
+			random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+			bits = (random ^ random >> 29) & INT64_MAX;
+			memcpy(&values[i], &bits, sizeof(bits));
+		} while (!(values[i] <= 0x1p62));
+		assert_int_equal(recording_writer__fit_draw(w, &(struct row_fit_draw){ 1, i, "row", values[i] }), 0);
+	}
+	for (int i = 0; i < 6; i++) {
+		const struct row_fit_draw draw = { 2, i, "row", impossible[i] };
+
+		assert_int_equal(recording_writer__fit_draw(w, &draw), -ERANGE);
+		fit.condition = impossible[i];
+		assert_int_equal(recording_writer__fit(w, &fit), i ? -ERANGE : 0);
+	}
+	assert_int_equal(recording_writer__close(w, true), 0);
+	load(&r, f->file);
+	assert_int_equal(r.n_fit_draws, 500);
+	for (size_t i = 0; i < 500; i++)
+		assert_memory_equal(&r.fit_draws[i].value, &values[i], sizeof(values[i]));
+	assert_true(isnan(r.fits[0].condition));
+	recording__free(&r);
+}
+
 #define N_PRODUCERS 4
 #define N_EACH 30000
 
@@ -403,6 +442,7 @@ int main(void)
 		TEST(a_recording_that_was_given_up_is_not_complete),
 		TEST(a_row_that_cannot_be_is_refused_and_listed_as_a_loss),
 		TEST(a_meter_that_seems_to_go_back_has_used_nothing),
+		TEST(every_real_comes_back_to_the_last_bit_and_no_impossible_one_is_taken),
 		TEST(no_row_of_many_threads_is_lost),
 		TEST(a_text_longer_than_the_queue_passes_through_it),
 		TEST(a_text_that_many_rows_share_is_kept_once),

@@ -64,8 +64,7 @@ static void judge(struct fit *f, bool hold_out)
 			d->scratch[n++] = design__residual(d, i, terms);
 	f->m->median_residual = n ? select__median(d->scratch, n) : 0;
 	f->m->sigma = MAD_TO_SD * f->m->median_residual;
-	f->m->model_error =
-		compositions__model_error(d, f->samples, hold_out ? f->taken : NULL, terms, f->m->sigma);
+	f->m->model_error = compositions__model_error(d, f->samples, hold_out ? f->taken : NULL, terms, f->m->sigma);
 }
 
 /* --------------------------------------------------------------------------------------------------- replicates --- */
@@ -160,7 +159,8 @@ static bool varies(const struct design *d)
 	return false;
 }
 
-int cost__fit(struct cost_model *out, const struct cost_sample *samples, size_t n, const struct cost_fit_options *options)
+int cost__fit(struct cost_model *out, const struct cost_sample *samples, size_t n,
+	      const struct cost_fit_options *options)
 {
 	struct fit f = { .m = out, .samples = samples };
 	double *scratch = NULL;

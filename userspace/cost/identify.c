@@ -162,8 +162,7 @@ static double term__width(const struct cost_model *m, size_t t, const double *we
 	return m->value[t] > 0 ? half / m->value[t] : INFINITY;
 }
 
-bool identify__merge_wide(struct basis *b, const struct normal *normal, const struct design *d,
-			  struct cost_model *m)
+bool identify__merge_wide(struct basis *b, const struct normal *normal, const struct design *d, struct cost_model *m)
 {
 	static const size_t lesser[] = { COST_TERM_MIXED, COST_TERM_OUTPUT, COST_TERM_ROW };
 	double weight[COST_TERMS], a[COST_TERMS * COST_TERMS];

@@ -25,8 +25,7 @@ bool identify__merge_collinear(struct basis *b, const struct normal *normal, int
  * The same for terms whose interval is too wide, if the fit can do without them: knots, whose neighbours then tell G
  * there, and the lesser terms. Neighbouring knots are taken out one at a time. @return whether any was
  */
-bool identify__merge_wide(struct basis *b, const struct normal *normal, const struct design *d,
-			  struct cost_model *m);
+bool identify__merge_wide(struct basis *b, const struct normal *normal, const struct design *d, struct cost_model *m);
 
 /* Sets m->identified and m->reason. */
 void identify__judge(struct cost_model *m, const struct basis *b, const struct design *d);
