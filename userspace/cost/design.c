@@ -25,7 +25,7 @@
 
 /* ------------------------------------------------------------------------------------------------ the samples --- */
 
-static bool sample__usable(const struct cost_sample *s)
+bool sample__usable(const struct cost_sample *s)
 {
 	uint32_t first = 0;
 

@@ -18,6 +18,9 @@ struct design {
 	double *scratch;	/* n */
 };
 
+/* Measured, and of a possible size, with rows of at least a token in every part. */
+bool sample__usable(const struct cost_sample *s);
+
 /* @return 0; -ENOMEM */
 int design__build(struct design *d, const struct cost_sample *samples, size_t n);
 void design__free(struct design *d);

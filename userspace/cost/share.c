@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "userspace/cost/features.h"
+#include "userspace/cost/owners.h"
 
 #define N_ON_STACK 64
 /* Six types of one player, or fewer of more: so many sets of players of more than one token are gone through. */
@@ -65,11 +66,11 @@ static size_t find_types(const struct player *players, size_t n, struct type *ty
 	return n_types;
 }
 
-static double choose(double n, double k)
+static double choose(double n, uint32_t k)
 {
 	double c = 1;
 
-	for (double i = 1; i <= k; i++)
+	for (uint32_t i = 1; i <= k; i++)
 		c = c * (n - k + i) / i;
 	return c;
 }
@@ -83,13 +84,15 @@ static double average_growth(const double *terms, double tokens, const struct ty
 {
 	uint32_t taken[MAX_TYPES] = { 0 };
 	double n_others = n_single, sum = 0;
+	uint32_t set_size;
 	size_t t;
 
 	for (t = 0; t < n_types; t++)
 		n_others += types[t].n;
 	do {
-		double set_tokens = 0, set_size = 0, ways = 1, p;
+		double set_tokens = 0, ways = 1, p;
 
+		set_size = 0;
 		for (t = 0; t < n_types; t++) {
 			set_tokens += taken[t] * types[t].tokens;
 			set_size += taken[t];
@@ -102,7 +105,7 @@ static double average_growth(const double *terms, double tokens, const struct ty
 			sum += p * (curve__at(terms, before + tokens) - curve__at(terms, before));
 			if (j == n_single)
 				break;
-			p *= ((double)(n_single - j) / (j + 1)) * ((j + set_size + 1) / (n_others - j - set_size));
+			p *= ((double)(n_single - j) / (j + 1.0)) * ((j + set_size + 1.0) / (n_others - j - set_size));
 		}
 		for (t = 0; t < n_types && taken[t] == types[t].n; t++)
 			taken[t] = 0;
@@ -216,35 +219,6 @@ static double share_mixed(double e, struct player *players, size_t n)
 
 /* --------------------------------------------------------------------------------------------------- the rows --- */
 
-struct owned {
-	uint32_t owner, row;
-};
-
-static int compare_owned(const void *a, const void *b)
-{
-	const struct owned *x = a, *y = b;
-
-	if (x->owner != y->owner)
-		return x->owner < y->owner ? -1 : 1;
-	return x->row < y->row ? -1 : x->row > y->row;
-}
-
-/* @return the number of players; player_of[i] is row i's */
-static size_t group_by_owner(const struct cost_row *rows, size_t n, struct owned *order, uint32_t *player_of)
-{
-	size_t n_players = 0;
-
-	for (size_t i = 0; i < n; i++)
-		order[i] = (struct owned){ rows[i].owner, (uint32_t)i };
-	qsort(order, n, sizeof(*order), compare_owned);
-	for (size_t i = 0; i < n; i++) {
-		if (i == 0 || order[i].owner != order[i - 1].owner)
-			n_players++;
-		player_of[order[i].row] = (uint32_t)(n_players - 1);
-	}
-	return n_players;
-}
-
 static void make_players(const struct cost_row *rows, size_t n, const uint32_t *player_of, struct player *players,
 			 size_t n_players)
 {
@@ -267,7 +241,7 @@ static void share_rows(const double *terms, const struct cost_row *rows, size_t 
 	double mixed, tokens = 0;
 
 	if (fixed_by == FIXED_BY_REQUEST) {
-		n_players = group_by_owner(rows, n, order, player_of);
+		n_players = owners__number(rows, n, order, player_of);
 	} else {
 		for (size_t i = 0; i < n; i++)
 			player_of[i] = (uint32_t)i;
