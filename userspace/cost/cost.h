@@ -50,6 +50,7 @@ enum cost_term {
 	COST_TERMS,
 };
 const char *cost_term__name(size_t term, char *space, size_t size);	/* "G(8)", "row", "context", ... */
+int cost_term__find(const char *name);	/* -1: there is none of this name */
 
 /* The model of one resource in one role ("target", "draft"). Values in the resource's unit (ns, bytes, ...) */
 struct cost_model {

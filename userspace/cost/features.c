@@ -137,3 +137,13 @@ const char *cost_term__name(size_t term, char *space, size_t size)
 	snprintf(space, size, "G(%u)", cost_knots[term]);
 	return space;
 }
+
+int cost_term__find(const char *name)
+{
+	char space[16];
+
+	for (size_t t = 0; t < COST_TERMS; t++)
+		if (strcmp(cost_term__name(t, space, sizeof(space)), name) == 0)
+			return (int)t;
+	return -1;
+}

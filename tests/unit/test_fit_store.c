@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fits are kept to the last bit, found again where they hold, and where they do not, the user is told why. */
+#include "tests/unit/recording_example.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sqlite3.h>
+
+#include "make_server.h"
+#include "userspace/cost/fit_store.h"
+
+static const struct fit_key here = { "00ff", "llama.cpp", "11ee", 4, "a host", "a processor" };
+
+/* A folder for the fits, in the one of the test. */
+static int set_up(void **state)
+{
+	struct folder *f;
+
+	if (folder__set_up(state))
+		return -1;
+	f = *state;
+	return setenv("TOKPROF_FITS", f->path, 1);
+}
+
+static int tear_down(void **state)
+{
+	unsetenv("TOKPROF_FITS");
+	return folder__tear_down(state);
+}
+
+static double uniform(uint64_t *seed)
+{
+	return (double)(random_next(seed) >> 11) / 9007199254740992.0;
+}
+
+/* As a fit of random steps leaves it. */
+static void make_fit(struct fit *out, uint64_t seed, const char *role, int resource)
+{
+	const struct cost_fit_options options = { .seed = 1, .hold_out = true };
+	struct cost_sample samples[300];
+	struct cost_row rows[300][4];
+	uint32_t ends[300];
+	struct cost_samples all = { .samples = samples, .n = 300 };
+
+	for (size_t i = 0; i < 300; i++) {
+		ends[i] = 1 + (uint32_t)random_below(&seed, 4);
+		for (uint32_t k = 0; k < ends[i]; k++)
+			rows[i][k] = (struct cost_row){ random_below(&seed, 3) ? 1 :
+										 1 + (uint32_t)random_below(&seed, 300),
+							(uint32_t)random_below(&seed, 3000), 1, k };
+		samples[i] = (struct cost_sample){ .rows = rows[i], .part_end = &ends[i], .n_parts = 1 };
+		samples[i].value = 1e6 + 3e6 * uniform(&seed);
+		for (uint32_t k = 0; k < ends[i]; k++)
+			samples[i].value += 1e6 * rows[i][k].n_tokens + 3e3 * rows[i][k].context;
+	}
+	assert_int_equal(fit__make(out, &all, role, resource, &options), 0);
+	out->key = here;
+	out->model_name = "small";
+	out->made_unix_ns = INT64_C(1700000000000000000);
+	out->origin = FIT_ORIGIN_CALIBRATE;
+}
+
+static void assert_same(const struct fit *a, const struct fit *b)
+{
+	assert_string_equal(a->cost.role, b->cost.role);
+	assert_int_equal(a->cost.resource, b->cost.resource);
+	assert_memory_equal(a->cost.value, b->cost.value, sizeof(a->cost.value));
+	assert_memory_equal(a->cost.low, b->cost.low, sizeof(a->cost.low));
+	assert_memory_equal(a->cost.high, b->cost.high, sizeof(a->cost.high));
+	assert_memory_equal(a->cost.fitted, b->cost.fitted, sizeof(a->cost.fitted));
+	assert_memory_equal(a->cost.merged_with, b->cost.merged_with, sizeof(a->cost.merged_with));
+	assert_true(a->cost.sigma == b->cost.sigma && a->cost.model_error == b->cost.model_error);
+	assert_true(a->cost.median_residual == b->cost.median_residual && a->cost.condition == b->cost.condition);
+	assert_int_equal(a->cost.n_steps, b->cost.n_steps);
+	assert_int_equal(a->cost.n_held_out, b->cost.n_held_out);
+	assert_int_equal(a->cost.identified, b->cost.identified);
+	assert_string_equal(a->cost.reason, b->cost.reason);
+	assert_true(a->has_affine && b->has_affine && a->has_roofline && b->has_roofline);
+	assert_memory_equal(&a->affine, &b->affine, sizeof(a->affine));
+	assert_memory_equal(&a->roofline, &b->roofline, sizeof(a->roofline));
+	assert_int_equal(fit_key__differences(&a->key, &b->key, NULL, 0), 0);
+	assert_string_equal(a->model_name, b->model_name);
+	assert_true(!a->engine_version && !b->engine_version);
+	assert_int_equal(a->made_unix_ns, b->made_unix_ns);
+	assert_string_equal(a->origin, b->origin);
+}
+
+static void a_fit_comes_back_from_a_recording_to_the_last_bit(void **state)
+{
+	struct folder *f = *state;
+	struct fit fits[2];
+	struct fit_set set;
+	struct recording r;
+	struct recording_writer *w = open_writer(f);
+	char error[512];
+
+	make_fit(&fits[0], 1, "target", RESOURCE_CPU_NS);
+	make_fit(&fits[1], 2, "draft", COST_RESOURCE_WALL);
+	assert_int_equal(fit_set__write(fits, 2, w), 0);
+	assert_int_equal(recording_writer__close(w, true), 0);
+	load(&r, f->file);
+	assert_int_equal(fit_set__from_recording(&set, &r, error, sizeof(error)), 0);
+	recording__free(&r);
+	assert_int_equal(set.n, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_same(&fits[i], &set.fits[i]);
+		assert_int_equal(set.fits[i].cost.n_draws, FIT_DRAWS_KEPT);
+		for (size_t k = 0; k < (size_t)FIT_DRAWS_KEPT * COST_TERMS; k++) {
+			const double a = fits[i].cost.draws[k], b = set.fits[i].cost.draws[k];
+
+			/* Knots without steps are not kept, but drawn again between those with them. */
+			assert_true(fits[i].cost.fitted[k % COST_TERMS] ? a == b : fabs(a - b) <= 1e-9 * (a + b));
+		}
+	}
+	assert_ptr_equal(fit_set__find(&set, "draft", COST_RESOURCE_WALL), &set.fits[1]);
+	assert_null(fit_set__find(&set, "draft", RESOURCE_CPU_NS));
+	fit_set__free(&set);
+	fit_set__free(NULL);
+	fit__free(&fits[0]);
+	fit__free(&fits[1]);
+	fit__free(NULL);
+}
+
+static void a_recording_without_fits_has_an_empty_set(void **unused)
+{
+	const struct recording none = { 0 };
+	struct fit_set set;
+	char error[64];
+
+	(void)unused;
+	assert_int_equal(fit_set__from_recording(&set, &none, error, sizeof(error)), 0);
+	assert_int_equal(set.n, 0);
+	assert_null(fit_set__find(&set, "target", RESOURCE_CPU_NS));
+	fit_set__free(&set);
+}
+
+static void a_fit_that_was_tampered_with_is_refused(void **state)
+{
+	static const struct {
+		const char *sql, *says;
+	} lies[] = {
+		{ "DELETE FROM fit_term WHERE term = 'context'", "has 36 terms of 37" },
+		{ "UPDATE fit_term SET term = 'G(3000)' WHERE term = 'row'", "'G(3000)' is not known" },
+		{ "UPDATE fit_term SET value = high * 2 + 1 WHERE term = 'G(1)'", "G(1) is outside" },
+		{ "DELETE FROM fit_draw WHERE draw = 3 AND term = 'G(1)'", "replicates are not complete" },
+		{ "DELETE FROM fit_draw WHERE draw = 3", "replicates are not complete" },
+		{ "UPDATE fit_draw SET term = 'x' WHERE draw = 3 AND term = 'G(1)'", "replicates are not complete" },
+		{ "UPDATE fit_term SET fitted = 0", "replicates are not complete" },
+		{ "DELETE FROM fit_term", "has 0 terms" },
+	};
+	struct folder *f = *state;
+	struct fit fit;
+
+	make_fit(&fit, 3, "target", RESOURCE_CPU_NS);
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct recording_writer *w;
+		struct recording r;
+		struct fit_set set;
+		char error[512];
+		sqlite3 *db;
+
+		assert_int_equal(recording_writer__open(&w, f->file, true), 0);
+		assert_int_equal(fit_set__write(&fit, 1, w), 0);
+		assert_int_equal(recording_writer__close(w, true), 0);
+		assert_int_equal(sqlite3_open(f->file, &db), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db, lies[i].sql, NULL, NULL, NULL), SQLITE_OK);
+		sqlite3_close(db);
+		load(&r, f->file);
+		assert_int_equal(fit_set__from_recording(&set, &r, error, sizeof(error)), -EBADMSG);
+		if (!strstr(error, lies[i].says) || !strstr(error, "calibrate again"))
+			fail_msg("'%s' does not say '%s'", error, lies[i].says);
+		assert_int_equal(set.n, 0);
+		recording__free(&r);
+	}
+	fit__free(&fit);
+}
+
+static void a_stored_fit_is_found_where_it_holds_and_nowhere_else(void **state)
+{
+	const struct fit_key others[] = {
+		{ "00ff", "llama.cpp", "11ee", 2, "a host", "a processor" },
+		{ "00ff", "llama.cpp", "22", 4, "a host", "a processor" },
+		{ "00ff", "llama.cpp", "11ee", 4, "b host", "b processor" },
+		{ "0011", "llama.cpp", "11ee", 4, "a host", "a processor" },
+		{ NULL, "llama.cpp", "11ee", 4, "a host", "a processor" },
+		{ "00ff", "llama.cpp", "11ee", ABSENT, "a host", "a processor" },
+	};
+	static const char *const says[] = {
+		"nearest differs in threads (4, here 2)",	   "engine build (11ee, here 22)",
+		"host (a host, here b host) and processor",	   "no fit for this model among 1 in",
+		"the weight file was not read",			   "threads (4, here unknown)",
+	};
+	char path[PATH_MAX], words[1024];
+	struct fit fit, again;
+	struct fit_set set;
+
+	(void)state;
+	assert_int_equal(fit_store__find(&here, &set, words, sizeof(words)), -ENOENT);
+	assert_non_null(strstr(words, "tokprof calibrate"));
+	make_fit(&fit, 4, "target", RESOURCE_CPU_NS);
+	assert_int_equal(fit_store__save(&here, &fit, 1, path, sizeof(path), words, sizeof(words)), 0);
+	assert_true(exists(path));
+	assert_int_equal(fit_store__find(&here, &set, words, sizeof(words)), 0);
+	assert_int_equal(set.n, 1);
+	assert_same(&fit, &set.fits[0]);
+	fit_set__free(&set);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		assert_int_equal(fit_store__find(&others[i], &set, words, sizeof(words)), -ENOENT);
+		if (!strstr(words, says[i]))
+			fail_msg("'%s' does not say '%s'", words, says[i]);
+		assert_int_equal(set.n, 0);
+	}
+
+	make_fit(&again, 5, "target", RESOURCE_CPU_NS);
+	assert_int_equal(fit_store__save(&here, &again, 1, NULL, 0, words, sizeof(words)), 0);
+	assert_int_equal(fit_store__find(&here, &set, words, sizeof(words)), 0);
+	assert_same(&again, &set.fits[0]);
+	fit_set__free(&set);
+	fit__free(&fit);
+	fit__free(&again);
+}
+
+static void what_could_not_be_found_again_is_not_stored(void **state)
+{
+	struct fit_key key = here;
+	struct fit fit = { .origin = FIT_ORIGIN_CALIBRATE };
+	char words[1024];
+
+	(void)state;
+	key.model_digest = NULL;
+	assert_int_equal(fit_store__save(&key, &fit, 1, NULL, 0, words, sizeof(words)), -EINVAL);
+	assert_non_null(strstr(words, "weight file"));
+}
+
+static void a_fit_of_no_figures_is_not_stored_and_leaves_no_file(void **state)
+{
+	struct folder *f = *state;
+	struct fit fit;
+	struct fit_set set;
+	char words[1024];
+	DIR *d;
+	int n = 0;
+
+	make_fit(&fit, 6, "target", RESOURCE_CPU_NS);
+	fit.cost.sigma = NAN;
+	assert_int_equal(fit_store__save(&here, &fit, 1, NULL, 0, words, sizeof(words)), -ERANGE);
+	assert_int_equal(fit_store__find(&here, &set, words, sizeof(words)), -ENOENT);
+	d = opendir(f->path);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	assert_int_equal(n, 2);
+	fit__free(&fit);
+}
+
+static void a_damaged_or_foreign_file_is_told_or_passed_over(void **state)
+{
+	struct folder *f = *state;
+	char path[PATH_MAX], words[1024], other[1024];
+	struct fit_key elsewhere = here;
+	struct fit_set set;
+	struct fit fit;
+	FILE *file;
+
+	make_fit(&fit, 7, "target", RESOURCE_CPU_NS);
+	assert_int_equal(fit_store__save(&here, &fit, 1, path, sizeof(path), words, sizeof(words)), 0);
+	snprintf(other, sizeof(other), "%s/0000.tokprof", f->path);
+	file = fopen(other, "we");
+	fputs("no fit", file);
+	fclose(file);
+	elsewhere.host = "b host";
+	assert_int_equal(fit_store__find(&elsewhere, &set, words, sizeof(words)), -ENOENT);
+	assert_non_null(strstr(words, "host (a host, here b host)"));
+	assert_int_equal(truncate(path, 5000), 0);
+	assert_int_equal(fit_store__find(&here, &set, words, sizeof(words)), -EBADMSG);
+	assert_non_null(strstr(words, path));
+	fit__free(&fit);
+}
+
+static void the_folder_follows_the_environment(void **state)
+{
+	const char *home = getenv("HOME");
+	char was[512], path[PATH_MAX];
+
+	(void)state;
+	snprintf(was, sizeof(was), "%s", home ? home : "/");
+	unsetenv("TOKPROF_FITS");
+	unsetenv("SUDO_UID");
+	setenv("XDG_DATA_HOME", "/data", 1);
+	assert_int_equal(fit_store__folder(path, sizeof(path)), 0);
+	assert_string_equal(path, "/data/tokprof/fits");
+	setenv("XDG_DATA_HOME", "data", 1);
+	setenv("HOME", "/home/u", 1);
+	assert_int_equal(fit_store__folder(path, sizeof(path)), 0);
+	assert_string_equal(path, "/home/u/.local/share/tokprof/fits");
+	assert_int_equal(fit_store__folder(path, 10), -ENAMETOOLONG);
+	unsetenv("XDG_DATA_HOME");
+	setenv("HOME", was, 1);
+}
+
+static void threads_that_compute_are_told_from_those_that_wait(void **unused)
+{
+	struct row_thread threads[] = {
+		{ .tid = 1, .cpu_ns = 1000 }, { .tid = 2, .cpu_ns = 900 }, { .tid = 3, .cpu_ns = 100 },
+		{ .tid = 4, .cpu_ns = 99 },   { .tid = 5, .cpu_ns = 0 },   { .tid = 6, .cpu_ns = ABSENT },
+	};
+	struct recording r = { .threads = threads, .n_threads = 6 };
+
+	(void)unused;
+	assert_int_equal(fit_key__threads(&r), 3);
+	r.threads = &threads[4];
+	r.n_threads = 2;
+	assert_true(fit_key__threads(&r) == ABSENT);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_fit_comes_back_from_a_recording_to_the_last_bit),
+		TEST(a_recording_without_fits_has_an_empty_set),
+		TEST(a_fit_that_was_tampered_with_is_refused),
+		TEST(a_stored_fit_is_found_where_it_holds_and_nowhere_else),
+		TEST(what_could_not_be_found_again_is_not_stored),
+		TEST(a_fit_of_no_figures_is_not_stored_and_leaves_no_file),
+		TEST(a_damaged_or_foreign_file_is_told_or_passed_over),
+		TEST(the_folder_follows_the_environment),
+		TEST(threads_that_compute_are_told_from_those_that_wait),
+	};
+
+	return cmocka_run_group_tests_name("stored fits", tests, NULL, NULL);
+}

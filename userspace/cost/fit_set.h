@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fits as they are kept: the cost model and the closed forms of one resource in one role, what they were fitted to, and
+ * where they hold. Fits are made once and stored in recordings (tables fit, fit_term, fit_draw); analysis reads them.
+ */
+#ifndef TOKPROF_COST_FIT_SET_H
+#define TOKPROF_COST_FIT_SET_H
+
+#include "userspace/cost/baselines.h"
+#include "userspace/cost/samples.h"
+#include "userspace/recording.h"
+
+/* Replicates that are kept of a fit. */
+#define FIT_DRAWS_KEPT 32
+
+#define FIT_ORIGIN_CALIBRATE "calibrate"
+#define FIT_ORIGIN_RECORDING "recording"
+
+/* Where a fit holds: the same in every field. Borrowed texts; NULL or ABSENT: not known. */
+struct fit_key {
+	const char *model_digest;	/* of the weight file of the fit's role */
+	const char *engine, *build_id;
+	int64_t n_threads;
+	const char *host, *cpu_model;
+};
+
+struct fit {
+	struct cost_model cost;		/* role and resource are its */
+	bool has_affine, has_roofline;
+	struct affine_fit affine;
+	struct roofline_fit roofline;
+	struct fit_key key;
+	const char *model_name, *engine_version;	/* for people; NULL */
+	int64_t made_unix_ns;
+	const char *origin;
+};
+
+struct fit_set {
+	struct fit *fits;
+	size_t n;
+	void *strings;			/* owner of every text above, where the set was read */
+};
+
+/*
+ * The three fits of one role and resource. The key, names, time and origin are the caller's to set.
+ * @role borrowed @return of cost__fit(): 0, -ENODATA, -ENOMEM
+ */
+int fit__make(struct fit *out, const struct cost_samples *samples, const char *role, int resource,
+	      const struct cost_fit_options *options);
+void fit__free(struct fit *f);
+
+/*
+ * Threads that compute: those with a tenth or more of the CPU time of the busiest, so that ones that wait, sample or answer
+ * are left out. ABSENT where no thread's time was measured.
+ */
+int64_t fit_key__threads(const struct recording *r);
+/* The key of a recording; texts are borrowed from it. @model_digest of the role's weight file, NULL: not read */
+void fit_key__from_recording(struct fit_key *key, const struct recording *r, const char *model_digest);
+/*
+ * In how many fields they differ; in words where there is room: "threads (2, here 4) and host (a, here b)", with `here`
+ * being b. A field that is not known is like nothing, not even its like.
+ */
+int fit_key__differences(const struct fit_key *a, const struct fit_key *b, char *words, size_t size);
+
+/*
+ * The fits of a recording, in their order. None is 0 with n = 0.
+ * @return 0; -EBADMSG: terms or replicates are not such as this tokprof writes, with `error` saying which; -ENOMEM
+ */
+int fit_set__from_recording(struct fit_set *out, const struct recording *r, char *error, size_t error_size);
+/* Put fits into a recording, numbered from 1. @return of recording_writer__fit() and its like */
+int fit_set__write(const struct fit *fits, size_t n, struct recording_writer *w);
+void fit_set__free(struct fit_set *set);
+
+/* NULL: there is none. Where there are several, the last made. */
+const struct fit *fit_set__find(const struct fit_set *set, const char *role, int resource);
+
+#endif
