@@ -287,7 +287,8 @@ static const struct column fit_term_columns[] = {
 	COLUMN(row_fit_term, low, COLUMN_REAL, "of the resource", "lower end of the 95 % interval"),
 	COLUMN(row_fit_term, high, COLUMN_REAL, "of the resource", "upper end of it"),
 	COLUMN(row_fit_term, fitted, COLUMN_BOOL, "", "0: not told by the steps; a G then lies between its neighbours"),
-	COLUMN(row_fit_term, merged_with, COLUMN_TEXT_OPTIONAL, "", "the term that it could not be told from"),
+	COLUMN(row_fit_term, merged_with, COLUMN_TEXT_OPTIONAL, "",
+	       "the term that it could not (fitted: hardly) be told from"),
 };
 
 static const struct column fit_draw_columns[] = {

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "userspace/cost/fit_set.h"
 #include "userspace/recording_schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -39,6 +40,38 @@ static void check(const struct recording *r)
 			abort();
 }
 
+/* A fit is taken whole or refused in words. */
+static void check_fits(const struct recording *r)
+{
+	struct fit_set set;
+	char error[256];
+
+	if (fit_set__from_recording(&set, r, error, sizeof(error)) && !error[0])
+		abort();
+	for (size_t i = 0; i < set.n; i++)
+		for (size_t t = 0; t < COST_TERMS; t++)
+			if (!(set.fits[i].cost.value[t] >= 0) || set.fits[i].cost.merged_with[t] >= COST_TERMS)
+				abort();
+	fit_set__free(&set);
+}
+
+static void write_fit(struct recording_writer *w)
+{
+	double draws[2 * COST_TERMS];
+	struct fit fit = { .cost = { .role = "target", .resource = RESOURCE_CPU_NS, .draws = draws, .n_draws = 2 },
+			   .key = { "00ff", "llama.cpp", "11ee", 2, "host", "processor" },
+			   .origin = FIT_ORIGIN_CALIBRATE };
+
+	for (size_t t = 0; t < COST_TERMS; t++) {
+		fit.cost.value[t] = fit.cost.low[t] = fit.cost.high[t] = (double)t;
+		fit.cost.fitted[t] = t % 2 == 0;
+		fit.cost.merged_with[t] = t % 2 ? (int32_t)t - 1 : -1;
+		draws[t] = draws[COST_TERMS + t] = (double)t;
+	}
+	if (fit_set__write(&fit, 1, w))
+		abort();
+}
+
 static void write_good_recording(const char *path)
 {
 	const struct row_step step = { .id = 1, .start_ns = 1000, .end_ns = 2000, .n_tokens = 3 };
@@ -53,6 +86,7 @@ static void write_good_recording(const char *path)
 	recording_writer__step(w, &step);
 	recording_writer__step_resource(w, &used);
 	recording_writer__request(w, &request);
+	write_fit(w);
 	for (int i = 0; i < 500; i++) {
 		const struct row_row row = { 1, 0, i, i, 0, 1, 1 };
 		const struct row_chunk chunk = { 1, i, 2000 };
@@ -131,10 +165,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	file = make_file(good, good_size, data, size, &file_size);
 	write_file(path, file, file_size);
 	free(file);
-	if (recording__load(&r, path, error, sizeof(error)) == 0)
+	if (recording__load(&r, path, error, sizeof(error)) == 0) {
 		check(&r);
-	else if (!error[0])
+		check_fits(&r);
+	} else if (!error[0]) {
 		abort();
+	}
 	recording__free(&r);
 	unlink(path);
 	return 0;

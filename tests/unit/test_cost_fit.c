@@ -275,6 +275,77 @@ static void what_always_comes_together_is_merged_and_says_with_what(void **unuse
 	steps__free(&s);
 }
 
+/* Prompts longer than an ubatch come as a step of several parts, and only the sum is measured. */
+static void a_step_of_two_parts_tells_the_cost_of_both(void **unused)
+{
+	double terms[COST_TERMS];
+	uint64_t seed = 20;
+	struct cost_model m;
+	struct steps s;
+	uint32_t ends[300][2];
+
+	(void)unused;
+	true_terms(terms);
+	steps__init(&s, 300);
+	for (int i = 0; i < 300; i++) {
+		const uint32_t tail = 1u << random_below(&seed, 6);
+		struct cost_sample *sample = &s.samples[i];
+		struct cost_row *rows = &s.rows[3 * i];
+
+		rows[0] = (struct cost_row){ 128, (uint32_t)random_below(&seed, 3000), 0, 0 };
+		rows[1] = (struct cost_row){ tail, rows[0].context + 128, 1, 0 };
+		rows[2] = (struct cost_row){ 1, (uint32_t)random_below(&seed, 3000), 1, 1 };
+		ends[i][0] = i % 3 ? 1 : 0;
+		ends[i][1] = 3;
+		*sample = (struct cost_sample){ .rows = rows, .part_end = ends[i], .n_parts = 2 };
+		if (i % 3 == 0) {
+			sample->part_end = &ends[i][1];
+			sample->rows = rows + 1;
+			ends[i][1] = 2;
+			sample->n_parts = 1;
+			sample->value = cost__predict(terms, rows + 1, 2);
+		} else {
+			sample->value = cost__predict(terms, rows, 1) + cost__predict(terms, rows + 1, 2);
+		}
+		sample->value *= 1 + 0.01 * normal(&seed);
+	}
+	s.n = 300;
+	fit(&m, &s, 1);
+	for (size_t i = 0; i < s.n; i++) {
+		const struct cost_sample *at = &s.samples[i];
+		double sum = cost__predict(m.value, at->rows, at->part_end[0]);
+
+		if (at->n_parts == 2)
+			sum += cost__predict(m.value, at->rows + at->part_end[0], at->part_end[1] - at->part_end[0]);
+		assert_true(fabs(sum / at->value - 1) < 0.06);
+	}
+	assert_true(fabs(cost__alone(m.value, &s.rows[3]) / cost__alone(terms, &s.rows[3]) - 1) < 0.03);
+	cost__free(&m);
+	steps__free(&s);
+}
+
+/* Taken out for its wide interval, a term would leave the others wrong and sure of themselves. */
+static void terms_known_poorly_do_not_make_the_others_surer_than_they_are(void **unused)
+{
+	double terms[COST_TERMS];
+	int n_inside = 0;
+
+	(void)unused;
+	true_terms(terms);
+	for (uint64_t round = 0; round < 30; round++) {
+		struct cost_model m;
+		struct steps s;
+
+		make_designed(&s, 400, terms, 0.08, 1000 + round);
+		fit(&m, &s, 7);
+		n_inside += m.low[COST_TERM_CONTEXT] <= terms[COST_TERM_CONTEXT] &&
+			    terms[COST_TERM_CONTEXT] <= m.high[COST_TERM_CONTEXT];
+		cost__free(&m);
+		steps__free(&s);
+	}
+	assert_true(n_inside >= 25);
+}
+
 static void a_knot_without_steps_lies_between_its_neighbours(void **unused)
 {
 	double terms[COST_TERMS];
@@ -456,6 +527,8 @@ int main(void)
 		cmocka_unit_test(intervals_hold_the_truth_at_their_rate),
 		cmocka_unit_test(steady_traffic_is_said_not_to_tell_the_costs_apart),
 		cmocka_unit_test(what_always_comes_together_is_merged_and_says_with_what),
+		cmocka_unit_test(a_step_of_two_parts_tells_the_cost_of_both),
+		cmocka_unit_test(terms_known_poorly_do_not_make_the_others_surer_than_they_are),
 		cmocka_unit_test(a_knot_without_steps_lies_between_its_neighbours),
 		cmocka_unit_test(what_the_model_cannot_say_is_in_its_error),
 		cmocka_unit_test(disturbed_steps_move_the_fit_little),

@@ -141,7 +141,6 @@ static void rows_of_a_server_are_all_there_and_have_their_owners(void **unused)
 	struct maker m;
 
 	(void)unused;
-	maker__init(&m);
 	truth = make_server(&m, &options);
 	for (int k = 0; k < 2; k++) {
 		assert_int_equal(timeline__build(&t.timeline, &m.recording), 0);

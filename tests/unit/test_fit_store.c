@@ -45,9 +45,9 @@ static void make_fit(struct fit *out, uint64_t seed, const char *role, int resou
 	for (size_t i = 0; i < 300; i++) {
 		ends[i] = 1 + (uint32_t)random_below(&seed, 4);
 		for (uint32_t k = 0; k < ends[i]; k++)
-			rows[i][k] = (struct cost_row){ random_below(&seed, 3) ? 1 :
-										 1 + (uint32_t)random_below(&seed, 300),
-							(uint32_t)random_below(&seed, 3000), 1, k };
+			rows[i][k] =
+				(struct cost_row){ random_below(&seed, 3) ? 1 : 1 + (uint32_t)random_below(&seed, 300),
+						   (uint32_t)random_below(&seed, 3000), 1, k };
 		samples[i] = (struct cost_sample){ .rows = rows[i], .part_end = &ends[i], .n_parts = 1 };
 		samples[i].value = 1e6 + 3e6 * uniform(&seed);
 		for (uint32_t k = 0; k < ends[i]; k++)
@@ -186,9 +186,12 @@ static void a_stored_fit_is_found_where_it_holds_and_nowhere_else(void **state)
 		{ "00ff", "llama.cpp", "11ee", ABSENT, "a host", "a processor" },
 	};
 	static const char *const says[] = {
-		"nearest differs in threads (4, here 2)",	   "engine build (11ee, here 22)",
-		"host (a host, here b host) and processor",	   "no fit for this model among 1 in",
-		"the weight file was not read",			   "threads (4, here unknown)",
+		"nearest differs in threads (4, here 2)",
+		"engine build (11ee, here 22)",
+		"host (a host, here b host) and processor",
+		"no fit for this model among 1 in",
+		"the weight file was not read",
+		"threads (4, here unknown)",
 	};
 	char path[PATH_MAX], words[1024];
 	struct fit fit, again;

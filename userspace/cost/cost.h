@@ -59,7 +59,7 @@ struct cost_model {
 	double value[COST_TERMS];	/* >= 0 */
 	double low[COST_TERMS], high[COST_TERMS];	/* 95 %, circular block bootstrap over steps */
 	bool fitted[COST_TERMS];	/* false: no data; a knot without data is interpolated from its neighbours */
-	int32_t merged_with[COST_TERMS]; /* the term that it could not be told from; -1 */
+	int32_t merged_with[COST_TERMS]; /* the term that it could not be told from (hardly, where fitted); -1 */
 	double sigma;			/* robust relative standard deviation of one step about the model */
 	double model_error;		/* the same of the mean of many steps of one composition: does not average out */
 	double median_residual;		/* median |residual| / T, held out */
@@ -100,7 +100,9 @@ struct cost_fit_options {
 };
 
 /*
- * Non-negative least squares with Huber weights (iterated), sums in a fixed order. out->draws is allocated.
+ * Non-negative least squares with Huber weights (iterated), sums in a fixed order. out->draws is allocated; role and
+ * resource are the caller's to set, afterwards. Samples that are no measurement (not finite, 0, negative, beyond 2^62) are
+ * left out.
  * @return 0; -ENODATA fewer than 8 usable samples, or no variation; -ENOMEM
  */
 int cost__fit(struct cost_model *out, const struct cost_sample *samples, size_t n,

@@ -38,7 +38,8 @@ int fit__drift(struct drift *out, const struct cost_model *m, const struct cost_
 	out->bias = predicted > 0 ? measured / predicted - 1 : 0;
 	if (out->ratio > FIT_DRIFTED)
 		snprintf(words, size,
-			 "the fit no longer holds: steps are off by %.1f %% in the median, %.1f times as much as when it "
+			 "the fit no longer holds: steps are off by %.1f %% in the median, %.1f times as much as when "
+			 "it "
 			 "was made, and took %+.1f %% in all; calibrate again",
 			 100 * out->median_residual, out->ratio, 100 * out->bias);
 	design__free(&d);

@@ -49,20 +49,22 @@ double curve__at(const double *values, double q)
 	return values[k] + part * (values[k + 1] - values[k]);
 }
 
-double curve__integral(const double *values, double q)
+void curve__areas(const double *values, double *areas)
 {
-	double sum = 0, before = 0, before_value = 0;
+	areas[0] = values[0] / 2;
+	for (size_t k = 1; k < COST_KNOTS; k++)
+		areas[k] = areas[k - 1] + (double)(cost_knots[k] - cost_knots[k - 1]) * (values[k] + values[k - 1]) / 2;
+}
 
-	for (size_t k = 0; k < COST_KNOTS && q > before; k++) {
-		const double to = q < cost_knots[k] ? q : cost_knots[k];
+double curve__area(const double *values, const double *areas, double q)
+{
+	const double end = curve__at(values, q);
+	size_t k;
 
-		sum += (to - before) * (before_value + curve__at(values, to)) / 2;
-		before = cost_knots[k];
-		before_value = values[k];
-	}
-	if (q > before)
-		sum += (q - before) * (before_value + curve__at(values, q)) / 2;
-	return sum;
+	if (q < 1)
+		return q * end / 2;
+	k = curve__knot(q);
+	return areas[k] + (q - cost_knots[k]) * (values[k] + end) / 2;
 }
 
 double row__pairs(const struct cost_row *row)

@@ -12,8 +12,9 @@
 size_t curve__knot(double q);
 /* G(q) from its values at the knots: straight between them and from 0 to the first, in proportion beyond the last. */
 double curve__at(const double *values, double q);
-/* The integral of G from 0 to q. */
-double curve__integral(const double *values, double q);
+/* The areas below G from 0 to each knot, and with these to q. */
+void curve__areas(const double *values, double *areas);
+double curve__area(const double *values, const double *areas, double q);
 
 /* Pairs of a computed token and one that it attends to, itself included. */
 double row__pairs(const struct cost_row *row);

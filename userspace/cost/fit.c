@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fit of a cost model: held-out judgement, the fit over all samples, its replicates, and merging of what these show
- * to be unknown, until what is left is known.
+ * The fit of a cost model: held-out judgement, the fit over all samples without the terms that these cannot tell apart,
+ * and its replicates.
  *
  * Replicates are a circular block bootstrap (Politis and Romano 1992): neighbouring steps of one machine are alike, so
  * blocks of them are drawn.
@@ -186,12 +186,10 @@ int cost__fit(struct cost_model *out, const struct cost_sample *samples, size_t 
 	f.block = block_length(&f);
 	judge(&f, options->hold_out);
 	basis__from_data(&f.basis, &f.design, NULL);
-	do {
-		fit_all(&f, options->seed, scratch);
-	} while (identify__merge_wide(&f.basis, &f.normal, &f.design, out));
+	fit_all(&f, options->seed, scratch);
 	memcpy(out->fitted, f.basis.free, sizeof(out->fitted));
 	out->condition = identify__condition(&f.normal);
-	identify__judge(out, &f.basis, &f.design);
+	identify__judge(out, &f.basis, &f.design, &f.normal);
 	err = 0;
 out:
 	free(f.taken);

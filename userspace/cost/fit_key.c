@@ -12,8 +12,7 @@ int64_t fit_key__threads(const struct recording *r)
 		if (r->threads[i].cpu_ns != ABSENT && r->threads[i].cpu_ns > busiest)
 			busiest = r->threads[i].cpu_ns;
 	for (size_t i = 0; i < r->n_threads; i++)
-		n += r->threads[i].cpu_ns != ABSENT && r->threads[i].cpu_ns > 0 &&
-		     r->threads[i].cpu_ns >= busiest / 10;
+		n += r->threads[i].cpu_ns != ABSENT && r->threads[i].cpu_ns > 0 && r->threads[i].cpu_ns >= busiest / 10;
 	return n ? n : ABSENT;
 }
 

@@ -94,9 +94,9 @@ static int write_terms(const struct cost_model *m, int64_t id, struct recording_
 			.low = m->low[t],
 			.high = m->high[t],
 			.fitted = m->fitted[t],
-			.merged_with = m->merged_with[t] < 0 ? NULL :
-							       cost_term__name((size_t)m->merged_with[t], merged,
-									       sizeof(merged)),
+			.merged_with = m->merged_with[t] < 0 ?
+					       NULL :
+					       cost_term__name((size_t)m->merged_with[t], merged, sizeof(merged)),
 		};
 
 		err = recording_writer__fit_term(w, &row);
@@ -243,8 +243,8 @@ static void read_forms(struct fit *f, const struct row_fit *row)
 {
 	f->affine = (struct affine_fit){ row->affine_fixed, row->affine_token, row->affine_context, row->affine_pair,
 					 row->affine_residual };
-	f->roofline = (struct roofline_fit){ row->roofline_fixed,   row->roofline_weights, row->roofline_context,
-					     row->roofline_token, row->roofline_pair,	   row->roofline_residual };
+	f->roofline = (struct roofline_fit){ row->roofline_fixed, row->roofline_weights, row->roofline_context,
+					     row->roofline_token, row->roofline_pair,	 row->roofline_residual };
 	f->has_affine = isfinite(row->affine_fixed + row->affine_token + row->affine_context + row->affine_pair +
 				 row->affine_residual);
 	f->has_roofline = isfinite(row->roofline_fixed + row->roofline_weights + row->roofline_context +
@@ -266,8 +266,9 @@ static int read_fit(struct reader *r, const struct row_fit *row, struct fit *f)
 	m->n_held_out = row->n_held_out;
 	m->identified = row->identified;
 	snprintf(m->reason, sizeof(m->reason), "%s", row->reason ? row->reason : "");
-	f->key = (struct fit_key){ keep(r, row->model_digest), keep(r, row->engine), keep(r, row->build_id),
-				   row->n_threads,	       keep(r, row->host),   keep(r, row->cpu_model) };
+	f->key = (struct fit_key){ keep(r, row->model_digest), keep(r, row->engine),
+				   keep(r, row->build_id),     row->n_threads,
+				   keep(r, row->host),	       keep(r, row->cpu_model) };
 	f->model_name = keep(r, row->model_name);
 	f->engine_version = keep(r, row->engine_version);
 	f->made_unix_ns = row->made_unix_ns;

@@ -124,8 +124,8 @@ static int write_set(const char *path, const struct fit *fits, size_t n, char *e
 	if (!err)
 		err = recording_writer__flush(w);
 	if (err) {
-		snprintf(error, size, "%s", err == -ERANGE ? "a figure of the fit is no figure" :
-							     recording_writer__error(w));
+		snprintf(error, size, "%s",
+			 err == -ERANGE ? "a figure of the fit is no figure" : recording_writer__error(w));
 		recording_writer__free(w);
 		return err;
 	}
@@ -143,9 +143,10 @@ int fit_store__save(const struct fit_key *key, struct fit *fits, size_t n, char 
 
 	error[0] = '\0';
 	if (!key__known(key)) {
-		snprintf(error, error_size,
-			 "the fit cannot be stored: weight file, engine, build, threads, host and processor must all be "
-			 "known to find it again");
+		snprintf(
+			error, error_size,
+			"the fit cannot be stored: weight file, engine, build, threads, host and processor must all be "
+			"known to find it again");
 		return -EINVAL;
 	}
 	err = fit_store__folder(folder, sizeof(folder));

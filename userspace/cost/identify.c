@@ -162,40 +162,18 @@ static double term__width(const struct cost_model *m, size_t t, const double *we
 	return m->value[t] > 0 ? half / m->value[t] : INFINITY;
 }
 
-bool identify__merge_wide(struct basis *b, const struct normal *normal, const struct design *d, struct cost_model *m)
+/* A term that is known poorly keeps its value: the intervals and replicates say how poorly. */
+static void note_wide(struct cost_model *m, const struct normal *normal, const double *weight)
 {
-	static const size_t lesser[] = { COST_TERM_MIXED, COST_TERM_OUTPUT, COST_TERM_ROW };
-	double weight[COST_TERMS], a[COST_TERMS * COST_TERMS];
-	bool merged = false, before = false;
+	double a[COST_TERMS * COST_TERMS];
 
 	scale_gram(normal, a);
-	find_weights(d, weight);
-	/* One of the lesser terms at a time: without it, the next may be clear. */
-	for (size_t i = 0; i < sizeof(lesser) / sizeof(lesser[0]) && !merged; i++) {
-		size_t t = lesser[i], at = 0;
+	for (size_t i = 0; i < normal->n; i++) {
+		const size_t t = normal->term[i];
 
-		if (!b->free[t] || term__width(m, t, weight) <= WIDE)
-			continue;
-		while (normal->term[at] != t)
-			at++;
-		m->merged_with[t] = (int32_t)stands_in(normal, a, at, normal->n);
-		b->free[t] = false;
-		merged = true;
+		if (term__width(m, t, weight) > WIDE)
+			m->merged_with[t] = (int32_t)stands_in(normal, a, i, normal->n);
 	}
-	if (merged)
-		return true;
-	for (size_t i = 0; i < normal->n && normal->term[i] < COST_KNOTS && normal->n > 1; i++) {
-		const size_t k = normal->term[i];
-
-		/* Not two neighbours at once: without the one, the other may be clear. */
-		before = !before && term__width(m, k, weight) > WIDE;
-		if (!before)
-			continue;
-		m->merged_with[k] = (int32_t)(i ? normal->term[i - 1] : normal->term[i + 1]);
-		b->free[k] = false;
-		merged = true;
-	}
-	return merged;
 }
 
 __attribute__((format(printf, 2, 3))) static void refuse(struct cost_model *m, const char *format, ...)
@@ -208,11 +186,12 @@ __attribute__((format(printf, 2, 3))) static void refuse(struct cost_model *m, c
 	va_end(args);
 }
 
-void identify__judge(struct cost_model *m, const struct basis *b, const struct design *d)
+void identify__judge(struct cost_model *m, const struct basis *b, const struct design *d, const struct normal *normal)
 {
 	double weight[COST_TERMS], context_width, attention_width;
 
 	find_weights(d, weight);
+	note_wide(m, normal, weight);
 	context_width = term__width(m, COST_TERM_CONTEXT, weight);
 	attention_width = term__width(m, COST_TERM_ATTENTION, weight);
 	m->identified = true;
@@ -223,7 +202,7 @@ void identify__judge(struct cost_model *m, const struct basis *b, const struct d
 		refuse(m, "the cost of context cannot be told from that of other parts of a step");
 	else if (context_width > WIDE)
 		refuse(m, "the cost of context is known to +-%.0f %% only", 100 * context_width);
-	else if (!b->free[COST_TERM_ATTENTION] && m->merged_with[COST_TERM_ATTENTION] >= 0)
+	else if (!b->free[COST_TERM_ATTENTION])
 		refuse(m, "the cost of a prompt's attention cannot be told from that of other parts of a step");
 	else if (attention_width > WIDE)
 		refuse(m, "the cost of a prompt's attention is known to +-%.0f %% only", 100 * attention_width);

@@ -75,44 +75,74 @@ static double choose(double n, uint32_t k)
 	return c;
 }
 
-/*
- * The expected growth of G when a player of `tokens` joins, over `n_single` others of one token and those of `types`
- * (without the player itself).
- */
-static double average_growth(const double *terms, double tokens, const struct type *types, size_t n_types,
-			     uint32_t n_single)
+/* G along rising arguments, without a search for each. */
+struct walk {
+	const double *values;
+	size_t knot;
+	double slope;
+};
+
+static void walk__enter(struct walk *w, size_t knot)
 {
+	w->knot = knot;
+	w->slope = knot == COST_KNOTS - 1 ?
+			   w->values[knot] / cost_knots[knot] :
+			   (w->values[knot + 1] - w->values[knot]) / (double)(cost_knots[knot + 1] - cost_knots[knot]);
+}
+
+static double walk__at(struct walk *w, double q)
+{
+	if (q < 1)
+		return 0;
+	while (w->knot < COST_KNOTS - 1 && q >= cost_knots[w->knot + 1])
+		walk__enter(w, w->knot + 1);
+	return w->values[w->knot] + (q - cost_knots[w->knot]) * w->slope;
+}
+
+/*
+ * Every coalition is worth its G to those inside, and costs it to those outside, who would otherwise have come to it. Of
+ * N players, a coalition of K with j of a type's n is met with the probability p of drawing it as K of N; a player of the
+ * type is inside for j / n of them, and gains p G / K there, else loses p G / (N - K).
+ */
+static void share_types(const double *terms, struct type *types, size_t n_types, struct type *single)
+{
+	struct walk walk = { .values = terms };
 	uint32_t taken[MAX_TYPES] = { 0 };
-	double n_others = n_single, sum = 0;
-	uint32_t set_size;
+	double n = single->n;
 	size_t t;
 
 	for (t = 0; t < n_types; t++)
-		n_others += types[t].n;
+		n += types[t].n;
 	do {
-		double set_tokens = 0, ways = 1, p;
+		double tokens = 0, inside = 0, outside = 0, ways = 1, p;
+		uint32_t size = 0;
 
-		set_size = 0;
 		for (t = 0; t < n_types; t++) {
-			set_tokens += taken[t] * types[t].tokens;
-			set_size += taken[t];
+			tokens += taken[t] * types[t].tokens;
+			size += taken[t];
 			ways *= choose(types[t].n, taken[t]);
 		}
-		p = ways / choose(n_others, set_size) / (n_others + 1);
+		p = ways / choose(n, size);
+		walk__enter(&walk, tokens < 1 ? 0 : curve__knot(tokens));
 		for (uint32_t j = 0;; j++) {
-			const double before = set_tokens + j;
+			const double k = (double)size + j, worth = p * walk__at(&walk, tokens + j);
+			const double gain = k > 0 ? worth / k : 0, loss = k < n ? worth / (n - k) : 0;
 
-			sum += p * (curve__at(terms, before + tokens) - curve__at(terms, before));
-			if (j == n_single)
+			inside += gain;
+			outside += loss;
+			if (single->n)
+				single->share += (j * gain - (single->n - j) * loss) / single->n;
+			if (j == single->n)
 				break;
-			p *= ((double)(n_single - j) / (j + 1.0)) * ((j + set_size + 1.0) / (n_others - j - set_size));
+			p *= ((single->n - j) * (k + 1)) / ((j + 1) * (n - k));
 		}
+		for (t = 0; t < n_types; t++)
+			types[t].share += (taken[t] * inside - (types[t].n - taken[t]) * outside) / types[t].n;
 		for (t = 0; t < n_types && taken[t] == types[t].n; t++)
 			taken[t] = 0;
 		if (t < n_types)
 			taken[t]++;
 	} while (t < n_types);
-	return sum;
 }
 
 /* ---------------------------------------------------------------------------------------- G, with many players --- */
@@ -121,11 +151,11 @@ static double average_growth(const double *terms, double tokens, const struct ty
  * K others before a player have about K / (N - 1) of the others' tokens. The player is first with probability 1 / N, which
  * stays exact, since G jumps there; the rest is an integral over the others' tokens from half a player of them to all.
  */
-static double mean_field(const double *terms, double tokens, double others, double n)
+static double mean_field(const double *terms, const double *areas, double tokens, double others, double n)
 {
 	const double from = others / (n - 1) / 2;
-	const double grown = curve__integral(terms, others + tokens) - curve__integral(terms, from + tokens);
-	const double before = curve__integral(terms, others) - curve__integral(terms, from);
+	const double grown = curve__area(terms, areas, others + tokens) - curve__area(terms, areas, from + tokens);
+	const double before = curve__area(terms, areas, others) - curve__area(terms, areas, from);
 
 	return curve__at(terms, tokens) / n + (1 - 1 / n) * (grown - before) / (others - from);
 }
@@ -139,13 +169,15 @@ static void share_by_tokens(struct player *players, size_t n, double amount, dou
 static void share_mean_field(const double *terms, struct player *players, size_t n, double tokens)
 {
 	const double amount = curve__at(terms, tokens);
-	double sum = 0;
+	double areas[COST_KNOTS], sum = 0;
 
+	curve__areas(terms, areas);
 	for (size_t i = 0; i < n; i++) {
 		if (i && players[i].tokens == players[i - 1].tokens)
 			players[i].share = players[i - 1].share;
 		else
-			players[i].share = mean_field(terms, players[i].tokens, tokens - players[i].tokens, (double)n);
+			players[i].share =
+				mean_field(terms, areas, players[i].tokens, tokens - players[i].tokens, (double)n);
 		sum += players[i].share;
 	}
 	if (!(sum > 0)) {
@@ -173,13 +205,7 @@ static void share_joint(const double *terms, struct player *players, size_t n)
 			players[i].share = curve__at(terms, tokens) / (double)n;
 		return;
 	}
-	if (single.n)
-		single.share = average_growth(terms, 1, types, n_types, single.n - 1);
-	for (size_t t = 0; t < n_types; t++) {
-		types[t].n--;
-		types[t].share = average_growth(terms, types[t].tokens, types, n_types, single.n);
-		types[t].n++;
-	}
+	share_types(terms, types, n_types, &single);
 	for (size_t i = 0; i < n; i++) {
 		size_t t = 0;
 
