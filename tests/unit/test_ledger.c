@@ -111,7 +111,8 @@ static void a_shared_step_is_paid_by_tokens_or_by_rows_as_the_rule_says(void **u
 	maker__request(&m, 1900, 2300)->slot = 0;
 	maker__request(&m, 1901, 2300)->slot = 1;
 	book__open(&b, maker__finish(&m), NULL);
-	assert_string_equal(b.ledger.rule->name, "per-token");
+	assert_string_equal(b.ledger.pricing[ROLE_TARGET][position(&b.ledger, RESOURCE_CPU_NS)].rule->name,
+			    "per-token");
 	assert_int_equal(cost(&b, 0), 30);
 	assert_int_equal(cost(&b, 1), 71);
 	book__close(&b);

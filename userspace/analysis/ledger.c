@@ -5,10 +5,11 @@
 
 #include "bpf/records.h"
 #include "userspace/analysis/array.h"
-#include "userspace/analysis/ledger.h"
+#include "userspace/analysis/attribution.h"
 #include "userspace/analysis/meters.h"
+#include "userspace/analysis/pricing.h"
 
-#define ARRAYS_PER_REQUEST (N_PHASES + 3)
+#define ARRAYS_PER_REQUEST (N_PHASES + 7)
 
 __extension__ typedef __int128 i128;
 
@@ -26,16 +27,6 @@ static const struct row_resource known_resources[] = {
 	{ .id = RESOURCE_BLOCKED_NS, .name = "blocked_ns", .unit = "ns", .kind = RESOURCE_DURATION },
 };
 #define N_KNOWN (sizeof(known_resources) / sizeof(known_resources[0]))
-
-struct builder {
-	struct ledger *l;
-	int runq, blocked;		/* positions of the two durations */
-	double *weights;
-	int64_t *shares;
-	size_t weights_capacity, shares_capacity;
-	uint32_t *last_step;		/* per request: step + 1 whose durations it has been given */
-	int64_t nobody[MAX_RESOURCES];	/* use of steps' rows that belong to no request */
-};
 
 /* ---------------------------------------------------------------------------------------------------------- resources --- */
 
@@ -102,7 +93,7 @@ static int read_totals(struct ledger *l)
 	return 0;
 }
 
-static int allocate(struct ledger *l, bool want_rows)
+static int allocate(struct ledger *l, const struct ledger_options *options)
 {
 	const struct recording *r = l->timeline->recording;
 	const size_t n_figures = r->n_requests * ARRAYS_PER_REQUEST * l->n_resources;
@@ -117,115 +108,26 @@ static int allocate(struct ledger *l, bool want_rows)
 	next = l->figures;
 	for (size_t i = 0; i < r->n_requests; i++) {
 		struct ledger_request *q = &l->requests[i];
-		int64_t **arrays[] = { &q->cost, &q->prompt_cost, &q->completion_cost };
+		int64_t **arrays[] = { &q->cost, &q->prompt_cost, &q->completion_cost, &q->low,
+				       &q->high, &q->alone,	  &q->rejected };
 
 		for (size_t p = 0; p < N_PHASES; p++, next += l->n_resources)
 			q->by_phase[p] = next;
 		for (size_t k = 0; k < sizeof(arrays) / sizeof(arrays[0]); k++, next += l->n_resources)
 			*arrays[k] = next;
 	}
-	if (!want_rows)
+	if (options && options->want_wall) {
+		l->row_wall = array__zeroed(l->timeline->n_rows, sizeof(*l->row_wall));
+		if (!l->row_wall)
+			return -ENOMEM;
+		l->memory_bytes += l->timeline->n_rows * sizeof(*l->row_wall);
+	}
+	if (!options || !options->want_rows)
 		return 0;
 	l->row_cost = array__zeroed(n_row_costs, sizeof(*l->row_cost));
 	if (!l->row_cost)
 		return -ENOMEM;
 	l->memory_bytes += n_row_costs * sizeof(*l->row_cost);
-	return 0;
-}
-
-/* ------------------------------------------------------------------------------------------------------------ sharing --- */
-
-static uint32_t owner_of(const struct timeline *t, const struct timeline_row *row)
-{
-	return row->run == RUN_NONE ? REQUEST_NONE : t->runs[row->run].request;
-}
-
-static int reserve_rows(struct builder *b, size_t n)
-{
-	double *weights = array__reserve(b->weights, &b->weights_capacity, n, sizeof(*weights));
-	int64_t *shares;
-
-	if (!weights)
-		return -ENOMEM;
-	b->weights = weights;
-	shares = array__reserve(b->shares, &b->shares_capacity, n, sizeof(*shares));
-	if (!shares)
-		return -ENOMEM;
-	b->shares = shares;
-	return 0;
-}
-
-static void book(struct builder *b, uint32_t index, size_t k, int64_t amount)
-{
-	struct ledger *l = b->l;
-	const struct timeline_row *row = &l->timeline->rows[index];
-	const uint32_t owner = owner_of(l->timeline, row);
-
-	if (l->row_cost)
-		l->row_cost[(size_t)index * l->n_resources + k] = amount;
-	if (row->recompute)
-		l->accounts[ACCOUNT_RECOMPUTE][k] += amount;
-	else if (owner == REQUEST_NONE)
-		b->nobody[k] += amount;
-	else
-		l->requests[owner].by_phase[row->phase][k] += amount;
-}
-
-/* Run queue and blocked time are not shared: each request in the step waited all of it, once. */
-static void book_durations(struct builder *b, uint32_t step, uint32_t first, uint32_t end)
-{
-	struct ledger *l = b->l;
-	const struct row_step *s = &l->timeline->recording->steps[step];
-	const int positions[] = { b->runq, b->blocked };
-	const uint64_t values[] = { s->runq_ns, s->blocked_ns };
-
-	for (uint32_t i = first; i < end; i++) {
-		const struct timeline_row *row = &l->timeline->rows[i];
-		const uint32_t owner = owner_of(l->timeline, row);
-		const bool again = owner == REQUEST_NONE || b->last_step[owner] == step + 1;
-
-		for (size_t d = 0; d < 2; d++) {
-			if (positions[d] < 0)
-				continue;
-			if (l->row_cost)
-				l->row_cost[(size_t)i * l->n_resources + (size_t)positions[d]] = (int64_t)values[d];
-			if (!again)
-				l->requests[owner].by_phase[row->phase][positions[d]] += (int64_t)values[d];
-		}
-		if (owner != REQUEST_NONE)
-			b->last_step[owner] = step + 1;
-	}
-}
-
-static int share_step(void *ctx, uint32_t step, const int64_t *use)
-{
-	struct builder *b = ctx;
-	struct ledger *l = b->l;
-	const struct timeline *t = l->timeline;
-	const uint32_t first = t->step_first_row[step], end = t->step_first_row[step + 1];
-	const size_t n = end - first;
-	int err = reserve_rows(b, n ? n : 1);
-
-	if (err)
-		return err;
-	b->weights[0] = 1;
-	if (n > 1)
-		l->rule->weigh(&t->rows[first], n, l->fixed_by, b->weights);
-	for (size_t k = 0; k < l->n_resources; k++) {
-		if (use[k] == 0)
-			continue;
-		/* A step that failed before it computed anything (no room in the memory) is the scheduler's work. */
-		if (n == 0 && l->timeline->recording->steps[step].ret != 0)
-			l->accounts[ACCOUNT_HOST][k] += use[k];
-		else if (n == 0)
-			b->nobody[k] += use[k];
-		err = share__split(use[k], b->weights, n, b->shares);
-		if (err)
-			return err;
-		for (size_t i = 0; i < n; i++)
-			book(b, first + (uint32_t)i, k, b->shares[i]);
-	}
-	book_durations(b, step, first, end);
 	return 0;
 }
 
@@ -289,7 +191,7 @@ static void total_of_parts(struct ledger *l, size_t k, int64_t nobody, bool seen
 	}
 }
 
-static void balance(struct ledger *l, const struct builder *b, const struct meters_walk *walk)
+static void balance(struct ledger *l, const struct attribution *a, const struct meters_walk *walk)
 {
 	for (size_t k = 0; k < l->n_resources; k++) {
 		if (!is_additive(l, k))
@@ -297,7 +199,7 @@ static void balance(struct ledger *l, const struct builder *b, const struct mete
 		l->accounts[ACCOUNT_HOST][k] += walk->host[k];
 		l->accounts[ACCOUNT_IDLE][k] += walk->idle[k];
 		if (l->resources[k].total == ABSENT)
-			total_of_parts(l, k, b->nobody[k] + walk->nobody[k], walk->seen[k]);
+			total_of_parts(l, k, a->nobody[k] + walk->nobody[k], walk->seen[k]);
 		if (l->resources[k].measured)
 			l->accounts[ACCOUNT_UNEXPLAINED][k] = l->resources[k].total - sum_of_parts(l, k);
 	}
@@ -312,37 +214,41 @@ static int position_of_duration(const struct ledger *l, int id)
 
 int ledger__build(struct ledger *out, const struct timeline *t, const struct ledger_options *options)
 {
-	struct builder b = { .l = out };
-	struct meters_walk walk = { .timeline = t, .resources = out->resources, .step = share_step, .ctx = &b };
+	struct attribution a = { .l = NULL };
+	struct meters_walk walk = {
+		.timeline = t,
+		.resources = out->resources,
+		.step = attribution__share_step,
+		.ctx = &a,
+	};
 	int err;
 
 	memset(out, 0, sizeof(*out));
 	out->timeline = t;
-	out->rule = options && options->rule ? options->rule : rules[0];
 	out->fixed_by = options ? options->fixed_by : FIXED_BY_ROW;
 	err = list_resources(out);
 	if (!err)
 		err = read_totals(out);
 	if (!err)
-		err = allocate(out, options && options->want_rows);
-	b.last_step = array__zeroed(t->recording->n_requests, sizeof(*b.last_step));
-	if (!err && !b.last_step)
-		err = -ENOMEM;
+		err = allocate(out, options);
+	if (!err)
+		err = pricing__choose(out, options);
+	if (!err)
+		err = attribution__open(&a, out);
 	if (err)
 		goto out;
 
-	b.runq = position_of_duration(out, RESOURCE_RUNQ_NS);
-	b.blocked = position_of_duration(out, RESOURCE_BLOCKED_NS);
+	a.runq = position_of_duration(out, RESOURCE_RUNQ_NS);
+	a.blocked = position_of_duration(out, RESOURCE_BLOCKED_NS);
 	walk.n_resources = out->n_resources;
 	err = meters__walk(&walk);
 	if (err)
 		goto out;
 	add_up_requests(out);
-	balance(out, &b, &walk);
+	balance(out, &a, &walk);
+	err = attribution__finish(&a);
 out:
-	free(b.weights);
-	free(b.shares);
-	free(b.last_step);
+	attribution__close(&a);
 	if (err)
 		ledger__free(out);
 	return err;
@@ -356,6 +262,7 @@ void ledger__free(struct ledger *l)
 	free(l->figures);
 	free(l->own_rows);
 	free(l->row_cost);
+	free(l->row_wall);
 	memset(l, 0, sizeof(*l));
 }
 

@@ -4,7 +4,7 @@
  *
  *	total by the kernel's account = sum over requests + sum over accounts	(exact, integers, per additive resource)
  *
- * A step's use is shared over its rows by a named rule; the use between steps goes to `host` while requests are in
+ * A step's use is shared over its rows by a named rule, but for what its cost model cannot account for; the use between steps goes to `host` while requests are in
  * flight and to `idle` while none is; `unexplained` is signed: total less everything else.
  */
 #ifndef TOKPROF_LEDGER_H
@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "userspace/analysis/fixed_by.h"
+#include "userspace/analysis/rules.h"
 #include "userspace/analysis/timeline.h"
 
 enum account_id {
@@ -29,17 +29,6 @@ struct account {
 	const char *name, *doc;
 };
 extern const struct account accounts[N_ACCOUNTS];
-
-/*
- * A rule that shares one step over its rows: writes one weight (>= 0, not all 0) per row; the ledger turns weights into
- * integers by largest remainder (ties to the lower index), so that they sum to the measured step exactly.
- */
-struct rule {
-	const char *name, *doc;
-	void (*weigh)(const struct timeline_row *rows, size_t n_rows, enum fixed_by fixed_by, double *weights);
-};
-extern const struct rule *const rules[];	/* NULL-terminated; the first is the default */
-const struct rule *rule__find(const char *name);
 
 /* Exact split of `value` (may be negative) in proportion to weights. O(n log n). @return 0, -ENOMEM */
 int share__split(int64_t value, const double *weights, size_t n, int64_t *out);
@@ -61,12 +50,57 @@ struct ledger_request {
 	int64_t *cost;			/* sum over phases (additive), or the request's own duration */
 	int64_t *prompt_cost;		/* prefill (and embed, encode), for "per prompt token" */
 	int64_t *completion_cost;	/* decode + verify + draft, for "per generated token" */
+	/* Of additive resources; ABSENT where not known. In a ledger that somebody made by hand they may be NULL. */
+	int64_t *low, *high;		/* of cost, 95 %: what the sharing leaves open */
+	int64_t *alone;			/* had its rows run by themselves, each in a step of its own */
+	int64_t *rejected;		/* part of cost that is due to rejected drafts */
+};
+
+/* Which cost model a step is priced with. */
+enum step_role { ROLE_TARGET = 0, ROLE_DRAFT = 1, N_ROLES = 2 };
+const char *step_role__name(enum step_role role);
+
+/* How one resource is shared in the steps of one role. */
+struct pricing {
+	const struct rule *rule;
+	struct rule_scope scope;	/* what the rule is applied with */
+	int64_t n_steps;		/* that were shared by it */
+	char why[200];			/* why it is not the rule that is asked for, or the default one; "" */
+	/* Drift: the rule's median |residual| over steps of this recording, relative; negative: too few of them. */
+	double median_residual;
+	bool drifted;			/* more than twice its fit's own: nothing is called a disturbance by it */
+};
+/* The duration of steps is priced like a resource, though it is none of the ledger's. */
+#define PRICING_WALL MAX_RESOURCES
+
+/* Why a step may have taken more than the model expects. */
+enum disturbance {
+	DISTURBED_PREEMPTED = 0,	/* its thread waited for a CPU */
+	DISTURBED_FAULTS = 1,		/* more page faults than the steps about it */
+	DISTURBED_NO_RETURN = 2,	/* an exception went through it */
+	N_DISTURBANCES = 3,
+};
+extern const char *const disturbance_names[N_DISTURBANCES];
+
+/* Steps that took more than the model allows for. */
+struct excess {
+	int64_t n_steps, n_unexplained;	/* beyond 3 sigma in any resource; of them without evidence */
+	int64_t n_by[N_DISTURBANCES];	/* with this evidence; a step may have several */
+};
+
+/* The decode step as this recording mostly has it. */
+struct typical_batch {
+	uint32_t n_rows;		/* 0: no decode step */
+	uint32_t context;		/* mean over all rows */
 };
 
 struct ledger {
 	const struct timeline *timeline;
-	const struct rule *rule;
+	const struct rule *rule;		/* that was asked for, or the default; `pricing` says which one was used */
 	enum fixed_by fixed_by;
+	struct pricing pricing[N_ROLES][MAX_RESOURCES + 1];	/* by position in resources; PRICING_WALL */
+	struct excess excess;
+	struct typical_batch batch;
 	struct ledger_resource resources[MAX_RESOURCES];
 	size_t n_resources; /* by id */
 	struct ledger_request *requests;	/* one per recording.requests, same order */
@@ -74,20 +108,34 @@ struct ledger {
 	/* Per row of the timeline, for --by step|token|phase: cost of resource k of row i at row_cost[i * n_resources + k].
 	 * NULL unless asked for. */
 	int64_t *row_cost;
+	float *row_wall;			/* per row of the timeline: its part of the duration of its step; or NULL */
 	size_t memory_bytes;			/* of the arrays that the ledger owns */
 	int64_t *figures;			/* what ledger.requests points into */
 	struct row_resource *own_rows;		/* what ledger.resources points into */
 };
 
+/* What was fitted for one resource in one role, by model.role and model.resource. affine, roofline: NULL if not fitted */
+struct ledger_fit {
+	const struct cost_model *model;
+	const struct affine_fit *affine;
+	const struct roofline_fit *roofline;
+};
+
 struct ledger_options {
-	const struct rule *rule;	/* NULL: default */
+	const struct rule *rule;	/* NULL: the default, falling back where it cannot be applied */
 	enum fixed_by fixed_by;
-	bool want_rows;
+	bool want_rows, want_wall;
+	const struct ledger_fit *fits;	/* must outlive the ledger; NULL: those in the recording */
+	size_t n_fits;
+	const struct model_facts *facts;	/* of the target's weights; NULL: those in the recording */
+	char *error;			/* where the reason of -ENOTSUP goes; NULL */
+	size_t error_size;
 };
 
 /*
  * @return 0; -ENOMEM; -EINVAL (a total, sample or step_resource of a resource that the recording does not declare, or more
- *	than MAX_RESOURCES of them). The timeline must outlive the ledger.
+ *	than MAX_RESOURCES of them); -ENOTSUP (options.rule can share nothing of this recording). The timeline must outlive
+ *	the ledger.
  */
 int ledger__build(struct ledger *out, const struct timeline *t, const struct ledger_options *options);
 void ledger__free(struct ledger *l);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The registry of sharing rules: one file and one line each. */
+#include "userspace/analysis/rules.h"
+
 #include <string.h>
 
-#include "userspace/analysis/ledger.h"
-
-extern const struct rule rule_per_token, rule_per_row;
+extern const struct rule rule_shapley, rule_affine, rule_roofline, rule_flop, rule_bytes, rule_per_token, rule_per_row;
 
 const struct rule *const rules[] = {
-	&rule_per_token,
-	&rule_per_row,
-	NULL,
+	&rule_shapley, &rule_affine, &rule_roofline, &rule_flop, &rule_bytes, &rule_per_token, &rule_per_row, NULL,
 };
+
+const struct rule *const default_rules[] = { &rule_shapley, &rule_affine, &rule_per_token, NULL };
 
 const struct rule *rule__find(const char *name)
 {
@@ -19,4 +19,24 @@ const struct rule *rule__find(const char *name)
 			return rules[i];
 	}
 	return NULL;
+}
+
+int rule__each_part(const struct rule_scope *scope, const struct rule_step *step, double *shares,
+		    int (*each)(const struct rule_scope *scope, const struct cost_row *rows, size_t n, double *shares))
+{
+	size_t first = 0;
+	int err = 0;
+
+	for (size_t part = 0; part < step->n_parts && !err; part++) {
+		const size_t end = step->part_end[part];
+
+		err = each(scope, step->rows + first, end - first, shares + first);
+		first = end;
+	}
+	return err;
+}
+
+double rule__spread(double median_residual)
+{
+	return 1.4826 * median_residual;
 }

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the ledger: one step's use shared over its rows.
+ *
+ * A rule that predicts is held against the measurement: with T measured, T' expected and sigma the model's own spread,
+ * the shares are scaled to T while T <= T' (1 + 3 sigma). Beyond, the rows get T' and what is more goes to `disturbance`
+ * where there is evidence of one, else it stays `unexplained`. A step that took less is scaled down: no row is given more
+ * than was measured.
+ */
+#ifndef TOKPROF_ATTRIBUTION_H
+#define TOKPROF_ATTRIBUTION_H
+
+#include "userspace/analysis/intervals.h"
+#include "userspace/analysis/ledger.h"
+#include "userspace/analysis/step_view.h"
+#include "userspace/analysis/survey.h"
+
+struct attribution {
+	struct ledger *l;
+	struct row_range *ranges;
+	struct survey survey;
+	struct intervals intervals;
+	struct step_view view;
+	double *part_shares, *weights, *less;	/* of parts; of rows; of parts, with rejected drafts left out */
+	int64_t *shares;
+	size_t parts_capacity, weights_capacity, less_capacity, shares_capacity;
+	uint32_t *no_alone, *no_rejected;	/* per request: bits of resources for which it is not known */
+	uint32_t *last_step;			/* per request: step + 1 whose durations it has been given */
+	int runq, blocked;			/* positions of the two durations; -1 */
+	int64_t nobody[MAX_RESOURCES];		/* use of steps' rows that belong to no request */
+};
+
+/* The ledger's resources, requests and pricing must stand. @return 0, -ENOMEM, -EINVAL */
+int attribution__open(struct attribution *a, struct ledger *l);
+void attribution__close(struct attribution *a);
+
+/* For meters_walk.step: @ctx the attribution. */
+int attribution__share_step(void *ctx, uint32_t step, const int64_t *use);
+
+/* After the last step, when the requests' costs are added up: low, high, and what is not known. @return 0, -ENOMEM */
+int attribution__finish(struct attribution *a);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the ledger: which rule shares which resource in which role, and why it is not another one. */
+#ifndef TOKPROF_PRICING_H
+#define TOKPROF_PRICING_H
+
+#include "userspace/analysis/ledger.h"
+
+/*
+ * Fill ledger.rule and ledger.pricing; the resources must stand. A rule that was asked for is an error where it can share
+ * no resource at all; where it cannot share one of several, that one falls back like by default.
+ * @return 0; -ENOTSUP with the reason in options.error
+ */
+int pricing__choose(struct ledger *l, const struct ledger_options *options);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/analysis/survey.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/records.h"
+#include "userspace/analysis/array.h"
+#include "userspace/analysis/meters.h"
+
+/* Fewer steps say nothing of drift; of more, so many are looked at. */
+#define DRIFT_LEAST 20
+#define DRIFT_MOST 16384
+#define DRIFT_FACTOR 2
+/* Below this the clocks and meters themselves are no better. */
+#define DRIFT_FLOOR 0.01
+
+/* A step is preempted where its own thread waited this part of the step for a CPU. */
+#define PREEMPTED_PART 20
+/* Page faults: steps about it that are looked at on each side, and what is more than theirs. */
+#define NEIGHBOURS 4
+#define FAULTS_FACTOR 2
+#define FAULTS_LEAST 16
+
+const char *const disturbance_names[N_DISTURBANCES] = {
+	[DISTURBED_PREEMPTED] = "preempted",
+	[DISTURBED_FAULTS] = "page_faults",
+	[DISTURBED_NO_RETURN] = "no_return",
+};
+
+enum step_role step__role(const struct recording *r, const struct row_step *step)
+{
+	return (step->flags & STEP_DRAFT) || context__is_draft(r, step->context) ? ROLE_DRAFT : ROLE_TARGET;
+}
+
+uint64_t step__duration_ns(const struct row_step *step)
+{
+	return step->end_ns > step->start_ns ? step->end_ns - step->start_ns : 0;
+}
+
+static bool step__returned(const struct row_step *step)
+{
+	return step->ret == 0 && !(step->flags & STEP_NO_RETURN);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- steps --- */
+
+static int mark_overlapping(struct survey *s, const struct recording *r)
+{
+	uint64_t end = 0;
+	size_t longest = 0;
+
+	s->overlapping = array__zeroed(r->n_steps / 64 + 1, sizeof(*s->overlapping));
+	if (!s->overlapping)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->n_steps; i++) {
+		const struct row_step *step = &r->steps[i];
+
+		if (step->flags & STEP_NESTED)
+			continue;
+		if (end > step->start_ns) {
+			s->overlapping[i / 64] |= UINT64_C(1) << i % 64;
+			s->overlapping[longest / 64] |= UINT64_C(1) << longest % 64;
+		}
+		if (step->end_ns >= end) {
+			end = step->end_ns;
+			longest = i;
+		}
+	}
+	return 0;
+}
+
+bool survey__overlaps(const struct survey *s, uint32_t step)
+{
+	return s->overlapping[step / 64] >> step % 64 & 1;
+}
+
+static void note_residual(struct survey *s, enum step_role role, size_t slot, double expected, double measured)
+{
+	if (s->residuals[role][slot] && expected > 0 && measured > 0)
+		s->residuals[role][slot][s->n[role][slot]++] = (float)(fabs(measured - expected) / measured);
+}
+
+static int expect(struct survey *s, enum step_role role, size_t slot, double *expected)
+{
+	const struct pricing *p = &s->l->pricing[role][slot];
+	const struct rule_step step = step_view__step(&s->view);
+	double *moved = array__reserve(s->shares, &s->shares_capacity, step.n, sizeof(*moved));
+	int err;
+
+	if (!moved)
+		return -ENOMEM;
+	s->shares = moved;
+	err = p->rule->share(&p->scope, &step, s->shares);
+	*expected = 0;
+	for (size_t i = 0; i < step.n; i++)
+		*expected += s->shares[i];
+	return err;
+}
+
+static int survey_step(void *ctx, uint32_t step, const int64_t *use)
+{
+	struct survey *s = ctx;
+	const struct recording *r = s->l->timeline->recording;
+	const struct row_step *row = &r->steps[step];
+	const enum step_role role = step__role(r, row);
+	int err;
+
+	if (s->faults)
+		s->faults[step] = use[s->faults_at] > UINT32_MAX ? UINT32_MAX :
+				  use[s->faults_at] < 0		 ? 0 :
+								   (uint32_t)use[s->faults_at];
+	if (step % s->stride)
+		return 0;
+	err = step_view__set(&s->view, s->l->timeline, s->ranges, step);
+	if (err || s->view.n == 0 || survey__overlaps(s, step) || !step__returned(row))
+		return err;
+	for (size_t slot = 0; slot <= PRICING_WALL && !err; slot++) {
+		double expected;
+
+		if (!s->residuals[role][slot])
+			continue;
+		err = expect(s, role, slot, &expected);
+		if (!err)
+			note_residual(s, role, slot, expected,
+				      slot == PRICING_WALL ? (double)step__duration_ns(row) : (double)use[slot]);
+	}
+	return err;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- drift --- */
+
+static int compare_floats(const void *a, const void *b)
+{
+	const float x = *(const float *)a, y = *(const float *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void judge_drift(struct pricing *p, float *residuals, size_t n)
+{
+	double own;
+
+	p->median_residual = -1;
+	if (n < DRIFT_LEAST)
+		return;
+	qsort(residuals, n, sizeof(*residuals), compare_floats);
+	p->median_residual = residuals[n / 2];
+	own = p->scope.model->median_residual > DRIFT_FLOOR ? p->scope.model->median_residual : DRIFT_FLOOR;
+	p->drifted = p->median_residual > DRIFT_FACTOR * own;
+}
+
+int survey__run(struct survey *s, struct ledger *l, const struct row_range *ranges)
+{
+	struct meters_walk walk = { .timeline = l->timeline, .resources = l->resources, .step = survey_step, .ctx = s };
+	const struct recording *r = l->timeline->recording;
+	bool any = false;
+	int err;
+
+	*s = (struct survey){ .l = l, .ranges = ranges, .faults_at = -1 };
+	s->stride = (uint32_t)(r->n_steps / DRIFT_MOST + 1);
+	walk.n_resources = l->n_resources;
+	err = mark_overlapping(s, r);
+	for (size_t role = 0; role < N_ROLES && !err; role++) {
+		for (size_t slot = 0; slot <= PRICING_WALL && !err; slot++) {
+			const struct pricing *p = &l->pricing[role][slot];
+
+			if (!p->rule || !p->rule->by_model)
+				continue;
+			any = true;
+			s->residuals[role][slot] = array__zeroed(r->n_steps / s->stride + 1, sizeof(**s->residuals[role]));
+			err = s->residuals[role][slot] ? 0 : -ENOMEM;
+		}
+	}
+	if (err || !any)
+		return err;
+	s->faults_at = resources__find(l->resources, l->n_resources, RESOURCE_FAULTS);
+	if (s->faults_at >= 0 && l->resources[s->faults_at].measured)
+		s->faults = array__zeroed(r->n_steps, sizeof(*s->faults));
+	err = meters__walk(&walk);
+	for (size_t role = 0; role < N_ROLES; role++) {
+		for (size_t slot = 0; slot <= PRICING_WALL; slot++) {
+			if (s->residuals[role][slot] && !err)
+				judge_drift(&l->pricing[role][slot], s->residuals[role][slot], s->n[role][slot]);
+			free(s->residuals[role][slot]);
+			s->residuals[role][slot] = NULL;
+		}
+	}
+	return err;
+}
+
+void survey__free(struct survey *s)
+{
+	for (size_t role = 0; role < N_ROLES; role++) {
+		for (size_t slot = 0; slot <= PRICING_WALL; slot++)
+			free(s->residuals[role][slot]);
+	}
+	free(s->shares);
+	free(s->faults);
+	free(s->overlapping);
+	step_view__free(&s->view);
+	memset(s, 0, sizeof(*s));
+}
+
+/* ----------------------------------------------------------------------------------------------------------- evidence --- */
+
+static int compare_u32(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool has_more_faults(const struct survey *s, uint32_t step)
+{
+	const size_t n_steps = s->l->timeline->recording->n_steps;
+	uint32_t about[2 * NEIGHBOURS];
+	size_t n = 0;
+
+	if (!s->faults || s->faults[step] < FAULTS_LEAST)
+		return false;
+	for (uint32_t k = 1; k <= NEIGHBOURS; k++) {
+		if (step >= k)
+			about[n++] = s->faults[step - k];
+		if (step + k < n_steps)
+			about[n++] = s->faults[step + k];
+	}
+	if (n == 0)
+		return false;
+	qsort(about, n, sizeof(*about), compare_u32);
+	return s->faults[step] > FAULTS_FACTOR * (uint64_t)about[n / 2];
+}
+
+uint32_t survey__evidence(const struct survey *s, uint32_t step)
+{
+	const struct row_step *row = &s->l->timeline->recording->steps[step];
+	uint32_t evidence = 0;
+
+	if (row->runq_ns && row->runq_ns >= step__duration_ns(row) / PREEMPTED_PART)
+		evidence |= 1u << DISTURBED_PREEMPTED;
+	if (has_more_faults(s, step))
+		evidence |= 1u << DISTURBED_FAULTS;
+	if (row->flags & STEP_NO_RETURN)
+		evidence |= 1u << DISTURBED_NO_RETURN;
+	return evidence;
+}

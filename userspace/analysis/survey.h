@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the ledger: what has to be known of all steps before one of them is judged. How far the models are off on the
+ * whole (drift), how many page faults the neighbours of a step had, and which steps overlapped.
+ */
+#ifndef TOKPROF_SURVEY_H
+#define TOKPROF_SURVEY_H
+
+#include "userspace/analysis/ledger.h"
+#include "userspace/analysis/step_view.h"
+
+struct survey {
+	struct ledger *l;
+	const struct row_range *ranges;
+	struct step_view view;
+	double *shares;
+	size_t shares_capacity;
+	float *residuals[N_ROLES][MAX_RESOURCES + 1];	/* |T - T'| / T; NULL where nothing predicts */
+	size_t n[N_ROLES][MAX_RESOURCES + 1];
+	uint32_t stride;		/* every so many-th step is looked at for the residuals */
+	uint32_t *faults;		/* per step; NULL: not measured */
+	uint64_t *overlapping;		/* a bit per step */
+	int faults_at;			/* position of the resource; -1 */
+};
+
+/* The pricing must stand. @return 0, -ENOMEM, -EINVAL */
+int survey__run(struct survey *s, struct ledger *l, const struct row_range *ranges);
+void survey__free(struct survey *s);
+
+bool survey__overlaps(const struct survey *s, uint32_t step);
+/* Evidence that something disturbed a step: bits of enum disturbance. */
+uint32_t survey__evidence(const struct survey *s, uint32_t step);
+
+enum step_role step__role(const struct recording *r, const struct row_step *step);
+uint64_t step__duration_ns(const struct row_step *step);
+
+#endif
