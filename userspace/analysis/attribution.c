@@ -153,7 +153,8 @@ static void book_alone(struct attribution *a, size_t k, const struct pricing *p,
 		for (uint32_t i = 0; i < a->view.end - a->view.first; i++)
 			a->weights[i] = 0;
 		for (size_t i = 0; i < a->view.n; i++)
-			a->weights[a->view.row_of[i] - a->view.first] += cost__alone(p->scope.model->value, &a->view.rows[i]);
+			a->weights[a->view.row_of[i] - a->view.first] +=
+				cost__alone(p->scope.model->value, &a->view.rows[i]);
 	}
 	for (uint32_t i = 0; i < a->view.end - a->view.first; i++) {
 		const uint32_t owner = payer_of(t, a->view.first + i);
@@ -221,8 +222,7 @@ static int book_rejected(struct attribution *a, size_t k, const struct pricing *
 		double part = 0;
 		int err = 0;
 
-		if (owner == REQUEST_NONE || index == seen ||
-		    (row->phase != PHASE_DRAFT && row->phase != PHASE_VERIFY))
+		if (owner == REQUEST_NONE || index == seen || (row->phase != PHASE_DRAFT && row->phase != PHASE_VERIFY))
 			continue;
 		seen = index;
 		if (!t->runs[row->run].emitted_proven)
@@ -240,8 +240,8 @@ static int book_rejected(struct attribution *a, size_t k, const struct pricing *
 
 /* ------------------------------------------------------------------------------------------------------------- a step --- */
 
-static int share_resource(struct attribution *a, uint32_t step, enum step_role role, size_t k, int64_t use,
-			  bool shared, int64_t *excess)
+static int share_resource(struct attribution *a, uint32_t step, enum step_role role, size_t k, int64_t use, bool shared,
+			  int64_t *excess)
 {
 	struct pricing *p = &a->l->pricing[role][k];
 	const struct rule_step rows = step_view__step(&a->view);
@@ -347,6 +347,20 @@ static void book_without_rows(struct attribution *a, uint32_t step, const int64_
 	}
 }
 
+static void note_batch(struct attribution *a, enum step_role role)
+{
+	if (role != ROLE_TARGET)
+		return;
+	for (size_t i = 0; i < a->view.n; i++) {
+		if (a->l->timeline->rows[a->view.row_of[i]].phase != PHASE_DECODE || a->view.rows[i].n_tokens != 1)
+			return;
+	}
+	for (size_t i = 0; i < a->view.n; i++)
+		a->decode_context += a->view.rows[i].context;
+	a->n_decode_rows += a->view.n;
+	a->n_decode_steps[a->view.n < MAX_BATCH ? a->view.n - 1 : MAX_BATCH - 1]++;
+}
+
 int attribution__share_step(void *ctx, uint32_t step, const int64_t *use)
 {
 	struct attribution *a = ctx;
@@ -372,18 +386,37 @@ int attribution__share_step(void *ctx, uint32_t step, const int64_t *use)
 	if (err)
 		return err;
 	note_excess(a, step, excess);
+	note_batch(a, role);
 	book_durations(a, step, a->view.first, a->view.end);
 	return 0;
+}
+
+/* The middle of the decode steps by their number of rows. */
+static void find_typical_batch(struct attribution *a)
+{
+	struct typical_batch *batch = &a->l->batch;
+	uint64_t n = 0, seen = 0;
+
+	for (size_t i = 0; i < MAX_BATCH; i++)
+		n += a->n_decode_steps[i];
+	if (n == 0)
+		return;
+	while (seen + a->n_decode_steps[batch->n_rows] <= n / 2)
+		seen += a->n_decode_steps[batch->n_rows++];
+	batch->n_rows++;
+	batch->context = (uint32_t)(a->decode_context / a->n_decode_rows);
 }
 
 int attribution__finish(struct attribution *a)
 {
 	struct ledger *l = a->l;
 
+	find_typical_batch(a);
+
 	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
 		for (size_t k = 0; k < l->n_resources; k++) {
-			const bool additive = l->resources[k].measured &&
-					      l->resources[k].row->kind == RESOURCE_ADDITIVE;
+			const bool additive =
+				l->resources[k].measured && l->resources[k].row->kind == RESOURCE_ADDITIVE;
 
 			if (!additive || a->no_alone[i] >> k & 1)
 				l->requests[i].alone[k] = ABSENT;

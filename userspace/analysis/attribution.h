@@ -15,6 +15,9 @@
 #include "userspace/analysis/step_view.h"
 #include "userspace/analysis/survey.h"
 
+/* Rows of a decode step that are told apart: llama.cpp's own limit of sequences. */
+#define MAX_BATCH 256
+
 struct attribution {
 	struct ledger *l;
 	struct row_range *ranges;
@@ -27,6 +30,8 @@ struct attribution {
 	uint32_t *no_alone, *no_rejected;	/* per request: bits of resources for which it is not known */
 	uint32_t *last_step;			/* per request: step + 1 whose durations it has been given */
 	int runq, blocked;			/* positions of the two durations; -1 */
+	uint64_t n_decode_steps[MAX_BATCH];	/* by their number of rows, from 1; more count as MAX_BATCH */
+	uint64_t n_decode_rows, decode_context;	/* rows in these, and the sum of their contexts */
 	int64_t nobody[MAX_RESOURCES];		/* use of steps' rows that belong to no request */
 };
 

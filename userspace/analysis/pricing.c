@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NO_FIT                                                                                                         \
-	"no cost model in this recording: run tokprof calibrate -p PID on the server once, then record it again"
+#define NO_FIT "no cost model in this recording: run tokprof calibrate -p PID on the server once, then record it again"
 
 const char *step_role__name(enum step_role role)
 {
@@ -26,7 +25,8 @@ static bool is_sound(const struct cost_model *m)
 			return false;
 	}
 	return isfinite(m->sigma) && m->sigma >= 0 && isfinite(m->model_error) && m->model_error >= 0 &&
-	       isfinite(m->median_residual) && m->median_residual >= 0 && cost__predict(m->value, &(struct cost_row){ 1, 1, 1, 0 }, 1) > 0;
+	       isfinite(m->median_residual) && m->median_residual >= 0 &&
+	       cost__predict(m->value, &(struct cost_row){ 1, 1, 1, 0 }, 1) > 0;
 }
 
 static const struct ledger_fit *find_fit(const struct ledger_options *options, enum step_role role, int resource)

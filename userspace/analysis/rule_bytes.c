@@ -10,7 +10,8 @@ static bool applies(const struct rule_scope *scope, char *why, size_t size)
 
 	if (facts && facts->active_weight_bytes > 0 && facts->kv_bytes_per_token > 0)
 		return true;
-	snprintf(why, size, "the shape of the model is not in this recording: the header of its weight file was not read");
+	snprintf(why, size,
+		 "the shape of the model is not in this recording: the header of its weight file was not read");
 	return false;
 }
 

@@ -53,9 +53,10 @@ static uint32_t find_row(const struct step_view *v, const struct timeline *t, co
 		const uint32_t at = v->first + (guess - v->first + k) % n;
 		const struct timeline_row *r = &t->rows[at];
 
-		if (row->seq < 0 ? r->seq < 0 :
-				   r->seq == row->seq && row->first_pos >= r->first_pos &&
-					   (int64_t)row->first_pos < (int64_t)r->first_pos + (r->n_tokens ? r->n_tokens : 1))
+		if (row->seq < 0 ?
+			    r->seq < 0 :
+			    r->seq == row->seq && row->first_pos >= r->first_pos &&
+				    (int64_t)row->first_pos < (int64_t)r->first_pos + (r->n_tokens ? r->n_tokens : 1))
 			return at;
 	}
 	return v->first;

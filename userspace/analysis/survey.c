@@ -170,7 +170,8 @@ int survey__run(struct survey *s, struct ledger *l, const struct row_range *rang
 			if (!p->rule || !p->rule->by_model)
 				continue;
 			any = true;
-			s->residuals[role][slot] = array__zeroed(r->n_steps / s->stride + 1, sizeof(**s->residuals[role]));
+			s->residuals[role][slot] =
+				array__zeroed(r->n_steps / s->stride + 1, sizeof(**s->residuals[role]));
 			err = s->residuals[role][slot] ? 0 : -ENOMEM;
 		}
 	}

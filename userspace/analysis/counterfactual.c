@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/analysis/counterfactual.h"
+
+#include <math.h>
+
+#include "userspace/cost/features.h"
+
+#define Z95 1.96
+
+const uint32_t marginal_contexts[N_MARGINALS] = { 128, 2048, 8192 };
+
+/* What is estimated, as a function of the model's terms. */
+typedef double (*quantity)(const double *terms, const void *ctx);
+
+static struct estimate estimate(const struct cost_model *m, quantity of, const void *ctx)
+{
+	struct estimate e = { .value = of(m->value, ctx) };
+	double sum = 0, half;
+
+	for (uint32_t draw = 0; draw < m->n_draws; draw++) {
+		const double off = of(m->draws + (size_t)draw * COST_TERMS, ctx) - e.value;
+
+		sum += off * off;
+	}
+	half = m->n_draws ? sum / m->n_draws : 0;
+	half = Z95 * sqrt(half + m->model_error * m->model_error * e.value * e.value);
+	e.low = e.value > half ? e.value - half : 0;
+	e.high = e.value + half;
+	return e;
+}
+
+static const struct cost_model *model_of(const struct ledger *l, size_t slot)
+{
+	const struct pricing *p = &l->pricing[ROLE_TARGET][slot];
+
+	return p->rule && p->rule->by_model && p->scope.model->n_draws ? p->scope.model : NULL;
+}
+
+/* -------------------------------------------------------------------------------------------------- one more token --- */
+
+struct one_more {
+	struct typical_batch batch;
+	uint32_t context;
+};
+
+static double alone(const double *terms, const void *ctx)
+{
+	const struct one_more *x = ctx;
+	const struct cost_row row = { .n_tokens = 1, .context = x->context, .n_outputs = 1 };
+
+	return cost__alone(terms, &row);
+}
+
+/* A decode step of n like rows: private parts and the curve, which is all of T where no row is longer than one token. */
+static double in_batch(const double *terms, const void *ctx)
+{
+	const struct one_more *x = ctx;
+	const struct cost_row row = { .n_tokens = 1, .context = x->context, .n_outputs = 1 };
+
+	return curve__at(terms, x->batch.n_rows + 1.0) - curve__at(terms, x->batch.n_rows) + row__private(terms, &row);
+}
+
+bool counterfactual__marginal(const struct ledger *l, size_t slot, size_t which, struct marginal *out)
+{
+	const struct one_more x = { l->batch, marginal_contexts[which] };
+	const struct cost_model *m = model_of(l, slot);
+
+	if (!m)
+		return false;
+	*out = (struct marginal){ .alone = estimate(m, alone, &x) };
+	if (l->batch.n_rows)
+		out->in_batch = estimate(m, in_batch, &x);
+	return true;
+}
+
+/* ------------------------------------------------------------------------------------------------ a reference token --- */
+
+static double reference(const double *terms, const void *ctx)
+{
+	const struct model_facts *facts = ctx;
+	const struct cost_row row = { .n_tokens = 1, .context = REFERENCE_CONTEXT, .n_outputs = 1 };
+	const double kv_bytes = 2 * REFERENCE_LAYERS * REFERENCE_WIDTH * 2;
+
+	return curve__at(terms, 1) * (REFERENCE_WEIGHT_BYTES / facts->active_weight_bytes) + terms[COST_TERM_ROW] +
+	       terms[COST_TERM_OUTPUT] +
+	       terms[COST_TERM_CONTEXT] * (row.context + 1.0) * (kv_bytes / facts->kv_bytes_per_token) +
+	       terms[COST_TERM_ATTENTION] * row__pairs(&row) *
+		       (REFERENCE_LAYERS * REFERENCE_WIDTH / (facts->n_layers * facts->d_attn));
+}
+
+bool counterfactual__reference(const struct ledger *l, size_t slot, struct estimate *out)
+{
+	const struct model_facts *facts = l->pricing[ROLE_TARGET][slot].scope.facts;
+	const struct cost_model *m = model_of(l, slot);
+
+	if (!m || !facts || !(facts->active_weight_bytes > 0) || !(facts->kv_bytes_per_token > 0) ||
+	    !(facts->n_layers > 0) || !(facts->d_attn > 0))
+		return false;
+	*out = estimate(m, reference, facts);
+	return out->value > 0;
+}
