@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "make_recording.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,10 @@ void maker__free(struct maker *m)
 	free(r->memories);
 	free(r->requests);
 	free(r->chunks);
+	free(r->models);
+	free(r->fits);
+	free(r->fit_terms);
+	free(r->fit_draws);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -203,6 +208,66 @@ void maker__chunk(struct maker *m, int64_t request, uint64_t time_ns)
 	q->stream = true;
 }
 
+void maker__model(struct maker *m, const struct row_model *row)
+{
+	*ADD(m, models) = *row;
+}
+
+/* Names last as long as the program: terms are borrowed. */
+static const char *term_name(size_t term)
+{
+	static char names[COST_TERMS][16];
+
+	return cost_term__name(term, names[term], sizeof(names[term]));
+}
+
+void maker__fit(struct maker *m, const struct fit *fit)
+{
+	const struct cost_model *c = &fit->cost;
+	const int64_t id = (int64_t)m->recording.n_fits + 1;
+
+	*ADD(m, fits) = (struct row_fit){
+		.id = id,
+		.role = c->role,
+		.resource = c->resource,
+		.model_digest = fit->key.model_digest,
+		.engine = fit->key.engine,
+		.build_id = fit->key.build_id,
+		.host = fit->key.host,
+		.cpu_model = fit->key.cpu_model,
+		.n_threads = fit->key.n_threads,
+		.made_unix_ns = fit->made_unix_ns,
+		.origin = fit->origin ? fit->origin : FIT_ORIGIN_CALIBRATE,
+		.n_steps = c->n_steps,
+		.n_held_out = c->n_held_out,
+		.sigma = c->sigma,
+		.model_error = c->model_error,
+		.median_residual = c->median_residual,
+		.condition = c->condition,
+		.identified = c->identified,
+		.reason = c->reason[0] ? c->reason : NULL,
+		.affine_fixed = fit->has_affine ? fit->affine.fixed : NAN,
+		.affine_token = fit->affine.token,
+		.affine_context = fit->affine.context,
+		.affine_pair = fit->affine.pair,
+		.affine_residual = fit->affine.median_residual,
+		.roofline_fixed = fit->has_roofline ? fit->roofline.fixed : NAN,
+		.roofline_weights = fit->roofline.weights,
+		.roofline_context = fit->roofline.context,
+		.roofline_token = fit->roofline.token,
+		.roofline_pair = fit->roofline.pair,
+		.roofline_residual = fit->roofline.median_residual,
+	};
+	for (size_t t = 0; t < COST_TERMS; t++) {
+		*ADD(m, fit_terms) =
+			(struct row_fit_term){ id, term_name(t), c->value[t], c->value[t], c->value[t], true, NULL };
+	}
+	for (uint32_t d = 0; d < c->n_draws; d++) {
+		for (size_t t = 0; t < COST_TERMS; t++)
+			*ADD(m, fit_draws) = (struct row_fit_draw){ id, d, term_name(t), c->draws[d * COST_TERMS + t] };
+	}
+}
+
 #define ORDER(x, y) ((x) < (y) ? -1 : (x) > (y))
 
 static int by_step_time(const void *a, const void *b)
@@ -305,6 +370,10 @@ int maker__write(const struct maker *m, const char *path)
 	WRITE(w, r, memories, memory);
 	WRITE(w, r, requests, request);
 	WRITE(w, r, chunks, chunk);
+	WRITE(w, r, models, model);
+	WRITE(w, r, fits, fit);
+	WRITE(w, r, fit_terms, fit_term);
+	WRITE(w, r, fit_draws, fit_draw);
 	closed = recording_writer__close(w, err == 0);
 	return err ? err : closed;
 }

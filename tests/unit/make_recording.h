@@ -3,6 +3,7 @@
 #ifndef TOKPROF_MAKE_RECORDING_H
 #define TOKPROF_MAKE_RECORDING_H
 
+#include "userspace/cost/fit_set.h"
 #include "userspace/recording.h"
 
 #define MAKER_PID 100
@@ -14,7 +15,7 @@ struct maker {
 	struct {
 		size_t resources, totals, collectors, losses, contexts, steps, step_resources, samples, rows, memories,
 			requests;
-		size_t chunks, meta;
+		size_t chunks, meta, models, fits, fit_terms, fit_draws;
 	} capacity;
 };
 
@@ -49,6 +50,10 @@ void maker__memory(struct maker *m, const struct row_memory *row);
 struct row_request *maker__request(struct maker *m, uint64_t arrival_ns, uint64_t end_ns);
 /* A chunk; keeps stream, n_chunks, first_byte_ns, first_token_ns and last_token_ns of its request. */
 void maker__chunk(struct maker *m, int64_t request, uint64_t time_ns);
+
+/* A fit, as `tokprof calibrate` leaves it there; its texts are borrowed. */
+void maker__fit(struct maker *m, const struct fit *fit);
+void maker__model(struct maker *m, const struct row_model *row);
 
 /* Sort as the reader does. More may be added afterwards, and this called again. */
 const struct recording *maker__finish(struct maker *m);

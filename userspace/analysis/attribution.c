@@ -418,9 +418,11 @@ int attribution__finish(struct attribution *a)
 			const bool additive =
 				l->resources[k].measured && l->resources[k].row->kind == RESOURCE_ADDITIVE;
 
-			if (!additive || a->no_alone[i] >> k & 1)
+			if (!additive || a->no_alone[i] >> k & 1 || l->requests[i].alone[k] < 0)
 				l->requests[i].alone[k] = ABSENT;
-			if (!additive || a->no_rejected[i] >> k & 1)
+			/* A meter that ran backwards leaves no part of the cost that could be named. */
+			if (!additive || a->no_rejected[i] >> k & 1 || l->requests[i].rejected[k] < 0 ||
+			    l->requests[i].rejected[k] > l->requests[i].cost[k])
 				l->requests[i].rejected[k] = ABSENT;
 		}
 	}

@@ -263,6 +263,7 @@ void ledger__free(struct ledger *l)
 	free(l->own_rows);
 	free(l->row_cost);
 	free(l->row_wall);
+	fit_set__free(&l->fits);
 	memset(l, 0, sizeof(*l));
 }
 

@@ -16,6 +16,7 @@
 
 #include "userspace/analysis/rules.h"
 #include "userspace/analysis/timeline.h"
+#include "userspace/cost/fit_set.h"
 
 enum account_id {
 	ACCOUNT_HOST = 0,
@@ -64,6 +65,7 @@ const char *step_role__name(enum step_role role);
 struct pricing {
 	const struct rule *rule;
 	struct rule_scope scope;	/* what the rule is applied with */
+	const struct fit *fit;		/* that its figures are of; NULL */
 	int64_t n_steps;		/* that were shared by it */
 	char why[200];			/* why it is not the rule that is asked for, or the default one; "" */
 	/* Drift: the rule's median |residual| over steps of this recording, relative; negative: too few of them. */
@@ -99,6 +101,9 @@ struct ledger {
 	const struct rule *rule;		/* that was asked for, or the default; `pricing` says which one was used */
 	enum fixed_by fixed_by;
 	struct pricing pricing[N_ROLES][MAX_RESOURCES + 1];	/* by position in resources; PRICING_WALL */
+	struct fit_set fits;			/* of the recording */
+	char no_fits[200];			/* why there are none, or none that hold; "" */
+	struct model_facts facts[N_ROLES];	/* of the weights; 0: not known */
 	struct excess excess;
 	struct typical_batch batch;
 	struct ledger_resource resources[MAX_RESOURCES];
@@ -114,20 +119,10 @@ struct ledger {
 	struct row_resource *own_rows;		/* what ledger.resources points into */
 };
 
-/* What was fitted for one resource in one role, by model.role and model.resource. affine, roofline: NULL if not fitted */
-struct ledger_fit {
-	const struct cost_model *model;
-	const struct affine_fit *affine;
-	const struct roofline_fit *roofline;
-};
-
 struct ledger_options {
 	const struct rule *rule;	/* NULL: the default, falling back where it cannot be applied */
 	enum fixed_by fixed_by;
 	bool want_rows, want_wall;
-	const struct ledger_fit *fits;	/* must outlive the ledger; NULL: those in the recording */
-	size_t n_fits;
-	const struct model_facts *facts;	/* of the target's weights; NULL: those in the recording */
 	char *error;			/* where the reason of -ENOTSUP goes; NULL */
 	size_t error_size;
 };

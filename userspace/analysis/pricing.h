@@ -6,9 +6,10 @@
 #include "userspace/analysis/ledger.h"
 
 /*
- * Fill ledger.rule and ledger.pricing; the resources must stand. A rule that was asked for is an error where it can share
- * no resource at all; where it cannot share one of several, that one falls back like by default.
- * @return 0; -ENOTSUP with the reason in options.error
+ * Fill ledger.rule, fits, facts and pricing; the resources must stand. Fits that were made for other weights, another engine
+ * or another host are left alone. A rule that was asked for is an error where it can share no resource at all; where it
+ * cannot share one of several, that one falls back like by default.
+ * @return 0; -ENOTSUP with the reason in options.error; -ENOMEM
  */
 int pricing__choose(struct ledger *l, const struct ledger_options *options);
 

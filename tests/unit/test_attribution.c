@@ -1,0 +1,801 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shares of shared steps, against servers whose costs are made and therefore known. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/records.h"
+#include "make_fit.h"
+#include "make_server.h"
+#include "userspace/analysis/counterfactual.h"
+#include "userspace/analysis/ledger.h"
+#include "userspace/analysis/waiting.h"
+
+#define MAX_SEQS 8
+
+/* A server that is run by hand: its steps take what the model says, times `factor`. */
+struct scene {
+	struct maker m;
+	struct made_fit fit;
+	uint64_t now;
+	int64_t meter;
+	int pos[MAX_SEQS];
+	double factor;
+	struct timeline timeline;
+	struct ledger ledger;
+};
+
+struct part {
+	int seq;
+	uint32_t n_tokens, n_outputs;
+};
+
+static void scene__open(struct scene *s, int n_requests)
+{
+	memset(s, 0, sizeof(*s));
+	s->now = 1000000;
+	s->factor = 1;
+	maker__init(&s->m);
+	maker__meta(&s->m, "start_ns", "1000000");
+	make_fit(&s->fit, "target", RESOURCE_CPU_NS);
+	for (int i = 0; i < n_requests; i++) {
+		struct row_request *q = maker__request(&s->m, s->now + (uint64_t)i, 0);
+
+		q->slot = i;
+		maker__remove(&s->m, s->now + 1000, MAKER_TARGET, i, 0);
+	}
+	s->now += 2000;
+}
+
+/* @return the step; its rows' contexts are where their sequences stand */
+static struct row_step *scene__step(struct scene *s, const struct part *parts, size_t n)
+{
+	struct cost_row rows[MAX_SEQS] = { 0 };
+	struct row_step *step;
+	int64_t use;
+
+	for (size_t i = 0; i < n; i++)
+		rows[i] = (struct cost_row){ parts[i].n_tokens, (uint32_t)s->pos[parts[i].seq], parts[i].n_outputs,
+					     (uint32_t)i };
+	use = (int64_t)llround(s->factor * cost__predict(s->fit.fit.cost.value, rows, n));
+	maker__step(&s->m, MAKER_TARGET, s->now, s->now + (uint64_t)use);
+	for (size_t i = 0; i < n; i++) {
+		maker__row(&s->m, parts[i].seq, s->pos[parts[i].seq], parts[i].n_tokens, parts[i].n_outputs);
+		s->pos[parts[i].seq] += (int)parts[i].n_tokens;
+	}
+	maker__cut(&s->m, RESOURCE_CPU_NS, s->meter, use);
+	s->meter += use;
+	s->now += (uint64_t)use + 100000;
+	step = &s->m.recording.steps[s->m.recording.n_steps - 1];
+	return step;
+}
+
+static void scene__decode(struct scene *s, int n_rows, int n_steps)
+{
+	struct part parts[MAX_SEQS];
+
+	for (int i = 0; i < n_rows; i++)
+		parts[i] = (struct part){ i, 1, 1 };
+	for (int k = 0; k < n_steps; k++)
+		scene__step(s, parts, (size_t)n_rows);
+}
+
+static void scene__report(struct scene *s, const struct ledger_options *options, bool with_fit)
+{
+	for (size_t i = 0; i < s->m.recording.n_requests; i++) {
+		s->m.recording.requests[i].end_ns = s->m.recording.requests[i].first_byte_ns = s->now;
+		s->m.recording.requests[i].status = 200;
+	}
+	maker__total(&s->m, RESOURCE_CPU_NS, s->meter, "schedstat");
+	if (with_fit)
+		maker__fit(&s->m, &s->fit.fit);
+	assert_int_equal(timeline__build(&s->timeline, maker__finish(&s->m)), 0);
+	assert_int_equal(ledger__build(&s->ledger, &s->timeline, options), 0);
+	assert_int_equal(ledger__broken(&s->ledger), -1);
+	for (size_t i = 0; i < s->m.recording.n_requests; i++)
+		assert_int_equal(s->timeline.requests[i].match, MATCH_EXACT);
+}
+
+static void scene__close(struct scene *s)
+{
+	ledger__free(&s->ledger);
+	timeline__free(&s->timeline);
+	maker__free(&s->m);
+}
+
+static size_t position(const struct ledger *l, int resource)
+{
+	for (size_t k = 0; k < l->n_resources; k++) {
+		if (l->resources[k].row->id == resource)
+			return k;
+	}
+	fail();
+	return 0;
+}
+
+static const struct ledger_request *request(const struct scene *s, size_t i)
+{
+	return &s->ledger.requests[i];
+}
+
+static size_t cpu(const struct scene *s)
+{
+	return position(&s->ledger, RESOURCE_CPU_NS);
+}
+
+static int64_t cost(const struct scene *s, size_t i)
+{
+	return request(s, i)->cost[cpu(s)];
+}
+
+static int64_t account(const struct scene *s, enum account_id a)
+{
+	return s->ledger.accounts[a][cpu(s)];
+}
+
+static const struct pricing *pricing(const struct scene *s)
+{
+	return &s->ledger.pricing[ROLE_TARGET][cpu(s)];
+}
+
+/* ------------------------------------------------------------------------------------------------------------- shares --- */
+
+static void equal_requests_pay_alike(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 4);
+	scene__step(&s, (struct part[]){ { 0, 50, 1 }, { 1, 50, 1 }, { 2, 50, 1 }, { 3, 50, 1 } }, 4);
+	scene__decode(&s, 4, 20);
+	scene__report(&s, NULL, true);
+	assert_string_equal(pricing(&s)->rule->name, "shapley");
+	for (size_t i = 1; i < 4; i++)
+		assert_in_range(cost(&s, i) - cost(&s, 0) + 21, 0, 42);
+	assert_int_equal(account(&s, ACCOUNT_UNEXPLAINED), 0);
+	scene__close(&s);
+}
+
+static void a_lone_request_pays_all_of_its_steps_and_nothing_of_it_is_open(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 1);
+	scene__step(&s, (struct part[]){ { 0, 500, 1 } }, 1);
+	scene__decode(&s, 1, 20);
+	scene__report(&s, NULL, true);
+	assert_int_equal(cost(&s, 0), s.meter);
+	assert_int_equal(request(&s, 0)->low[cpu(&s)], s.meter);
+	assert_int_equal(request(&s, 0)->high[cpu(&s)], s.meter);
+	assert_int_equal(request(&s, 0)->alone[cpu(&s)], s.meter);
+	assert_int_equal(request(&s, 0)->rejected[cpu(&s)], 0);
+	scene__close(&s);
+}
+
+/* Two decode streams; request 1 has a prompt of `prompt` tokens in the cache already. */
+static void decode_beside(struct scene *s, int prompt)
+{
+	scene__open(s, 2);
+	s->pos[1] = prompt;
+	s->m.recording.memories[1].p0 = prompt;
+	scene__step(s, (struct part[]){ { 0, 20, 1 } }, 1);
+	scene__step(s, (struct part[]){ { 1, 20, 1 } }, 1);
+	scene__decode(s, 2, 50);
+	scene__report(s, NULL, true);
+}
+
+static void context_moves_only_the_private_part_of_the_request_that_has_it(void **unused)
+{
+	struct scene a, b;
+	double longer = 0;
+
+	(void)unused;
+	decode_beside(&a, 100);
+	decode_beside(&b, 2100);
+	for (int k = 0; k < 51; k++)
+		longer += 2000 * 200 + 2000 * (k == 0 ? 20 : 1);
+	assert_in_range(cost(&b, 0) - cost(&a, 0) + 60, 0, 120);
+	assert_in_range(cost(&b, 1) - cost(&a, 1) - (int64_t)longer + 60, 0, 120);
+	scene__close(&a);
+	scene__close(&b);
+}
+
+static void prefill_beside(struct scene *s, uint32_t prompt)
+{
+	scene__open(s, 2);
+	scene__step(s, (struct part[]){ { 0, 20, 1 } }, 1);
+	scene__decode(s, 1, 10);
+	scene__step(s, (struct part[]){ { 0, 1, 1 }, { 1, prompt, 1 } }, 2);
+	scene__decode(s, 2, 50);
+	scene__report(s, NULL, true);
+}
+
+static void a_longer_prompt_is_paid_by_its_own_request(void **unused)
+{
+	struct scene a, b;
+	int64_t more, joint;
+
+	(void)unused;
+	prefill_beside(&a, 512);
+	prefill_beside(&b, 1024);
+	more = b.meter - a.meter;
+	/* G is a straight line up there, so the other row adds the same 0.1 ms to it whatever the prompt. */
+	joint = cost(&b, 0) - cost(&a, 0);
+	assert_in_range(joint + 60, 0, 120);
+	assert_in_range(cost(&b, 1) - cost(&a, 1) - more + 60, 0, 120);
+	scene__close(&a);
+	scene__close(&b);
+}
+
+static void parts_of_a_step_are_shared_each_by_itself(void **unused)
+{
+	struct scene s;
+	struct cost_row whole = { 512, 0, 0, 0 }, last = { 88, 512, 1, 0 };
+	const double *g;
+	double expected;
+
+	(void)unused;
+	scene__open(&s, 2);
+	g = s.fit.fit.cost.value;
+	scene__step(&s, (struct part[]){ { 0, 20, 1 } }, 1);
+	/* A prompt of 600 in two ubatches, the second beside a row of one token. */
+	expected = cost__predict(g, &whole, 1) +
+		   cost__predict(g, (struct cost_row[]){ last, { 1, 20, 1, 1 } }, 2);
+	scene__step(&s, (struct part[]){ { 1, 512, 0 } }, 1);
+	s.m.recording.rows[s.m.recording.n_rows - 1].n_outputs = 0;
+	maker__row(&s.m, 1, 512, 88, 1);
+	maker__row(&s.m, 0, 20, 1, 1);
+	s.m.recording.rows[s.m.recording.n_rows - 2].ubatch = s.m.recording.rows[s.m.recording.n_rows - 1].ubatch = 1;
+	s.meter += (int64_t)llround(expected) - s.m.recording.step_resources[1].value;
+	s.m.recording.step_resources[1].value = (int64_t)llround(expected);
+	scene__report(&s, NULL, true);
+	/* Of the second part's G(89) each adds what it adds, first or second to come: 4 ms are halved. */
+	assert_in_range(cost(&s, 0) - s.m.recording.step_resources[0].value - (2000000 + 100000 + 10000 + 21 * 201 + 50000),
+			0, 50);
+	scene__close(&s);
+}
+
+static void a_cached_prompt_costs_nothing_at_prefill(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	decode_beside(&s, 1000);
+	assert_int_equal(s.timeline.requests[1].cached_tokens, 1000);
+	assert_int_equal(s.timeline.requests[1].prompt_tokens, 20);
+	assert_int_equal(request(&s, 1)->prompt_cost[cpu(&s)], s.m.recording.step_resources[1].value);
+	scene__close(&s);
+}
+
+/* -------------------------------------------------------------------------------------------------------- disturbance --- */
+
+/* 30 ordinary steps of two requests with one in their middle that takes twice as much. @return what it is too much */
+static int64_t disturb(struct scene *s, uint64_t runq_ns, int64_t faults, uint32_t flags)
+{
+	struct row_step *step;
+	int64_t value;
+
+	scene__open(s, 2);
+	scene__step(s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
+	scene__decode(s, 2, 30);
+	s->factor = 2;
+	step = scene__step(s, (struct part[]){ { 0, 1, 1 }, { 1, 1, 1 } }, 2);
+	step->runq_ns = runq_ns;
+	step->flags = flags;
+	value = s->m.recording.step_resources[s->m.recording.n_step_resources - 1].value;
+	s->factor = 1;
+	if (faults) {
+		const int64_t id = step->id;
+
+		maker__cut(&s->m, RESOURCE_FAULTS, 0, faults);
+		maker__total(&s->m, RESOURCE_FAULTS, faults, "faults");
+		assert_int_equal(s->m.recording.step_resources[s->m.recording.n_step_resources - 1].step, id);
+	}
+	scene__decode(s, 2, 30);
+	scene__report(s, NULL, true);
+	return value / 2;
+}
+
+static void what_a_preemption_added_is_a_disturbance_and_no_ones_cost(void **unused)
+{
+	struct scene s;
+	int64_t excess;
+
+	(void)unused;
+	excess = disturb(&s, 3000000, 0, 0);
+	assert_in_range(account(&s, ACCOUNT_DISTURBANCE) - excess + 2, 0, 4);
+	assert_int_equal(account(&s, ACCOUNT_UNEXPLAINED), 0);
+	assert_int_equal(cost(&s, 0) + cost(&s, 1) + account(&s, ACCOUNT_DISTURBANCE), s.meter);
+	assert_int_equal(s.ledger.excess.n_steps, 1);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_PREEMPTED], 1);
+	assert_int_equal(s.ledger.excess.n_unexplained, 0);
+	scene__close(&s);
+}
+
+static void page_faults_beyond_the_neighbours_are_evidence_too(void **unused)
+{
+	struct scene s;
+	int64_t excess;
+
+	(void)unused;
+	excess = disturb(&s, 0, 5000, 0);
+	assert_in_range(account(&s, ACCOUNT_DISTURBANCE) - excess + 2, 0, 4);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_FAULTS], 1);
+	scene__close(&s);
+}
+
+static void a_step_that_an_exception_left_is_evidence_too(void **unused)
+{
+	struct scene s;
+	int64_t excess;
+
+	(void)unused;
+	excess = disturb(&s, 0, 0, STEP_NO_RETURN);
+	assert_in_range(account(&s, ACCOUNT_DISTURBANCE) - excess + 2, 0, 4);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_NO_RETURN], 1);
+	scene__close(&s);
+}
+
+static void an_excess_without_evidence_stays_unexplained(void **unused)
+{
+	struct scene s;
+	int64_t excess;
+
+	(void)unused;
+	excess = disturb(&s, 0, 0, 0);
+	assert_int_equal(account(&s, ACCOUNT_DISTURBANCE), 0);
+	assert_in_range(account(&s, ACCOUNT_UNEXPLAINED) - excess + 2, 0, 4);
+	assert_int_equal(s.ledger.excess.n_unexplained, 1);
+	scene__close(&s);
+}
+
+static void a_step_that_took_less_is_never_charged_for_more(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 2);
+	scene__step(&s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
+	scene__decode(&s, 2, 30);
+	s.factor = 0.5;
+	scene__decode(&s, 2, 5);
+	scene__report(&s, NULL, true);
+	assert_int_equal(cost(&s, 0) + cost(&s, 1), s.meter);
+	assert_int_equal(account(&s, ACCOUNT_UNEXPLAINED), 0);
+	scene__close(&s);
+}
+
+static void a_drifted_fit_divides_but_calls_nothing_a_disturbance(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 2);
+	s.factor = 1.5;
+	scene__step(&s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
+	scene__decode(&s, 2, 30);
+	scene__report(&s, NULL, true);
+	assert_true(pricing(&s)->drifted);
+	assert_string_equal(pricing(&s)->rule->name, "shapley");
+	assert_int_equal(cost(&s, 0) + cost(&s, 1), s.meter);
+	assert_int_equal(s.ledger.excess.n_steps, 0);
+	scene__close(&s);
+}
+
+/* ----------------------------------------------------------------------------------------------- rules, and their lack --- */
+
+static void decode_two(struct scene *s)
+{
+	scene__open(s, 2);
+	scene__step(s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
+	scene__decode(s, 2, 30);
+}
+
+static void without_a_fit_tokens_pay_and_the_report_says_what_to_do(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	decode_two(&s);
+	scene__report(&s, NULL, false);
+	assert_string_equal(pricing(&s)->rule->name, "per-token");
+	assert_non_null(strstr(pricing(&s)->why, "tokprof calibrate"));
+	assert_int_equal(cost(&s, 0) + cost(&s, 1), s.meter);
+	assert_int_equal(request(&s, 0)->low[cpu(&s)], ABSENT);
+	assert_int_equal(request(&s, 0)->high[cpu(&s)], ABSENT);
+	assert_int_equal(request(&s, 0)->alone[cpu(&s)], ABSENT);
+	scene__close(&s);
+}
+
+static void a_fit_of_other_weights_or_another_host_is_left_alone(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	decode_two(&s);
+	maker__model(&s.m, &(struct row_model){ .id = 1, .digest = "aa", .n_layers = ABSENT });
+	s.fit.fit.key.model_digest = "bb";
+	scene__report(&s, NULL, true);
+	assert_string_equal(pricing(&s)->rule->name, "per-token");
+	assert_non_null(strstr(pricing(&s)->why, "another weight file"));
+	scene__close(&s);
+
+	decode_two(&s);
+	maker__meta(&s.m, "host", "here");
+	s.fit.fit.key.host = "there";
+	scene__report(&s, NULL, true);
+	assert_string_equal(pricing(&s)->rule->name, "per-token");
+	assert_non_null(strstr(pricing(&s)->why, "host (there, here here)"));
+	scene__close(&s);
+}
+
+static void a_fit_that_is_not_identified_gives_way_to_the_affine_one(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	decode_two(&s);
+	s.fit.fit.cost.identified = false;
+	strcpy(s.fit.fit.cost.reason, "all steps were alike");
+	scene__report(&s, NULL, true);
+	assert_string_equal(pricing(&s)->rule->name, "affine");
+	assert_non_null(strstr(pricing(&s)->why, "all steps were alike"));
+	assert_true(request(&s, 0)->low[cpu(&s)] < cost(&s, 0) && request(&s, 0)->high[cpu(&s)] > cost(&s, 0));
+	scene__close(&s);
+}
+
+static void absurd_values_of_a_fit_become_words_and_no_figures(void **unused)
+{
+	static const double absurd[] = { NAN, INFINITY, -1 };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(absurd) / sizeof(absurd[0]); i++) {
+		for (size_t t = 0; t < COST_TERMS; t += 7) {
+			struct scene s;
+
+			decode_two(&s);
+			s.fit.fit.cost.value[t] = absurd[i];
+			scene__report(&s, NULL, true);
+			assert_string_equal(pricing(&s)->rule->name, "per-token");
+			assert_true(pricing(&s)->why[0] != '\0');
+			assert_int_equal(cost(&s, 0) + cost(&s, 1), s.meter);
+			scene__close(&s);
+		}
+	}
+}
+
+static void a_fit_of_nothing_but_zeroes_prices_nothing(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	decode_two(&s);
+	memset(s.fit.fit.cost.value, 0, sizeof(s.fit.fit.cost.value));
+	scene__report(&s, NULL, true);
+	assert_string_equal(pricing(&s)->rule->name, "per-token");
+	scene__close(&s);
+}
+
+static void a_rule_that_was_asked_for_and_cannot_work_is_an_error_in_words(void **unused)
+{
+	char error[256] = "";
+	struct ledger_options options = { .error = error, .error_size = sizeof(error) };
+	static const char *const names[] = { "shapley", "affine", "roofline", "flop", "bytes" };
+	struct timeline t;
+	struct ledger l;
+	struct scene s;
+
+	(void)unused;
+	decode_two(&s);
+	assert_int_equal(timeline__build(&t, maker__finish(&s.m)), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		options.rule = rule__find(names[i]);
+		error[0] = '\0';
+		assert_int_equal(ledger__build(&l, &t, &options), -ENOTSUP);
+		assert_true(strlen(error) > 20);
+	}
+	timeline__free(&t);
+	maker__free(&s.m);
+}
+
+/* ------------------------------------------------------------------------------------------------------ special rows --- */
+
+static void rejected_drafts_cost_what_the_row_would_have_saved_without_them(void **unused)
+{
+	struct scene s;
+	struct cost_row k[2] = { { 5, 21, 5, 0 }, { 1, 21, 1, 1 } }, e[2] = { { 2, 21, 2, 0 }, { 1, 21, 1, 1 } };
+	double with[2], without[2];
+
+	(void)unused;
+	scene__open(&s, 2);
+	scene__step(&s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
+	scene__decode(&s, 2, 1);
+	scene__step(&s, (struct part[]){ { 0, 5, 5 }, { 1, 1, 1 } }, 2);
+	/* One draft was accepted, so two tokens were emitted and three rejected. */
+	maker__remove(&s.m, s.now - 50000, MAKER_TARGET, 0, 23);
+	s.pos[0] = 23;
+	scene__decode(&s, 2, 10);
+	scene__report(&s, NULL, true);
+	assert_int_equal(s.timeline.requests[0].draft_rejected_tokens, 3);
+	assert_int_equal(cost__share(s.fit.fit.cost.value, k, 2, FIXED_BY_ROW, with), 0);
+	assert_int_equal(cost__share(s.fit.fit.cost.value, e, 2, FIXED_BY_ROW, without), 0);
+	assert_in_range(request(&s, 0)->rejected[cpu(&s)] - llround(with[0] - without[0]) + 2, 0, 4);
+	assert_int_equal(request(&s, 1)->rejected[cpu(&s)], 0);
+	scene__close(&s);
+}
+
+static void sharing_a_batch_saves_and_what_it_saves_is_said(void **unused)
+{
+	struct scene s;
+	struct cost_row row = { 1, 20, 1, 0 };
+	double alone = 0;
+
+	(void)unused;
+	scene__open(&s, 2);
+	scene__step(&s, (struct part[]){ { 0, 20, 1 } }, 1);
+	scene__step(&s, (struct part[]){ { 1, 20, 1 } }, 1);
+	alone = (double)s.m.recording.step_resources[0].value;
+	for (int k = 0; k < 30; k++, row.context++)
+		alone += cost__alone(s.fit.fit.cost.value, &row);
+	scene__decode(&s, 2, 30);
+	scene__report(&s, NULL, true);
+	assert_in_range(request(&s, 0)->alone[cpu(&s)] - llround(alone) + 40, 0, 80);
+	assert_true(request(&s, 0)->alone[cpu(&s)] > cost(&s, 0));
+	scene__close(&s);
+}
+
+static void one_more_token_costs_what_the_model_says_and_a_reference_token_scales_it(void **unused)
+{
+	struct scene s;
+	struct marginal m;
+	struct estimate e;
+
+	(void)unused;
+	decode_two(&s);
+	/* A quarter of Llama 2 7B's layers and half its width: an eighth of its keys and values, and of its attention. */
+	maker__model(&s.m, &(struct row_model){ .id = 1,
+						.n_layers = 8,
+						.active_params = 500000000,
+						.active_weight_bytes = 1000000000,
+						.kv_elements_per_token = 2 * 8 * 2048,
+						.attention_flops_per_pair = 4 * 8 * 2048 });
+	scene__report(&s, NULL, true);
+	assert_int_equal(s.ledger.batch.n_rows, 2);
+	assert_true(counterfactual__marginal(&s.ledger, cpu(&s), 1, &m));
+	assert_in_range(llround(m.alone.value) - (4100000 + 10000 + 50000 + 2049 * 201), 0, 1);
+	assert_in_range(llround(m.in_batch.value) - (100000 + 10000 + 50000 + 2049 * 201), 0, 1);
+	assert_true(m.alone.low < m.alone.value && m.alone.value < m.alone.high);
+	assert_true(counterfactual__reference(&s.ledger, cpu(&s), &e));
+	assert_in_range(llround(e.value - (4100000 * 13.476831232 + 10000 + 50000 + 8 * 2049 * 201.0)) + 2, 0, 4);
+	assert_true(e.low < e.value && e.value < e.high);
+	scene__close(&s);
+
+	decode_two(&s);
+	scene__report(&s, NULL, true);
+	assert_false(counterfactual__reference(&s.ledger, cpu(&s), &e));
+	scene__close(&s);
+	decode_two(&s);
+	scene__report(&s, NULL, false);
+	assert_false(counterfactual__marginal(&s.ledger, cpu(&s), 1, &m));
+	scene__close(&s);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ waiting --- */
+
+static int64_t sum_of(const struct waiting *w)
+{
+	int64_t sum = w->others_ns + w->unknown_ns + w->host_ns;
+
+	for (uint32_t i = 0; i < w->n; i++) {
+		assert_true(w->named[i].ns >= 0);
+		sum += w->named[i].ns;
+	}
+	assert_true(w->others_ns >= 0 && w->unknown_ns >= 0 && w->host_ns >= 0);
+	return sum;
+}
+
+static void a_wait_is_divided_over_those_who_ran_meanwhile(void **unused)
+{
+	const struct ledger_options options = { .want_wall = true };
+	struct waiting *waits;
+	struct scene s;
+	int64_t ran;
+
+	(void)unused;
+	scene__open(&s, 3);
+	scene__step(&s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
+	scene__step(&s, (struct part[]){ { 0, 1, 1 } }, 1);
+	scene__step(&s, (struct part[]){ { 2, 5, 1 } }, 1);
+	scene__report(&s, &options, true);
+	ran = s.m.recording.step_resources[0].value;
+	assert_int_equal(waiting__build(&waits, &s.ledger), 0);
+	assert_true(waits[2].known);
+	assert_int_equal(waits[2].n, 2);
+	assert_int_equal(waits[2].named[0].request, 0);
+	assert_in_range(waits[2].named[0].ns - (ran / 2 + s.m.recording.step_resources[1].value) + 2, 0, 4);
+	assert_in_range(waits[2].named[1].ns - ran / 2 + 2, 0, 4);
+	/* 2 us before the first step, less the 2 ns by which it arrived later, and the gaps after two of them. */
+	assert_int_equal(waits[2].host_ns, 2000 - 2 + 200000);
+	assert_int_equal(sum_of(&waits[2]), s.timeline.requests[2].wait_ns);
+	free(waits);
+	scene__close(&s);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- chance --- */
+
+static struct server_options random_traffic(uint64_t seed)
+{
+	uint64_t random = seed;
+
+	return (struct server_options){
+		.seed = seed,
+		.n_requests = 1 + (int64_t)random_below(&random, 12),
+		.n_slots = 1 + (int)random_below(&random, 4),
+		.max_prompt = 1 + (int)random_below(&random, 900),
+		.max_completion = 1 + (int)random_below(&random, 20),
+		.mean_gap_ns = random_below(&random, 2) ? 1000000 : 40000000,
+		.percent_cached = (int)random_below(&random, 50),
+		.percent_stream = (int)random_below(&random, 101),
+		.percent_leaves = (int)random_below(&random, 30),
+		.n_draft = random_below(&random, 2) ? (int)random_below(&random, 6) : 0,
+		.draft_context = random_below(&random, 2),
+		.overlapping_steps = random_below(&random, 2),
+		.unexplained_ns = (int64_t)random_below(&random, 2000000) - 1000000,
+	};
+}
+
+static void check_figures(const struct ledger *l)
+{
+	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
+		const struct ledger_request *q = &l->requests[i];
+
+		for (size_t k = 0; k < l->n_resources; k++) {
+			if (q->low[k] != ABSENT)
+				assert_true(q->low[k] <= q->cost[k] && q->cost[k] <= q->high[k] &&
+					    (q->low[k] >= 0 || q->cost[k] < 0));
+			if (q->rejected[k] != ABSENT)
+				assert_true(q->rejected[k] >= 0 && q->rejected[k] <= q->cost[k]);
+			if (q->alone[k] != ABSENT)
+				assert_true(q->alone[k] >= 0);
+		}
+	}
+}
+
+static void check_waits(const struct ledger *l)
+{
+	struct waiting *waits;
+
+	assert_int_equal(waiting__build(&waits, l), 0);
+	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
+		const int64_t wait_ns = l->timeline->requests[i].wait_ns;
+
+		assert_int_equal(waits[i].known, wait_ns != ABSENT);
+		if (waits[i].known)
+			assert_int_equal(sum_of(&waits[i]), wait_ns);
+	}
+	free(waits);
+}
+
+static void the_law_holds_for_every_rule_and_any_fit_on_random_recordings(void **unused)
+{
+	(void)unused;
+	for (uint64_t seed = 1; seed <= 250; seed++) {
+		const struct server_options o = random_traffic(seed);
+		static const char *const roles[] = { "target", "draft" };
+		struct made_fit fits[4];
+		uint64_t random = seed;
+		struct maker m;
+		struct server_truth *truth = make_server(&m, &o);
+		struct timeline t;
+
+		for (size_t i = 0; i < 4; i++) {
+			make_random_fit(&fits[i], roles[i / 2], i % 2 ? RESOURCE_CPU_NS : COST_RESOURCE_WALL, &random);
+			if (random_below(&random, 6))
+				maker__fit(&m, &fits[i].fit);
+		}
+		assert_int_equal(timeline__build(&t, maker__finish(&m)), 0);
+		for (size_t i = 0; rules[i]; i++) {
+			const struct ledger_options options = { .rule = seed % 3 ? rules[i] : NULL,
+								.fixed_by = (enum fixed_by)(seed % 3),
+								.want_rows = seed % 2,
+								.want_wall = true };
+			struct ledger l;
+			int err = ledger__build(&l, &t, &options);
+
+			if (err == -ENOTSUP)
+				continue;
+			assert_int_equal(err, 0);
+			assert_int_equal(ledger__broken(&l), -1);
+			check_figures(&l);
+			check_waits(&l);
+			ledger__free(&l);
+		}
+		timeline__free(&t);
+		maker__free(&m);
+		free(truth);
+	}
+}
+
+static void steps_without_length_and_clocks_that_jump_break_nothing(void **unused)
+{
+	(void)unused;
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		const struct server_options o = random_traffic(seed);
+		const struct ledger_options options = { .want_wall = true };
+		uint64_t random = seed;
+		struct maker m;
+		struct server_truth *truth = make_server(&m, &o);
+		struct made_fit fit;
+		struct timeline t;
+		struct ledger l;
+
+		make_fit(&fit, "target", RESOURCE_CPU_NS);
+		maker__fit(&m, &fit.fit);
+		for (size_t i = 0; i < m.recording.n_steps; i++) {
+			struct row_step *step = &m.recording.steps[i];
+
+			if (random_below(&random, 4) == 0)
+				step->end_ns = step->start_ns;
+			else if (random_below(&random, 8) == 0)
+				step->end_ns += random_below(&random, UINT64_C(1) << 40);
+			else if (random_below(&random, 8) == 0)
+				step->start_ns += random_below(&random, 1000000000);
+			if (step->end_ns < step->start_ns)
+				step->end_ns = step->start_ns;
+		}
+		for (size_t i = 0; i < m.recording.n_rows; i++) {
+			if (random_below(&random, 20) == 0)
+				m.recording.rows[i].n_tokens = (int64_t)random_below(&random, INT32_MAX);
+		}
+		assert_int_equal(timeline__build(&t, maker__finish(&m)), 0);
+		assert_int_equal(ledger__build(&l, &t, &options), 0);
+		assert_int_equal(ledger__broken(&l), -1);
+		check_figures(&l);
+		check_waits(&l);
+		ledger__free(&l);
+		timeline__free(&t);
+		maker__free(&m);
+		free(truth);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(equal_requests_pay_alike),
+		cmocka_unit_test(a_lone_request_pays_all_of_its_steps_and_nothing_of_it_is_open),
+		cmocka_unit_test(context_moves_only_the_private_part_of_the_request_that_has_it),
+		cmocka_unit_test(a_longer_prompt_is_paid_by_its_own_request),
+		cmocka_unit_test(parts_of_a_step_are_shared_each_by_itself),
+		cmocka_unit_test(a_cached_prompt_costs_nothing_at_prefill),
+		cmocka_unit_test(what_a_preemption_added_is_a_disturbance_and_no_ones_cost),
+		cmocka_unit_test(page_faults_beyond_the_neighbours_are_evidence_too),
+		cmocka_unit_test(a_step_that_an_exception_left_is_evidence_too),
+		cmocka_unit_test(an_excess_without_evidence_stays_unexplained),
+		cmocka_unit_test(a_step_that_took_less_is_never_charged_for_more),
+		cmocka_unit_test(a_drifted_fit_divides_but_calls_nothing_a_disturbance),
+		cmocka_unit_test(without_a_fit_tokens_pay_and_the_report_says_what_to_do),
+		cmocka_unit_test(a_fit_of_other_weights_or_another_host_is_left_alone),
+		cmocka_unit_test(a_fit_that_is_not_identified_gives_way_to_the_affine_one),
+		cmocka_unit_test(absurd_values_of_a_fit_become_words_and_no_figures),
+		cmocka_unit_test(a_fit_of_nothing_but_zeroes_prices_nothing),
+		cmocka_unit_test(a_rule_that_was_asked_for_and_cannot_work_is_an_error_in_words),
+		cmocka_unit_test(rejected_drafts_cost_what_the_row_would_have_saved_without_them),
+		cmocka_unit_test(sharing_a_batch_saves_and_what_it_saves_is_said),
+		cmocka_unit_test(one_more_token_costs_what_the_model_says_and_a_reference_token_scales_it),
+		cmocka_unit_test(a_wait_is_divided_over_those_who_ran_meanwhile),
+		cmocka_unit_test(the_law_holds_for_every_rule_and_any_fit_on_random_recordings),
+		cmocka_unit_test(steps_without_length_and_clocks_that_jump_break_nothing),
+	};
+
+	return cmocka_run_group_tests_name("attribution", tests, NULL, NULL);
+}
