@@ -274,3 +274,25 @@ int64_t percentile(const int64_t *sorted, size_t n, int percent)
 		return ABSENT;
 	return sorted[rank ? rank - 1 : 0];
 }
+
+const struct pricing *ledger__main_pricing(const struct ledger *l)
+{
+	const int k = resource__find(l, "cpu_ns");
+	const struct pricing *p = k >= 0 ? &l->pricing[ROLE_TARGET][k] : NULL;
+
+	return p && p->rule ? p : NULL;
+}
+
+bool reference_tokens(const struct ledger *l, const int64_t *cost, struct estimate *out)
+{
+	const int k = resource__find(l, "cpu_ns");
+	const int64_t value = resource__value(l, k, cost);
+	struct estimate token;
+
+	if (value == ABSENT || !counterfactual__reference(l, (size_t)k, &token) || !(token.low > 0))
+		return false;
+	out->value = (double)value / token.value;
+	out->low = (double)value / token.high;
+	out->high = (double)value / token.low;
+	return true;
+}

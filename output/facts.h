@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "userspace/analysis/counterfactual.h"
 #include "userspace/analysis/ledger.h"
 
 /* ---- resources -------------------------------------------------------------------------------------------------- */
@@ -96,6 +97,13 @@ bool request__cached_differs(const struct ledger *l, size_t i);
 /* The nearest-rank percentile of values sorted upwards; ABSENT of none. */
 int64_t percentile(const int64_t *sorted, size_t n, int percent);
 void sort_values(int64_t *values, size_t n);
+
+/* ---- attribution ------------------------------------------------------------------------------------------------ */
+
+/* How CPU time was shared in the steps of the target; NULL in a ledger without it. */
+const struct pricing *ledger__main_pricing(const struct ledger *l);
+/* A cost in reference tokens, by its CPU time; both intervals are the fit's. @return false: not known */
+bool reference_tokens(const struct ledger *l, const int64_t *cost, struct estimate *out);
 
 extern const char *const fixed_by_names[]; /* by enum fixed_by; NULL-terminated */
 

@@ -4,9 +4,11 @@
  * where a figure was not measured.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "output/facts.h"
+#include "output/json_cost.h"
 #include "output/json_detail.h"
 #include "output/json_model.h"
 #include "output/json_writer.h"
@@ -154,12 +156,11 @@ static void put_request_cost(struct json_writer *w, const struct ledger *l, cons
 		json_writer__end_object(w);
 	}
 	json_writer__end_object(w);
-	json_writer__put_null(w, "low");
-	json_writer__put_null(w, "high");
+	json_cost__put_bounds(w, l, request);
 	json_writer__end_object(w);
 }
 
-static void put_request(struct json_writer *w, const struct ledger *l, size_t i)
+static void put_request(struct json_writer *w, const struct ledger *l, size_t i, const struct waiting *wait)
 {
 	const struct row_request *row = &l->timeline->recording->requests[i];
 	const struct timeline_request *request = &l->timeline->requests[i];
@@ -190,6 +191,8 @@ static void put_request(struct json_writer *w, const struct ledger *l, size_t i)
 	json_writer__put_integer(w, "n", row->n);
 	json_writer__put_bool(w, "client_left", row->client_left);
 	json_writer__put_string(w, "match_evidence", request->evidence[0] ? request->evidence : NULL);
+	json_cost__put_reference_tokens(w, l, &l->requests[i]);
+	json_cost__put_waited_for(w, l->timeline->recording, wait);
 	json_writer__put_array(w, "incomplete_reasons");
 	for (size_t k = 0; k < N_INCOMPLETE_REASONS; k++)
 		if (incomplete & incomplete_reasons[k].bit)
@@ -198,11 +201,11 @@ static void put_request(struct json_writer *w, const struct ledger *l, size_t i)
 	json_writer__end_object(w);
 }
 
-static void put_requests(struct json_writer *w, const struct ledger *l)
+static void put_requests(struct json_writer *w, const struct ledger *l, const struct waiting *waits)
 {
 	json_writer__put_array(w, "requests");
 	for (size_t i = 0; i < l->timeline->recording->n_requests; i++)
-		put_request(w, l, i);
+		put_request(w, l, i, waits ? &waits[i] : NULL);
 	json_writer__end_array(w);
 }
 
@@ -248,15 +251,6 @@ static void put_totals(struct json_writer *w, const struct ledger *l)
 	json_writer__end_object(w);
 }
 
-static void put_attribution(struct json_writer *w, const struct ledger *l)
-{
-	json_writer__put_object(w, "attribution");
-	json_writer__put_string(w, "rule", l->rule->name);
-	json_writer__put_string(w, "fixed_by", fixed_by_names[l->fixed_by]);
-	json_writer__put_null(w, "fit");
-	json_writer__end_object(w);
-}
-
 static void put_empty_array(struct json_writer *w, const char *key)
 {
 	json_writer__put_array(w, key);
@@ -265,9 +259,12 @@ static void put_empty_array(struct json_writer *w, const char *key)
 
 static int json__write(FILE *f, const struct ledger *l, const struct output_options *options)
 {
+	struct waiting *waits = NULL;
 	struct json_writer w;
 	int rc;
 
+	if (l->row_wall && waiting__build(&waits, l) < 0)
+		return -ENOMEM;
 	/* Keys of the report and the members of its lists on lines of their own, the rest on one line. */
 	json_writer__init(&w, f, 2);
 	json_writer__begin_object(&w);
@@ -275,10 +272,11 @@ static int json__write(FILE *f, const struct ledger *l, const struct output_opti
 	put_recording(&w, l->timeline->recording);
 	put_server(&w, l->timeline->recording);
 	put_evidence(&w, l);
-	put_requests(&w, l);
+	put_requests(&w, l, waits);
+	free(waits);
 	put_accounts(&w, l);
 	put_totals(&w, l);
-	put_attribution(&w, l);
+	json_cost__put_attribution(&w, l);
 	put_empty_array(&w, "ioctls");
 	put_empty_array(&w, "neighbours");
 	put_empty_array(&w, "counters");

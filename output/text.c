@@ -151,16 +151,16 @@ int text__header(const struct text *t)
 	put_host(t);
 	put_rows_source(t);
 	put_unexplained(t);
-	text__fact(t, "Shared by", "rule %s, fixed cost by %s (%s)", t->l->rule->name, fixed_by_names[t->l->fixed_by],
-		   t->l->rule->doc);
+	text__shared_by(t);
 	return 0;
 }
 
 static int text__write(FILE *f, const struct ledger *l, const struct output_options *options)
 {
 	typedef int (*section)(const struct text *);
-	static const section report[] = { text__header,	  text__requests, text__ledger,	     text__phases,
-					  text__evidence, text__losses,	  text__definitions, NULL };
+	static const section report[] = { text__header, text__requests,	   text__ledger,
+					  text__phases, text__attribution, text__evidence,
+					  text__losses, text__definitions, NULL };
 	static const section steps[] = { text__header, text__steps, NULL };
 	static const section tokens[] = { text__header, text__tokens, NULL };
 	static const section groups[] = { text__header, text__groups, NULL };

@@ -23,11 +23,17 @@ void text__fact(const struct text *t, const char *label, const char *format, ...
 void text__paragraph(const struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct table *text__table(const struct text *t, const struct table_column *columns, int n_columns);
 
+/* "Shared by ..." of the header */
+void text__shared_by(const struct text *t);
+
 int text__header(const struct text *t);
 void text__models(const struct text *t); /* the largest first, the others in the recording's order */
 int text__requests(const struct text *t); /* latency, requests with tokens, refusals, the rest */
 int text__ledger(const struct text *t);
 int text__phases(const struct text *t);
+int text__attribution(const struct text *t); /* rules, what was left out, what would have been */
+int text__request_shares(const struct text *t);
+int text__request_waits(const struct text *t);
 int text__evidence(const struct text *t);
 int text__losses(const struct text *t);
 int text__definitions(const struct text *t);

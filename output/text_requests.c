@@ -426,6 +426,10 @@ int text__requests(const struct text *t)
 		rc = put_calls(t);
 	if (rc == 0 && t->options->verbose)
 		rc = put_times(t);
+	if (rc == 0 && t->options->verbose)
+		rc = text__request_shares(t);
+	if (rc == 0 && t->options->verbose)
+		rc = text__request_waits(t);
 	if (rc == 0)
 		rc = put_failures(t);
 	if (rc == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the recording of a simulated server with about a million tokens, for timing `tokprof report`.
+ * Writes the recording of a simulated server with about a million tokens and a fit of its CPU time, kernel time and step
+ * duration, for timing `tokprof report`.
  *
  *	bench_report FILE
  */
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "make_fit.h"
 #include "make_server.h"
 
 int main(int argc, char **argv)
@@ -24,6 +26,8 @@ int main(int argc, char **argv)
 		.percent_leaves = 2,
 	};
 	struct maker m;
+	static const int fitted[] = { COST_RESOURCE_WALL, RESOURCE_CPU_NS, RESOURCE_KERNEL_NS };
+	struct made_fit fits[sizeof(fitted) / sizeof(fitted[0])];
 	struct server_truth *truth;
 	int64_t tokens = 0, i;
 	int err;
@@ -36,6 +40,10 @@ int main(int argc, char **argv)
 	truth = make_server(&m, &options);
 	for (i = 0; i < options.n_requests; i++)
 		tokens += truth[i].completion;
+	for (size_t k = 0; k < sizeof(fitted) / sizeof(fitted[0]); k++) {
+		make_fit(&fits[k], "target", fitted[k]);
+		maker__fit(&m, &fits[k].fit);
+	}
 	err = maker__write(&m, argv[1]);
 	printf("%lld requests, %lld tokens generated\n", (long long)options.n_requests, (long long)tokens);
 	if (err)

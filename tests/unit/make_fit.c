@@ -60,8 +60,9 @@ void make_random_fit(struct made_fit *out, const char *role, int resource, uint6
 			scale *= 10;
 		out->fit.cost.value[t] = random_below(random, 4) ? scale : 0;
 	}
-	out->fit.affine = (struct affine_fit){ (double)random_below(random, 9999999), (double)random_below(random, 99999),
-					       (double)random_below(random, 999), 0, 0.1 };
+	out->fit.affine =
+		(struct affine_fit){ (double)random_below(random, 9999999), (double)random_below(random, 99999),
+				     (double)random_below(random, 999), 0, 0.1 };
 	out->fit.roofline = (struct roofline_fit){
 		(double)random_below(random, 9999999), (double)random_below(random, 9999999),
 		(double)random_below(random, 999),     (double)random_below(random, 99999),

@@ -5,7 +5,7 @@
 
 #include "make_recording.h"
 
-#define MADE_DRAWS 16
+#define MADE_DRAWS 32	/* as many as are kept */
 
 struct made_fit {
 	struct fit fit;

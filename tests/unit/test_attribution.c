@@ -248,8 +248,7 @@ static void parts_of_a_step_are_shared_each_by_itself(void **unused)
 	g = s.fit.fit.cost.value;
 	scene__step(&s, (struct part[]){ { 0, 20, 1 } }, 1);
 	/* A prompt of 600 in two ubatches, the second beside a row of one token. */
-	expected = cost__predict(g, &whole, 1) +
-		   cost__predict(g, (struct cost_row[]){ last, { 1, 20, 1, 1 } }, 2);
+	expected = cost__predict(g, &whole, 1) + cost__predict(g, (struct cost_row[]){ last, { 1, 20, 1, 1 } }, 2);
 	scene__step(&s, (struct part[]){ { 1, 512, 0 } }, 1);
 	s.m.recording.rows[s.m.recording.n_rows - 1].n_outputs = 0;
 	maker__row(&s.m, 1, 512, 88, 1);
@@ -259,7 +258,8 @@ static void parts_of_a_step_are_shared_each_by_itself(void **unused)
 	s.m.recording.step_resources[1].value = (int64_t)llround(expected);
 	scene__report(&s, NULL, true);
 	/* Of the second part's G(89) each adds what it adds, first or second to come: 4 ms are halved. */
-	assert_in_range(cost(&s, 0) - s.m.recording.step_resources[0].value - (2000000 + 100000 + 10000 + 21 * 201 + 50000),
+	assert_in_range(cost(&s, 0) - s.m.recording.step_resources[0].value -
+				(2000000 + 100000 + 10000 + 21 * 201 + 50000),
 			0, 50);
 	scene__close(&s);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bpf/records.h"
+#include "userspace/analysis/ambiguity.h"
 #include "userspace/analysis/array.h"
 
 #define SIGMAS 3
@@ -26,6 +27,11 @@ int attribution__open(struct attribution *a, struct ledger *l)
 	a->last_step = array__zeroed(r->n_requests, sizeof(*a->last_step));
 	if (!a->ranges || !a->no_alone || !a->no_rejected || !a->last_step)
 		return -ENOMEM;
+	if (ambiguity__matters(l->timeline, l->n_resources)) {
+		a->run_cost = array__zeroed(l->timeline->n_runs * l->n_resources, sizeof(*a->run_cost));
+		if (!a->run_cost)
+			return -ENOMEM;
+	}
 	err = survey__run(&a->survey, l, a->ranges);
 	return err ? err : intervals__open(&a->intervals, l);
 }
@@ -43,6 +49,7 @@ void attribution__close(struct attribution *a)
 	free(a->no_alone);
 	free(a->no_rejected);
 	free(a->last_step);
+	free(a->run_cost);
 	memset(a, 0, sizeof(*a));
 }
 
@@ -128,6 +135,8 @@ static void book(struct attribution *a, uint32_t index, size_t k, int64_t amount
 
 	if (l->row_cost)
 		l->row_cost[(size_t)index * l->n_resources + k] = amount;
+	if (a->run_cost && row->run != RUN_NONE && !row->recompute)
+		a->run_cost[(size_t)row->run * l->n_resources + k] += amount;
 	if (row->recompute)
 		l->accounts[ACCOUNT_RECOMPUTE][k] += amount;
 	else if (owner == REQUEST_NONE)
@@ -407,7 +416,7 @@ static void find_typical_batch(struct attribution *a)
 	batch->context = (uint32_t)(a->decode_context / a->n_decode_rows);
 }
 
-int attribution__finish(struct attribution *a)
+void attribution__finish(struct attribution *a)
 {
 	struct ledger *l = a->l;
 
@@ -426,5 +435,6 @@ int attribution__finish(struct attribution *a)
 				l->requests[i].rejected[k] = ABSENT;
 		}
 	}
-	return intervals__finish(&a->intervals, l);
+	intervals__finish(&a->intervals, l);
+	ambiguity__widen(l, a->run_cost);
 }

@@ -29,6 +29,7 @@ struct attribution {
 	size_t parts_capacity, weights_capacity, less_capacity, shares_capacity;
 	uint32_t *no_alone, *no_rejected;	/* per request: bits of resources for which it is not known */
 	uint32_t *last_step;			/* per request: step + 1 whose durations it has been given */
+	int64_t *run_cost;		/* n_runs x n_resources, where a match is ambiguous; NULL */
 	int runq, blocked;			/* positions of the two durations; -1 */
 	uint64_t n_decode_steps[MAX_BATCH];	/* by their number of rows, from 1; more count as MAX_BATCH */
 	uint64_t n_decode_rows, decode_context;	/* rows in these, and the sum of their contexts */
@@ -42,7 +43,7 @@ void attribution__close(struct attribution *a);
 /* For meters_walk.step: @ctx the attribution. */
 int attribution__share_step(void *ctx, uint32_t step, const int64_t *use);
 
-/* After the last step, when the requests' costs are added up: low, high, and what is not known. @return 0, -ENOMEM */
-int attribution__finish(struct attribution *a);
+/* After the last step, when the requests' costs are added up: low, high, and what is not known. */
+void attribution__finish(struct attribution *a);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "userspace/analysis/pricing.h"
 #include "userspace/cost/features.h"
 
 #define Z95 1.96
@@ -12,8 +13,10 @@ const uint32_t marginal_contexts[N_MARGINALS] = { 128, 2048, 8192 };
 /* What is estimated, as a function of the model's terms. */
 typedef double (*quantity)(const double *terms, const void *ctx);
 
-static struct estimate estimate(const struct cost_model *m, quantity of, const void *ctx)
+static struct estimate estimate(const struct pricing *p, quantity of, const void *ctx)
 {
+	const struct cost_model *m = p->scope.model;
+	const double error = pricing__error(p);
 	struct estimate e = { .value = of(m->value, ctx) };
 	double sum = 0, half;
 
@@ -23,17 +26,17 @@ static struct estimate estimate(const struct cost_model *m, quantity of, const v
 		sum += off * off;
 	}
 	half = m->n_draws ? sum / m->n_draws : 0;
-	half = Z95 * sqrt(half + m->model_error * m->model_error * e.value * e.value);
+	half = Z95 * sqrt(half + error * error * e.value * e.value);
 	e.low = e.value > half ? e.value - half : 0;
 	e.high = e.value + half;
 	return e;
 }
 
-static const struct cost_model *model_of(const struct ledger *l, size_t slot)
+static const struct pricing *priced(const struct ledger *l, size_t slot)
 {
 	const struct pricing *p = &l->pricing[ROLE_TARGET][slot];
 
-	return p->rule && p->rule->by_model && p->scope.model->n_draws ? p->scope.model : NULL;
+	return p->rule && p->rule->by_model && p->scope.model->n_draws ? p : NULL;
 }
 
 /* -------------------------------------------------------------------------------------------------- one more token --- */
@@ -63,13 +66,13 @@ static double in_batch(const double *terms, const void *ctx)
 bool counterfactual__marginal(const struct ledger *l, size_t slot, size_t which, struct marginal *out)
 {
 	const struct one_more x = { l->batch, marginal_contexts[which] };
-	const struct cost_model *m = model_of(l, slot);
+	const struct pricing *p = priced(l, slot);
 
-	if (!m)
+	if (!p)
 		return false;
-	*out = (struct marginal){ .alone = estimate(m, alone, &x) };
+	*out = (struct marginal){ .alone = estimate(p, alone, &x) };
 	if (l->batch.n_rows)
-		out->in_batch = estimate(m, in_batch, &x);
+		out->in_batch = estimate(p, in_batch, &x);
 	return true;
 }
 
@@ -91,11 +94,11 @@ static double reference(const double *terms, const void *ctx)
 bool counterfactual__reference(const struct ledger *l, size_t slot, struct estimate *out)
 {
 	const struct model_facts *facts = l->pricing[ROLE_TARGET][slot].scope.facts;
-	const struct cost_model *m = model_of(l, slot);
+	const struct pricing *p = priced(l, slot);
 
-	if (!m || !facts || !(facts->active_weight_bytes > 0) || !(facts->kv_bytes_per_token > 0) ||
+	if (!p || !facts || !(facts->active_weight_bytes > 0) || !(facts->kv_bytes_per_token > 0) ||
 	    !(facts->n_layers > 0) || !(facts->d_attn > 0))
 		return false;
-	*out = estimate(m, reference, facts);
+	*out = estimate(p, reference, facts);
 	return out->value > 0;
 }

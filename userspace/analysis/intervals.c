@@ -8,6 +8,7 @@
 
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/bootstrap.h"
+#include "userspace/analysis/pricing.h"
 
 #define Z95 1.96
 /* Fewer replicates give no interval; more than this add nothing to it. */
@@ -222,7 +223,7 @@ int intervals__add(struct intervals *v, size_t k, const struct pricing *p, const
 		return 0;
 	slot = (size_t)v->slot_of[k];
 	chance = chance_of(v, view, slot);
-	add_error(v, slot, view, p->rule->error(&p->scope), booked, sum);
+	add_error(v, slot, view, pricing__error(p), booked, sum);
 	if (v->n_draws == 0 || (double)(random__next(&random) >> 11) * 0x1p-53 >= chance)
 		return 0;
 	err = reserve(v, view);
@@ -277,7 +278,7 @@ static double half_width(const struct intervals *v, size_t request, size_t k)
 	return Z95 * sqrt(spread * spread + cost->error * cost->error);
 }
 
-int intervals__finish(struct intervals *v, struct ledger *l)
+void intervals__finish(struct intervals *v, struct ledger *l)
 {
 	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
 		struct ledger_request *q = &l->requests[i];
@@ -296,5 +297,4 @@ int intervals__finish(struct intervals *v, struct ledger *l)
 				q->low[k] = 0;
 		}
 	}
-	return 0;
 }

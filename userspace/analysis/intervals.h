@@ -46,7 +46,7 @@ bool intervals__is_shared(const struct step_view *view);
 int intervals__add(struct intervals *v, size_t k, const struct pricing *p, const struct step_view *view, uint32_t step,
 		   const int64_t *booked, int64_t sum);
 
-/* Fill ledger_request.low and high; costs must be added up. @return 0, -ENOMEM */
-int intervals__finish(struct intervals *v, struct ledger *l);
+/* Fill ledger_request.low and high; costs must be added up. */
+void intervals__finish(struct intervals *v, struct ledger *l);
 
 #endif

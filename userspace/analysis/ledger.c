@@ -246,7 +246,7 @@ int ledger__build(struct ledger *out, const struct timeline *t, const struct led
 		goto out;
 	add_up_requests(out);
 	balance(out, &a, &walk);
-	err = attribution__finish(&a);
+	attribution__finish(&a);
 out:
 	attribution__close(&a);
 	if (err)

@@ -210,3 +210,10 @@ int pricing__choose(struct ledger *l, const struct ledger_options *options)
 		snprintf(options->error, options->error_size, "%s", l->pricing[ROLE_TARGET][PRICING_WALL].why);
 	return -ENOTSUP;
 }
+
+double pricing__error(const struct pricing *p)
+{
+	const double own = p->rule->error(&p->scope), here = p->drifted ? rule__spread(p->median_residual) : 0;
+
+	return here > own ? here : own;
+}

@@ -184,9 +184,19 @@ static int report_ledger(const struct report_options *options, const struct ledg
 
 static int report_timeline(const struct report_options *options, const struct timeline *timeline)
 {
+	struct ledger_options how = options->ledger;
 	struct ledger ledger;
-	int exit_code, rc = ledger__build(&ledger, timeline, &options->ledger);
+	char error[256] = "";
+	int exit_code, rc;
 
+	how.error = error;
+	how.error_size = sizeof(error);
+	rc = ledger__build(&ledger, timeline, &how);
+	if (rc == -ENOTSUP) {
+		message__error("leave --rule out: the report then says which rule it fell back to", "%s: --rule %s: %s",
+			       options->path, how.rule->name, error);
+		return EXIT_CODE_USAGE;
+	}
 	if (rc < 0)
 		return fail_analysis(options, rc);
 	exit_code = report_ledger(options, &ledger);
@@ -233,6 +243,8 @@ static int run(int argc, char **argv)
 	if (o.n_operands > 1)
 		return options__fail(&command_report, "%s: one recording at a time", o.operands[1]);
 	options.path = o.operands[0];
+	options.ledger.want_wall =
+		options.by == BY_REQUEST && (message__verbosity() > 0 || options.output != outputs[0]);
 	options.ledger.want_rows = options.by == BY_STEP || options.by == BY_TOKEN;
 	return report(&options);
 }
@@ -241,7 +253,9 @@ static const struct option_spec report_options[] = {
 	{ OPTION_BY, "by", "WHAT", "one line per request (default), token, step, phase, model or client" },
 	{ OPTION_FORMAT, "format", "FORMAT", "text (default), json (schema tokprof.report/1), csv" },
 	{ 'o', "output", "FILE", "write there and not to standard output" },
-	{ OPTION_RULE, "rule", "RULE", "how a step is shared over its rows: per-token (default) or per-row" },
+	{ OPTION_RULE, "rule", "RULE",
+	  "how a step is shared over its rows: shapley (default), affine,\n"
+	  "roofline, flop, bytes, per-token or per-row" },
 	{ OPTION_FIXED_BY, "fixed-by", "WHAT", "what carries a step's fixed cost: row (default), token or request" },
 	{ 0, NULL, NULL, NULL },
 };

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How costs were attributed, how sure that is, and what they would have been otherwise. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "output/facts.h"
+#include "output/figure.h"
+#include "output/text.h"
+#include "userspace/analysis/waiting.h"
+
+#define MAX_NAMES 256
+
+/* Rules that share something, each with its resources: "shapley (CPU time), per-token (page faults)" */
+static void list_rules(const struct ledger *l, char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; rules[i]; i++) {
+		bool any = false;
+
+		for (size_t k = 0; k < l->n_resources && n < size; k++) {
+			const struct pricing *target = &l->pricing[ROLE_TARGET][k];
+			const struct pricing *p = target->n_steps ? target : &l->pricing[ROLE_DRAFT][k];
+
+			if (p->rule != rules[i] || p->n_steps == 0)
+				continue;
+			n += (size_t)snprintf(out + n, size - n, "%s%s", any ? ", " : n ? "), " : "",
+					      any ? resource__title(&l->resources[k]) : rules[i]->name);
+			if (!any && n < size)
+				n += (size_t)snprintf(out + n, size - n, " (%s", resource__title(&l->resources[k]));
+			any = true;
+		}
+	}
+	if (n && n < size)
+		snprintf(out + n, size - n, ")");
+}
+
+void text__shared_by(const struct text *t)
+{
+	char list[MAX_NAMES];
+
+	list_rules(t->l, list, sizeof(list));
+	text__fact(t, "Shared by", "%s; fixed cost by %s", list[0] ? list : t->l->rule->name,
+		   fixed_by_names[t->l->fixed_by]);
+}
+
+/* ------------------------------------------------------------------------------------------------------ attribution --- */
+
+static void cell_percent(struct table *table, double part)
+{
+	if (part >= 0 && part < 1000)
+		table__cell(table, "%.1f%%", 100 * part);
+	else
+		table__cell(table, "-");
+}
+
+static void put_pricing(struct table *table, const char *title, enum step_role role, const struct pricing *p)
+{
+	const bool model = p->rule->by_model;
+
+	table__cell(table, "%s%s", title, role == ROLE_DRAFT ? ", draft" : "");
+	table__cell(table, "%s", p->rule->name);
+	cell_percent(table, model ? p->scope.model->sigma : -1);
+	cell_percent(table, model ? p->median_residual : -1);
+	table__styled(table, p->drifted ? STYLE_WARN : STYLE_PLAIN, "%s",
+		      p->drifted ? "drifted: calibrate again" :
+		      p->why[0]	 ? p->why :
+				   p->rule->doc);
+	table__end_row(table);
+}
+
+static int put_rules(const struct text *t)
+{
+	static const struct table_column columns[] = {
+		{ "resource", COLUMN_TEXT, 0 },
+		{ "rule", COLUMN_TEXT, 0 },
+		{ "spread", COLUMN_NUMBER, 0 },
+		{ "off by", COLUMN_NUMBER, 0 },
+		{ "what it does, or why it is this one", COLUMN_WRAP, 20 },
+	};
+	struct table *table = text__table(t, columns, 5);
+
+	if (!table)
+		return -ENOMEM;
+	for (size_t k = 0; k < t->l->n_resources; k++)
+		for (int role = 0; role < N_ROLES; role++)
+			if (t->l->pricing[role][k].rule && t->l->pricing[role][k].n_steps)
+				put_pricing(table, resource__title(&t->l->resources[k]), (enum step_role)role,
+					    &t->l->pricing[role][k]);
+	return table__finish(table);
+}
+
+static void put_fit(const struct text *t)
+{
+	const struct fit *fit = t->l->fits.n ? &t->l->fits.fits[0] : NULL;
+	char when[32] = "";
+	struct tm tm;
+	time_t seconds;
+
+	if (!fit)
+		return;
+	seconds = (time_t)(fit->made_unix_ns / 1000000000);
+	if (gmtime_r(&seconds, &tm))
+		strftime(when, sizeof(when), "%Y-%m-%d %H:%M UTC", &tm);
+	text__paragraph(t, "Fit of %s, by %s, %s steps%s%s.", when,
+			strcmp(fit->origin, FIT_ORIGIN_CALIBRATE) == 0 ? "tokprof calibrate" : "a recording",
+			figure__integer(fit->cost.n_steps).s, fit->model_name ? ", " : "",
+			fit->model_name ? fit->model_name : "");
+}
+
+static void put_excess(const struct text *t)
+{
+	static const char *const words[N_DISTURBANCES] = {
+		[DISTURBED_PREEMPTED] = "preempted",
+		[DISTURBED_FAULTS] = "with more page faults than their neighbours",
+		[DISTURBED_NO_RETURN] = "left by an exception",
+	};
+	const struct excess *excess = &t->l->excess;
+	char list[MAX_NAMES] = "";
+	size_t n = 0;
+
+	if (!excess->n_steps)
+		return;
+	for (int d = 0; d < N_DISTURBANCES && n < sizeof(list); d++)
+		if (excess->n_by[d])
+			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s %s", n ? ", " : "",
+					      figure__count(excess->n_by[d]).s, words[d]);
+	if (excess->n_unexplained && n < sizeof(list))
+		snprintf(list + n, sizeof(list) - n, "%s%s without any evidence", n ? ", " : "",
+			 figure__count(excess->n_unexplained).s);
+	text__paragraph(t, "Steps that took more than the model allows: %s (%s). Their excess is no request's.",
+			figure__count(excess->n_steps).s, list);
+}
+
+/* -------------------------------------------------------------------------------------------------------- otherwise --- */
+
+static int64_t sum_known(const struct ledger *l, size_t k, bool alone)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
+		const struct ledger_request *q = &l->requests[i];
+
+		if (q->alone && q->alone[k] != ABSENT)
+			sum += alone ? q->alone[k] : q->cost[k];
+	}
+	return sum;
+}
+
+static void put_saving(const struct text *t, size_t k)
+{
+	const int64_t cost = sum_known(t->l, k, false), alone = sum_known(t->l, k, true);
+	const char *unit = t->l->resources[k].row->unit;
+
+	if (alone <= 0)
+		return;
+	text__paragraph(t, "Alone, each row in a step of its own, the requests would have taken %s of %s, not %s: batching "
+			   "saves %s.",
+			figure__in_unit(alone, unit).s, resource__title(&t->l->resources[k]),
+			figure__in_unit(cost, unit).s, figure__percent(alone - cost, alone).s);
+}
+
+static void cell_estimate(struct table *table, const struct estimate *e)
+{
+	table__cell(table, "%s", figure__time(llround(e->value)).s);
+	table__cell(table, "(%s-%s)", figure__time(llround(e->low)).s, figure__time(llround(e->high)).s);
+}
+
+static void put_marginal(const struct text *t, struct table *table, const char *title, size_t slot)
+{
+	for (size_t i = 0; i < N_MARGINALS; i++) {
+		struct marginal m;
+
+		if (!counterfactual__marginal(t->l, slot, i, &m))
+			return;
+		table__cell(table, "%s", title);
+		table__cell(table, "%s", figure__integer(marginal_contexts[i]).s);
+		if (t->l->batch.n_rows) {
+			cell_estimate(table, &m.in_batch);
+		} else {
+			table__cell(table, "-");
+			table__cell(table, "-");
+		}
+		cell_estimate(table, &m.alone);
+		table__end_row(table);
+	}
+}
+
+static int put_marginals(const struct text *t, size_t cpu)
+{
+	static const struct table_column columns[] = {
+		{ "one more token", COLUMN_TEXT, 0 }, { "context", COLUMN_NUMBER, 0 },
+		{ "in the batch", COLUMN_NUMBER, 0 }, { "(95 %)", COLUMN_NUMBER, 0 },
+		{ "alone", COLUMN_NUMBER, 0 },	      { "(95 %)", COLUMN_NUMBER, 0 },
+	};
+	struct marginal m;
+	struct table *table;
+	int rc;
+
+	if (!counterfactual__marginal(t->l, cpu, 0, &m))
+		return 0;
+	putc('\n', t->f);
+	table = text__table(t, columns, 6);
+	if (!table)
+		return -ENOMEM;
+	put_marginal(t, table, "CPU time", cpu);
+	put_marginal(t, table, "step time", PRICING_WALL);
+	rc = table__finish(table);
+	if (t->l->batch.n_rows)
+		text__paragraph(t, "The batch: %u sequence%s in a decode step, contexts of %u on the mean.",
+				t->l->batch.n_rows, t->l->batch.n_rows == 1 ? "" : "s", t->l->batch.context);
+	return rc;
+}
+
+static void put_reference(const struct text *t, size_t cpu)
+{
+	int64_t *sum = calloc(t->l->n_resources, sizeof(*sum));
+	struct estimate token, all;
+
+	for (size_t i = 0; sum && i < t->r->n_requests; i++)
+		sum[cpu] += t->l->requests[i].cost[cpu];
+	if (sum && counterfactual__reference(t->l, cpu, &token) && reference_tokens(t->l, sum, &all))
+		text__paragraph(t,
+				"A reference token (output of a 7B model in F16 at 2,048 context, derived from the fit) would "
+				"take %s of CPU time here (%s-%s); the requests took %.0f of them (%.0f-%.0f).",
+				figure__time(llround(token.value)).s, figure__time(llround(token.low)).s,
+				figure__time(llround(token.high)).s, all.value, all.low, all.high);
+	free(sum);
+}
+
+int text__attribution(const struct text *t)
+{
+	const struct pricing *p = ledger__main_pricing(t->l);
+	const int cpu = resource__find(t->l, "cpu_ns");
+	bool any = false;
+	int rc;
+
+	for (size_t k = 0; k < t->l->n_resources; k++)
+		for (int role = 0; role < N_ROLES; role++)
+			any = any || t->l->pricing[role][k].n_steps;
+	if (!any)
+		return 0;
+	text__heading(t, "Attribution");
+	rc = put_rules(t);
+	put_fit(t);
+	put_excess(t);
+	if (rc < 0 || !p)
+		return rc;
+	put_saving(t, (size_t)cpu);
+	put_reference(t, (size_t)cpu);
+	return put_marginals(t, (size_t)cpu);
+}
+
+/* ------------------------------------------------------------------------------------------------------ per request --- */
+
+static int64_t figure_of(const int64_t *figures, int k)
+{
+	return figures && k >= 0 ? figures[k] : ABSENT;
+}
+
+int text__request_shares(const struct text *t)
+{
+	static const struct table_column columns[] = {
+		{ "id", COLUMN_NUMBER, 0 },	   { "CPU", COLUMN_NUMBER, 0 },	      { "(95 %)", COLUMN_NUMBER, 0 },
+		{ "alone", COLUMN_NUMBER, 0 },	   { "saved", COLUMN_NUMBER, 0 },     { "rejected", COLUMN_NUMBER, 0 },
+		{ "reference", COLUMN_NUMBER, 0 },
+	};
+	const int cpu = resource__find(t->l, "cpu_ns");
+	struct table *table;
+	int rc;
+
+	if (cpu < 0 || !t->l->resources[cpu].measured)
+		return 0;
+	text__heading(t, "Requests: shares");
+	table = text__table(t, columns, 7);
+	if (!table)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->r->n_requests; i++) {
+		const struct ledger_request *q = &t->l->requests[i];
+		const int64_t low = figure_of(q->low, cpu), high = figure_of(q->high, cpu);
+		const int64_t alone = figure_of(q->alone, cpu);
+		struct estimate tokens;
+
+		if (!request__has_tokens(t->l, i))
+			continue;
+		table__cell(table, "%" PRId64, t->r->requests[i].id);
+		table__cell(table, "%s", figure__time(q->cost[cpu]).s);
+		if (low == ABSENT || high == ABSENT)
+			table__cell(table, "-");
+		else
+			table__cell(table, "(%s-%s)", figure__time(low).s, figure__time(high).s);
+		table__cell(table, "%s", figure__time(alone).s);
+		table__cell(table, "%s",
+			    alone > 0 ? figure__percent(alone - q->cost[cpu], alone).s : figure__time(ABSENT).s);
+		table__cell(table, "%s", figure__time(figure_of(q->rejected, cpu)).s);
+		if (reference_tokens(t->l, q->cost, &tokens))
+			table__cell(table, "%.2f", tokens.value);
+		else
+			table__cell(table, "-");
+		table__end_row(table);
+	}
+	rc = table__finish(table);
+	text__paragraph(t, "CPU with what the sharing leaves open; alone: had each of its rows run in a step of its own; "
+			   "rejected: part of CPU that is due to rejected drafts; reference: in reference tokens.");
+	return rc;
+}
+
+static void list_named(const struct text *t, const struct waiting *w, char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (uint32_t i = 0; i < w->n && n < size; i++)
+		n += (size_t)snprintf(out + n, size - n, "%s%" PRId64 ": %s", n ? ", " : "",
+				      t->r->requests[w->named[i].request].id, figure__time(w->named[i].ns).s);
+	if (w->others_ns && n < size)
+		n += (size_t)snprintf(out + n, size - n, "%sothers: %s", n ? ", " : "", figure__time(w->others_ns).s);
+	if (w->unknown_ns && n < size)
+		snprintf(out + n, size - n, "%sunknown: %s", n ? ", " : "", figure__time(w->unknown_ns).s);
+}
+
+int text__request_waits(const struct text *t)
+{
+	static const struct table_column columns[] = {
+		{ "id", COLUMN_NUMBER, 0 },
+		{ "wait", COLUMN_NUMBER, 0 },
+		{ "host", COLUMN_NUMBER, 0 },
+		{ "for requests, by their part of the steps that ran meanwhile", COLUMN_WRAP, 20 },
+	};
+	struct waiting *waits;
+	struct table *table;
+	char list[512];
+	int rc;
+
+	if (!t->l->row_wall)
+		return 0;
+	rc = waiting__build(&waits, t->l);
+	if (rc < 0)
+		return rc;
+	text__heading(t, "Requests: waits");
+	table = text__table(t, columns, 4);
+	for (size_t i = 0; table && i < t->r->n_requests; i++) {
+		if (!request__has_tokens(t->l, i))
+			continue;
+		list_named(t, &waits[i], list, sizeof(list));
+		table__cell(table, "%" PRId64, t->r->requests[i].id);
+		table__cell(table, "%s", figure__time(t->l->timeline->requests[i].wait_ns).s);
+		table__cell(table, "%s", figure__time(waits[i].known ? waits[i].host_ns : ABSENT).s);
+		table__cell(table, "%s", list[0] ? list : "-");
+		table__end_row(table);
+	}
+	free(waits);
+	return table__finish(table);
+}
