@@ -29,7 +29,10 @@ static void list_rules(const struct ledger *l, char *out, size_t size)
 
 			if (p->rule != rules[i] || p->n_steps == 0)
 				continue;
-			n += (size_t)snprintf(out + n, size - n, "%s%s", any ? ", " : n ? "), " : "",
+			n += (size_t)snprintf(out + n, size - n, "%s%s",
+					      any ? ", " :
+					      n	  ? "), " :
+						    "",
 					      any ? resource__title(&l->resources[k]) : rules[i]->name);
 			if (!any && n < size)
 				n += (size_t)snprintf(out + n, size - n, " (%s", resource__title(&l->resources[k]));
@@ -59,40 +62,79 @@ static void cell_percent(struct table *table, double part)
 		table__cell(table, "-");
 }
 
-static void put_pricing(struct table *table, const char *title, enum step_role role, const struct pricing *p)
+/* "CPU time", "CPU time of drafts" */
+static void name_pricing(const struct text *t, size_t k, int role, char *out, size_t size)
 {
-	const bool model = p->rule->by_model;
-
-	table__cell(table, "%s%s", title, role == ROLE_DRAFT ? ", draft" : "");
-	table__cell(table, "%s", p->rule->name);
-	cell_percent(table, model ? p->scope.model->sigma : -1);
-	cell_percent(table, model ? p->median_residual : -1);
-	table__styled(table, p->drifted ? STYLE_WARN : STYLE_PLAIN, "%s",
-		      p->drifted ? "drifted: calibrate again" :
-		      p->why[0]	 ? p->why :
-				   p->rule->doc);
-	table__end_row(table);
+	snprintf(out, size, "%s%s", resource__title(&t->l->resources[k]), role == ROLE_DRAFT ? " of drafts" : "");
 }
 
-static int put_rules(const struct text *t)
+/* What a rule shared that expects something of a step, and so can be wrong. */
+static int put_models(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{ "resource", COLUMN_TEXT, 0 },
-		{ "rule", COLUMN_TEXT, 0 },
-		{ "spread", COLUMN_NUMBER, 0 },
-		{ "off by", COLUMN_NUMBER, 0 },
-		{ "what it does, or why it is this one", COLUMN_WRAP, 20 },
+		{ "resource", COLUMN_TEXT, 0 }, { "rule", COLUMN_TEXT, 0 },	{ "steps", COLUMN_NUMBER, 0 },
+		{ "spread", COLUMN_NUMBER, 0 }, { "off by", COLUMN_NUMBER, 0 }, { "", COLUMN_TEXT, 0 },
 	};
-	struct table *table = text__table(t, columns, 5);
+	struct table *table = NULL;
+	char name[64];
+	int rc;
 
+	for (size_t k = 0; k < t->l->n_resources; k++) {
+		for (int role = 0; role < N_ROLES; role++) {
+			const struct pricing *p = &t->l->pricing[role][k];
+
+			if (!p->rule || !p->n_steps || !p->rule->by_model)
+				continue;
+			if (!table)
+				table = text__table(t, columns, 6);
+			if (!table)
+				return -ENOMEM;
+			name_pricing(t, k, role, name, sizeof(name));
+			table__cell(table, "%s", name);
+			table__cell(table, "%s", p->rule->name);
+			table__cell(table, "%s", figure__count(p->n_steps).s);
+			cell_percent(table, p->scope.model->sigma);
+			cell_percent(table, p->median_residual);
+			table__styled(table, STYLE_WARN, "%s", p->drifted ? "drifted: calibrate again" : "");
+			table__end_row(table);
+		}
+	}
 	if (!table)
-		return -ENOMEM;
-	for (size_t k = 0; k < t->l->n_resources; k++)
-		for (int role = 0; role < N_ROLES; role++)
-			if (t->l->pricing[role][k].rule && t->l->pricing[role][k].n_steps)
-				put_pricing(table, resource__title(&t->l->resources[k]), (enum step_role)role,
-					    &t->l->pricing[role][k]);
-	return table__finish(table);
+		return 0;
+	rc = table__finish(table);
+	text__paragraph(
+		t, "spread: of one step about the model, when it was fitted; off by: the median over this recording");
+	return rc;
+}
+
+static bool says(const struct pricing *p, const struct rule *rule, const char *why)
+{
+	return p->rule == rule && p->n_steps && strcmp(p->why, why) == 0;
+}
+
+/* Resources that are shared by one rule for one reason are named together. */
+static void put_others(const struct text *t)
+{
+	const size_t n_pricings = t->l->n_resources * N_ROLES;
+	char list[MAX_NAMES], name[64];
+
+	for (size_t i = 0; i < n_pricings; i++) {
+		const struct pricing *p = &t->l->pricing[i % N_ROLES][i / N_ROLES];
+		bool said = !p->rule || !p->n_steps || p->rule->by_model;
+		size_t n = 0;
+
+		for (size_t k = 0; k < i && !said; k++)
+			said = says(&t->l->pricing[k % N_ROLES][k / N_ROLES], p->rule, p->why);
+		for (size_t k = i; k < n_pricings && !said && n < sizeof(list); k++) {
+			if (!says(&t->l->pricing[k % N_ROLES][k / N_ROLES], p->rule, p->why))
+				continue;
+			name_pricing(t, k / N_ROLES, (int)(k % N_ROLES), name, sizeof(name));
+			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", name);
+		}
+		if (!said)
+			text__paragraph(t, "By rule %s: %s (%s)", p->rule->name, list,
+					p->why[0] ? p->why : p->rule->doc);
+	}
 }
 
 static void put_fit(const struct text *t)
@@ -159,10 +201,12 @@ static void put_saving(const struct text *t, size_t k)
 
 	if (alone <= 0)
 		return;
-	text__paragraph(t, "Alone, each row in a step of its own, the requests would have taken %s of %s, not %s: batching "
-			   "saves %s.",
-			figure__in_unit(alone, unit).s, resource__title(&t->l->resources[k]),
-			figure__in_unit(cost, unit).s, figure__percent(alone - cost, alone).s);
+	text__paragraph(
+		t,
+		"Alone, each row in a step of its own, the requests would have taken %s of %s, not %s: batching "
+		"saves %s.",
+		figure__in_unit(alone, unit).s, resource__title(&t->l->resources[k]), figure__in_unit(cost, unit).s,
+		figure__percent(alone - cost, alone).s);
 }
 
 static void cell_estimate(struct table *table, const struct estimate *e)
@@ -225,11 +269,16 @@ static void put_reference(const struct text *t, size_t cpu)
 	for (size_t i = 0; sum && i < t->r->n_requests; i++)
 		sum[cpu] += t->l->requests[i].cost[cpu];
 	if (sum && counterfactual__reference(t->l, cpu, &token) && reference_tokens(t->l, sum, &all))
-		text__paragraph(t,
-				"A reference token (output of a 7B model in F16 at 2,048 context, derived from the fit) would "
-				"take %s of CPU time here (%s-%s); the requests took %.0f of them (%.0f-%.0f).",
-				figure__time(llround(token.value)).s, figure__time(llround(token.low)).s,
-				figure__time(llround(token.high)).s, all.value, all.low, all.high);
+		text__paragraph(
+			t,
+			"A reference token (output of a 7B model in F16 at 2,048 context, derived from the fit) would "
+			"take %s of CPU time here (%s-%s, by the fit alone, which is scaled up %.0f-fold); the "
+			"requests "
+			"took %.1f of them (%.1f-%.1f).",
+			figure__time(llround(token.value)).s, figure__time(llround(token.low)).s,
+			figure__time(llround(token.high)).s,
+			REFERENCE_WEIGHT_BYTES / t->l->facts[ROLE_TARGET].active_weight_bytes, all.value, all.low,
+			all.high);
 	free(sum);
 }
 
@@ -246,7 +295,8 @@ int text__attribution(const struct text *t)
 	if (!any)
 		return 0;
 	text__heading(t, "Attribution");
-	rc = put_rules(t);
+	rc = put_models(t);
+	put_others(t);
 	put_fit(t);
 	put_excess(t);
 	if (rc < 0 || !p)
@@ -266,8 +316,8 @@ static int64_t figure_of(const int64_t *figures, int k)
 int text__request_shares(const struct text *t)
 {
 	static const struct table_column columns[] = {
-		{ "id", COLUMN_NUMBER, 0 },	   { "CPU", COLUMN_NUMBER, 0 },	      { "(95 %)", COLUMN_NUMBER, 0 },
-		{ "alone", COLUMN_NUMBER, 0 },	   { "saved", COLUMN_NUMBER, 0 },     { "rejected", COLUMN_NUMBER, 0 },
+		{ "id", COLUMN_NUMBER, 0 },	   { "CPU", COLUMN_NUMBER, 0 },	  { "(95 %)", COLUMN_NUMBER, 0 },
+		{ "alone", COLUMN_NUMBER, 0 },	   { "saved", COLUMN_NUMBER, 0 }, { "rejected", COLUMN_NUMBER, 0 },
 		{ "reference", COLUMN_NUMBER, 0 },
 	};
 	const int cpu = resource__find(t->l, "cpu_ns");
@@ -305,8 +355,9 @@ int text__request_shares(const struct text *t)
 		table__end_row(table);
 	}
 	rc = table__finish(table);
-	text__paragraph(t, "CPU with what the sharing leaves open; alone: had each of its rows run in a step of its own; "
-			   "rejected: part of CPU that is due to rejected drafts; reference: in reference tokens.");
+	text__paragraph(t,
+			"CPU with what the sharing leaves open; alone: had each of its rows run in a step of its own; "
+			"rejected: part of CPU that is due to rejected drafts; reference: in reference tokens.");
 	return rc;
 }
 

@@ -8,9 +8,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "make_fit.h"
 #include "make_server.h"
+#include "userspace/analysis/ledger.h"
+
+static double cpu_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The ledger alone, of a recording and a timeline that are there already. */
+static void time_attribution(const struct recording *r)
+{
+	struct timeline timeline;
+	struct ledger ledger;
+	double start;
+
+	if (timeline__build(&timeline, r) < 0)
+		return;
+	start = cpu_seconds();
+	if (ledger__build(&ledger, &timeline, NULL) == 0) {
+		printf("%zu rows attributed in %.2f s of CPU time\n", timeline.n_rows, cpu_seconds() - start);
+		ledger__free(&ledger);
+	}
+	timeline__free(&timeline);
+}
 
 int main(int argc, char **argv)
 {
@@ -48,6 +75,8 @@ int main(int argc, char **argv)
 	printf("%lld requests, %lld tokens generated\n", (long long)options.n_requests, (long long)tokens);
 	if (err)
 		fprintf(stderr, "bench_report: %s: %s\n", argv[1], strerror(-err));
+	else
+		time_attribution(&m.recording);
 	free(truth);
 	maker__free(&m);
 	return err ? 1 : 0;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "bpf/records.h"
+#include "tests/unit/make_fit.h"
 #include "userspace/analysis/ledger.h"
 #include "userspace/recording.h"
 
@@ -44,8 +45,11 @@ struct example {
 	uint32_t request_runs[EXAMPLE_RUNS];
 	struct timeline_request joined[EXAMPLE_REQUESTS];
 	struct ledger_request costs[EXAMPLE_REQUESTS];
-	int64_t figures[EXAMPLE_REQUESTS][N_PHASES + 3][EXAMPLE_RESOURCES];
+	int64_t figures[EXAMPLE_REQUESTS][N_PHASES + 7][EXAMPLE_RESOURCES];
 	int64_t row_cost[EXAMPLE_ROWS * EXAMPLE_RESOURCES];
+	float row_wall[EXAMPLE_ROWS];
+	struct made_fit fits[2];
+	struct fit fitted[2];
 };
 
 static const struct rule example_rule = { .name = "example", .doc = "as the test wrote it" };
@@ -434,6 +438,71 @@ static void example__cost(struct example *e, int request, enum phase phase, int6
 	}
 }
 
+/* CPU time and step time are priced by a fit, the rest by tokens; the draft model has none. */
+static void example__attribution(struct example *e)
+{
+	struct ledger *l = &e->ledger;
+	static const char why[] = "no cost model of it in this recording; tokprof calibrate -p PID makes one";
+
+	make_fit(&e->fits[0], "target", RESOURCE_CPU_NS);
+	make_fit(&e->fits[1], "target", COST_RESOURCE_WALL);
+	for (int i = 0; i < 2; i++) {
+		e->fitted[i] = e->fits[i].fit;
+		e->fitted[i].origin = FIT_ORIGIN_CALIBRATE;
+		e->fitted[i].made_unix_ns = 1795230000000000000;
+		e->fitted[i].model_name = "small-f16";
+		e->fitted[i].key.host = "meter";
+	}
+	l->fits.fits = e->fitted;
+	l->fits.n = 2;
+	l->facts[ROLE_TARGET] = (struct model_facts){ 31200000, 62400000, 8, 512, 16384 };
+	for (int k = 0; k < 3; k++) {
+		for (int role = 0; role < N_ROLES; role++) {
+			struct pricing *p = &l->pricing[role][k];
+			const bool fitted = k == 0 && role == ROLE_TARGET;
+
+			p->rule = rule__find(fitted ? "shapley" : "per-token");
+			p->n_steps = role == ROLE_TARGET ? 4 : 1;
+			p->median_residual = fitted ? 0.021 : -1;
+			if (!fitted)
+				memcpy(p->why, why, sizeof(why));
+		}
+	}
+	l->pricing[ROLE_TARGET][0].scope =
+		(struct rule_scope){ .model = &e->fitted[0].cost, .facts = &l->facts[ROLE_TARGET] };
+	l->pricing[ROLE_TARGET][PRICING_WALL] = (struct pricing){
+		.rule = rule__find("shapley"),
+		.scope = { .model = &e->fitted[1].cost, .facts = &l->facts[ROLE_TARGET] },
+		.n_steps = 4,
+		.median_residual = 0.03,
+		.drifted = true,
+	};
+	l->excess = (struct excess){ .n_steps = 3, .n_unexplained = 1, .n_by = { 2, 1, 0 } };
+	l->batch = (struct typical_batch){ 2, 300 };
+	for (int i = 0; i < EXAMPLE_REQUESTS; i++) {
+		struct ledger_request *q = &e->costs[i];
+
+		q->low = e->figures[i][N_PHASES + 3];
+		q->high = e->figures[i][N_PHASES + 4];
+		q->alone = e->figures[i][N_PHASES + 5];
+		q->rejected = e->figures[i][N_PHASES + 6];
+		for (int k = 0; k < EXAMPLE_RESOURCES; k++) {
+			q->low[k] = k ? ABSENT : q->cost[k] / 10 * 9;
+			q->high[k] = k ? ABSENT : q->cost[k] / 10 * 11;
+			q->alone[k] = k ? ABSENT : q->cost[k] * 2;
+			q->rejected[k] = i == 4 ? q->cost[k] / 10 : 0;
+		}
+	}
+	/* What their steps leave of the time up to the last output that is known. */
+	e->runs[0].last_output_ns = e->steps[1].end_ns;
+	e->joined[0].wait_ns = 1500000;
+	e->runs[1].last_output_ns = e->steps[4].end_ns;
+	e->joined[4].wait_ns = 3100000;
+	for (int i = 0; i < EXAMPLE_ROWS; i++)
+		e->row_wall[i] = 1000000;
+	l->row_wall = e->row_wall;
+}
+
 static void example__ledger(struct example *e)
 {
 	struct ledger *l = &e->ledger;
@@ -481,7 +550,7 @@ static void example__ledger(struct example *e)
 	l->resources[0].check_source = "utime + stime";
 	l->requests = e->costs;
 	l->row_cost = e->row_cost;
-	l->rule = &example_rule;
+	l->rule = rule__find("shapley");
 	l->fixed_by = FIXED_BY_ROW;
 	l->timeline = &e->timeline;
 }
@@ -496,6 +565,7 @@ static void example__make(struct example *e)
 	e->timeline.recording = &e->recording;
 	e->timeline.requests = e->joined;
 	example__ledger(e);
+	example__attribution(e);
 }
 
 #endif

@@ -589,6 +589,36 @@ static void one_more_token_costs_what_the_model_says_and_a_reference_token_scale
 	scene__close(&s);
 }
 
+static void an_ambiguous_request_may_cost_what_the_other_run_did(void **unused)
+{
+	struct scene s;
+	int64_t most, least;
+
+	(void)unused;
+	scene__open(&s, 2);
+	/* They came at once, by the same client, and were answered at once: nothing tells them apart. */
+	for (size_t i = 0; i < 2; i++) {
+		s.m.recording.requests[i].slot = ABSENT;
+		s.m.recording.requests[i].arrival_ns = 1000000;
+	}
+	scene__step(&s, (struct part[]){ { 0, 400, 1 }, { 1, 20, 1 } }, 2);
+	scene__decode(&s, 2, 5);
+	s.m.recording.requests[0].end_ns = s.m.recording.requests[1].end_ns = s.now;
+	maker__total(&s.m, RESOURCE_CPU_NS, s.meter, "schedstat");
+	maker__fit(&s.m, &s.fit.fit);
+	assert_int_equal(timeline__build(&s.timeline, maker__finish(&s.m)), 0);
+	assert_int_equal(ledger__build(&s.ledger, &s.timeline, NULL), 0);
+	assert_int_equal(s.timeline.requests[0].match, MATCH_AMBIGUOUS);
+	most = cost(&s, 0) > cost(&s, 1) ? cost(&s, 0) : cost(&s, 1);
+	least = s.meter - most;
+	assert_true(most > 2 * least);
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(request(&s, i)->low[cpu(&s)] <= least);
+		assert_true(request(&s, i)->high[cpu(&s)] >= most);
+	}
+	scene__close(&s);
+}
+
 /* ------------------------------------------------------------------------------------------------------------ waiting --- */
 
 static int64_t sum_of(const struct waiting *w)
@@ -792,6 +822,7 @@ int main(void)
 		cmocka_unit_test(rejected_drafts_cost_what_the_row_would_have_saved_without_them),
 		cmocka_unit_test(sharing_a_batch_saves_and_what_it_saves_is_said),
 		cmocka_unit_test(one_more_token_costs_what_the_model_says_and_a_reference_token_scales_it),
+		cmocka_unit_test(an_ambiguous_request_may_cost_what_the_other_run_did),
 		cmocka_unit_test(a_wait_is_divided_over_those_who_ran_meanwhile),
 		cmocka_unit_test(the_law_holds_for_every_rule_and_any_fit_on_random_recordings),
 		cmocka_unit_test(steps_without_length_and_clocks_that_jump_break_nothing),

@@ -39,7 +39,8 @@ static void forget(struct ledger *l, struct ledger_request *q)
 static void take_in(const struct ledger *l, struct ledger_request *q, const int64_t *cost)
 {
 	for (size_t k = 0; k < l->n_resources; k++) {
-		if (q->low[k] == ABSENT)
+		/* A meter that ran backwards costs nobody less than nothing. */
+		if (q->low[k] == ABSENT || cost[k] < 0)
 			continue;
 		if (cost[k] < q->low[k])
 			q->low[k] = cost[k];
