@@ -3,7 +3,6 @@
 
 #include <math.h>
 
-#include "userspace/analysis/pricing.h"
 #include "userspace/cost/features.h"
 
 #define Z95 1.96
@@ -16,7 +15,9 @@ typedef double (*quantity)(const double *terms, const void *ctx);
 static struct estimate estimate(const struct pricing *p, quantity of, const void *ctx)
 {
 	const struct cost_model *m = p->scope.model;
-	const double error = pricing__error(p);
+	/* A figure that no measurement scales: with a fit that has drifted it is off by as much as the steps were. */
+	const double here = p->drifted ? rule__spread(p->median_residual) : 0;
+	const double error = here > m->model_error ? here : m->model_error;
 	struct estimate e = { .value = of(m->value, ctx) };
 	double sum = 0, half;
 

@@ -70,6 +70,7 @@ struct pricing {
 	char why[200];			/* why it is not the rule that is asked for, or the default one; "" */
 	/* Drift: the rule's median |residual| over steps of this recording, relative; negative: too few of them. */
 	double median_residual;
+	double form_error;		/* relative: how differently the steps of this recording are off, beyond sigma */
 	bool drifted;			/* more than twice its fit's own: nothing is called a disturbance by it */
 };
 /* The duration of steps is priced like a resource, though it is none of the ledger's. */

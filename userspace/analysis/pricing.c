@@ -213,7 +213,7 @@ int pricing__choose(struct ledger *l, const struct ledger_options *options)
 
 double pricing__error(const struct pricing *p)
 {
-	const double own = p->rule->error(&p->scope), here = p->drifted ? rule__spread(p->median_residual) : 0;
+	const double own = p->rule->error(&p->scope);
 
-	return here > own ? here : own;
+	return p->form_error > own ? p->form_error : own;
 }

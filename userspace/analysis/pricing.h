@@ -14,8 +14,8 @@
 int pricing__choose(struct ledger *l, const struct ledger_options *options);
 
 /*
- * The relative error of what the rule expects that more steps do not take away: the fit's own, and where it has drifted no
- * less than how far it is off here. The rule must be one that expects something.
+ * The relative error in how a step divides, that more steps do not take away: the fit's own, and no less than what this recording
+ * shows of it. The rule must be one that expects something.
  */
 double pricing__error(const struct pricing *p);
 

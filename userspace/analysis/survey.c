@@ -77,10 +77,10 @@ bool survey__overlaps(const struct survey *s, uint32_t step)
 	return s->overlapping[step / 64] >> step % 64 & 1;
 }
 
-static void note_residual(struct survey *s, enum step_role role, size_t slot, double expected, double measured)
+static void note_ratio(struct survey *s, enum step_role role, size_t slot, double expected, double measured)
 {
-	if (s->residuals[role][slot] && expected > 0 && measured > 0)
-		s->residuals[role][slot][s->n[role][slot]++] = (float)(fabs(measured - expected) / measured);
+	if (s->ratios[role][slot] && expected > 0 && measured > 0)
+		s->ratios[role][slot][s->n[role][slot]++] = (float)(measured / expected);
 }
 
 static int expect(struct survey *s, enum step_role role, size_t slot, double *expected)
@@ -120,12 +120,12 @@ static int survey_step(void *ctx, uint32_t step, const int64_t *use)
 	for (size_t slot = 0; slot <= PRICING_WALL && !err; slot++) {
 		double expected;
 
-		if (!s->residuals[role][slot])
+		if (!s->ratios[role][slot])
 			continue;
 		err = expect(s, role, slot, &expected);
 		if (!err)
-			note_residual(s, role, slot, expected,
-				      slot == PRICING_WALL ? (double)step__duration_ns(row) : (double)use[slot]);
+			note_ratio(s, role, slot, expected,
+				   slot == PRICING_WALL ? (double)step__duration_ns(row) : (double)use[slot]);
 	}
 	return err;
 }
@@ -139,17 +139,39 @@ static int compare_floats(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void judge_drift(struct pricing *p, float *residuals, size_t n)
+static float median_of(float *values, size_t n)
 {
-	double own;
+	qsort(values, n, sizeof(*values), compare_floats);
+	return values[n / 2];
+}
+
+/* @ratios are overwritten */
+static int judge_drift(struct pricing *p, float *ratios, size_t n)
+{
+	const struct cost_model *m = p->scope.model;
+	float *off, middle;
+	double own, spread;
 
 	p->median_residual = -1;
 	if (n < DRIFT_LEAST)
-		return;
-	qsort(residuals, n, sizeof(*residuals), compare_floats);
-	p->median_residual = residuals[n / 2];
-	own = p->scope.model->median_residual > DRIFT_FLOOR ? p->scope.model->median_residual : DRIFT_FLOOR;
+		return 0;
+	off = array__zeroed(n, sizeof(*off));
+	if (!off)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		off[i] = fabsf(1 - 1 / ratios[i]);
+	p->median_residual = median_of(off, n);
+	free(off);
+	own = m->median_residual > DRIFT_FLOOR ? m->median_residual : DRIFT_FLOOR;
 	p->drifted = p->median_residual > DRIFT_FACTOR * own;
+
+	/* A machine that is slower throughout moves no share. What the steps differ by beside that, and by more than one step does. */
+	middle = median_of(ratios, n);
+	for (size_t i = 0; i < n; i++)
+		ratios[i] = fabsf(ratios[i] / middle - 1);
+	spread = rule__spread(median_of(ratios, n));
+	p->form_error = spread > m->sigma ? sqrt(spread * spread - m->sigma * m->sigma) : 0;
+	return 0;
 }
 
 int survey__run(struct survey *s, struct ledger *l, const struct row_range *ranges)
@@ -170,9 +192,8 @@ int survey__run(struct survey *s, struct ledger *l, const struct row_range *rang
 			if (!p->rule || !p->rule->by_model)
 				continue;
 			any = true;
-			s->residuals[role][slot] =
-				array__zeroed(r->n_steps / s->stride + 1, sizeof(**s->residuals[role]));
-			err = s->residuals[role][slot] ? 0 : -ENOMEM;
+			s->ratios[role][slot] = array__zeroed(r->n_steps / s->stride + 1, sizeof(**s->ratios[role]));
+			err = s->ratios[role][slot] ? 0 : -ENOMEM;
 		}
 	}
 	if (err || !any)
@@ -183,10 +204,10 @@ int survey__run(struct survey *s, struct ledger *l, const struct row_range *rang
 	err = meters__walk(&walk);
 	for (size_t role = 0; role < N_ROLES; role++) {
 		for (size_t slot = 0; slot <= PRICING_WALL; slot++) {
-			if (s->residuals[role][slot] && !err)
-				judge_drift(&l->pricing[role][slot], s->residuals[role][slot], s->n[role][slot]);
-			free(s->residuals[role][slot]);
-			s->residuals[role][slot] = NULL;
+			if (s->ratios[role][slot] && !err)
+				err = judge_drift(&l->pricing[role][slot], s->ratios[role][slot], s->n[role][slot]);
+			free(s->ratios[role][slot]);
+			s->ratios[role][slot] = NULL;
 		}
 	}
 	return err;
@@ -196,7 +217,7 @@ void survey__free(struct survey *s)
 {
 	for (size_t role = 0; role < N_ROLES; role++) {
 		for (size_t slot = 0; slot <= PRICING_WALL; slot++)
-			free(s->residuals[role][slot]);
+			free(s->ratios[role][slot]);
 	}
 	free(s->shares);
 	free(s->faults);

@@ -15,9 +15,9 @@ struct survey {
 	struct step_view view;
 	double *shares;
 	size_t shares_capacity;
-	float *residuals[N_ROLES][MAX_RESOURCES + 1];	/* |T - T'| / T; NULL where nothing predicts */
+	float *ratios[N_ROLES][MAX_RESOURCES + 1];	/* T / T'; NULL where no model prices */
 	size_t n[N_ROLES][MAX_RESOURCES + 1];
-	uint32_t stride;		/* every so many-th step is looked at for the residuals */
+	uint32_t stride;		/* every so many-th step is looked at for the ratios */
 	uint32_t *faults;		/* per step; NULL: not measured */
 	uint64_t *overlapping;		/* a bit per step */
 	int faults_at;			/* position of the resource; -1 */

@@ -13,6 +13,8 @@
  * may have run in a wait, none is named.
  */
 #define MAX_RUNNERS 512
+/* row_wall is single precision: what is less than this part of the time that was covered is rounding. */
+#define ROUNDING 1e-6
 /* A wait over no more steps than this is added up step by step, a longer one request by request. */
 #define FEW_STEPS 64
 
@@ -343,7 +345,7 @@ static int compare_runners(const void *a, const void *b)
 
 static int divide(struct weigher *w, struct waiting *out)
 {
-	double weights[WAITING_NAMED + 2] = { 0 }, named = 0;
+	double weights[WAITING_NAMED + 2] = { 0 }, named = 0, left;
 	int64_t ns[WAITING_NAMED + 2];
 	int err;
 
@@ -356,11 +358,10 @@ static int divide(struct weigher *w, struct waiting *out)
 		named += w->runners[i].ns;
 	}
 	weights[WAITING_NAMED + 1] = w->unknown_ns;
+	left = (double)w->covered_ns - named - w->unknown_ns;
 	/* Of steps that went by unlisted, all that is known is that somebody's rows ran. */
-	if (w->unnamed && named + w->unknown_ns < (double)w->covered_ns)
-		weights[WAITING_NAMED] += (double)w->covered_ns - named - w->unknown_ns;
-	else if (named + w->unknown_ns < (double)w->covered_ns)
-		weights[WAITING_NAMED + 1] = (double)w->covered_ns - named;
+	if (left > ROUNDING * (double)w->covered_ns)
+		weights[w->unnamed ? WAITING_NAMED : WAITING_NAMED + 1] += left;
 	err = share__split((int64_t)w->covered_ns, weights, WAITING_NAMED + 2, ns);
 	if (err)
 		return err;
