@@ -349,7 +349,8 @@ static int divide(struct weigher *w, struct waiting *out)
 	int64_t ns[WAITING_NAMED + 2];
 	int err;
 
-	qsort(w->runners, w->n_runners, sizeof(*w->runners), compare_runners);
+	if (w->n_runners)
+		qsort(w->runners, w->n_runners, sizeof(*w->runners), compare_runners);
 	for (size_t i = 0; i < w->n_runners; i++) {
 		if (i < WAITING_NAMED)
 			weights[i] = w->runners[i].ns;
