@@ -219,6 +219,11 @@ bool request__has_tokens(const struct ledger *l, size_t i)
 	       row->billed_prompt_tokens != ABSENT || row->billed_completion_tokens != ABSENT;
 }
 
+bool request__unmatched(const struct timeline_request *t)
+{
+	return !t->n_runs && t->completion_tokens == ABSENT;
+}
+
 uint32_t request__incomplete(const struct ledger *l, size_t i)
 {
 	return l->timeline->requests[i].incomplete | l->timeline->recording->requests[i].incomplete;

@@ -73,6 +73,8 @@ const char *recording__context_role(const struct recording *r, int context_id);
 
 /* Did it carry tokens: by the engine, by the wire, or by the bill? A health check or a refusal did not. */
 bool request__has_tokens(const struct ledger *l, size_t i);
+/* No generation was found for it, and nothing proves that there was none: what it took is among what is nobody's. */
+bool request__unmatched(const struct timeline_request *t);
 /* Why it cannot be accounted for whole, of the wire and of the analysis; enum request_incomplete. */
 uint32_t request__incomplete(const struct ledger *l, size_t i);
 

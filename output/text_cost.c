@@ -334,12 +334,13 @@ int text__request_shares(const struct text *t)
 		const struct ledger_request *q = &t->l->requests[i];
 		const int64_t low = figure_of(q->low, cpu), high = figure_of(q->high, cpu);
 		const int64_t alone = figure_of(q->alone, cpu);
+		const bool unmatched = request__unmatched(&t->l->timeline->requests[i]);
 		struct estimate tokens;
 
 		if (!request__has_tokens(t->l, i))
 			continue;
 		table__cell(table, "%" PRId64, t->r->requests[i].id);
-		table__cell(table, "%s", figure__time(q->cost[cpu]).s);
+		table__cell(table, "%s", figure__time(unmatched ? ABSENT : q->cost[cpu]).s);
 		if (low == ABSENT || high == ABSENT)
 			table__cell(table, "-");
 		else
@@ -348,7 +349,7 @@ int text__request_shares(const struct text *t)
 		table__cell(table, "%s",
 			    alone > 0 ? figure__percent(alone - q->cost[cpu], alone).s : figure__time(ABSENT).s);
 		table__cell(table, "%s", figure__time(figure_of(q->rejected, cpu)).s);
-		if (reference_tokens(t->l, q->cost, &tokens))
+		if (!unmatched && reference_tokens(t->l, q->cost, &tokens))
 			table__cell(table, "%.2f", tokens.value);
 		else
 			table__cell(table, "-");

@@ -289,8 +289,7 @@ static int put_times(const struct text *t)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->r->n_requests; i++) {
 		const struct timeline_request *request = &t->l->timeline->requests[i];
-		/* What it took is among what could be given to nobody. */
-		const bool unmatched = !request->n_runs && request->completion_tokens == ABSENT;
+		const bool unmatched = request__unmatched(request);
 
 		if (!request__has_tokens(t->l, i))
 			continue;

@@ -487,10 +487,12 @@ static void example__attribution(struct example *e)
 		q->alone = e->figures[i][N_PHASES + 5];
 		q->rejected = e->figures[i][N_PHASES + 6];
 		for (int k = 0; k < EXAMPLE_RESOURCES; k++) {
-			q->low[k] = k ? ABSENT : q->cost[k] / 10 * 9;
-			q->high[k] = k ? ABSENT : q->cost[k] / 10 * 11;
-			q->alone[k] = k ? ABSENT : q->cost[k] * 2;
-			q->rejected[k] = i == 4 ? q->cost[k] / 10 : 0;
+			const bool none = k || e->joined[i].completion_tokens == ABSENT;
+
+			q->low[k] = none ? ABSENT : q->cost[k] / 10 * 9;
+			q->high[k] = none ? ABSENT : q->cost[k] / 10 * 11;
+			q->alone[k] = none ? ABSENT : q->cost[k] * 2;
+			q->rejected[k] = none && !k ? ABSENT : i == 4 ? q->cost[k] / 10 : 0;
 		}
 	}
 	/* What their steps leave of the time up to the last output that is known. */

@@ -507,6 +507,29 @@ static void a_rule_that_was_asked_for_and_cannot_work_is_an_error_in_words(void 
 	maker__free(&s.m);
 }
 
+static void a_request_without_a_known_generation_has_no_interval(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	decode_two(&s);
+	/* Answered with tokens, by rows that nobody saw. */
+	maker__request(&s.m, s.now + 1000, 0);
+	s.m.recording.requests[2].n_chunks = 3;
+	s.m.recording.requests[2].end_ns = s.now + 9000;
+	s.m.recording.requests[0].end_ns = s.m.recording.requests[1].end_ns = s.now;
+	maker__loss(&s.m, "engine", s.now, 5);
+	maker__total(&s.m, RESOURCE_CPU_NS, s.meter, "schedstat");
+	maker__fit(&s.m, &s.fit.fit);
+	assert_int_equal(timeline__build(&s.timeline, maker__finish(&s.m)), 0);
+	assert_int_equal(ledger__build(&s.ledger, &s.timeline, NULL), 0);
+	assert_int_equal(s.timeline.requests[2].completion_tokens, ABSENT);
+	assert_int_equal(request(&s, 2)->low[cpu(&s)], ABSENT);
+	assert_int_equal(request(&s, 2)->high[cpu(&s)], ABSENT);
+	assert_int_equal(request(&s, 2)->alone[cpu(&s)], ABSENT);
+	scene__close(&s);
+}
+
 /* ------------------------------------------------------------------------------------------------------ special rows --- */
 
 static void rejected_drafts_cost_what_the_row_would_have_saved_without_them(void **unused)
@@ -819,6 +842,7 @@ int main(void)
 		cmocka_unit_test(absurd_values_of_a_fit_become_words_and_no_figures),
 		cmocka_unit_test(a_fit_of_nothing_but_zeroes_prices_nothing),
 		cmocka_unit_test(a_rule_that_was_asked_for_and_cannot_work_is_an_error_in_words),
+		cmocka_unit_test(a_request_without_a_known_generation_has_no_interval),
 		cmocka_unit_test(rejected_drafts_cost_what_the_row_would_have_saved_without_them),
 		cmocka_unit_test(sharing_a_batch_saves_and_what_it_saves_is_said),
 		cmocka_unit_test(one_more_token_costs_what_the_model_says_and_a_reference_token_scales_it),

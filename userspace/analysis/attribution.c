@@ -421,16 +421,14 @@ void attribution__finish(struct attribution *a)
 	struct ledger *l = a->l;
 
 	find_typical_batch(a);
-
 	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
 		for (size_t k = 0; k < l->n_resources; k++) {
-			const bool additive =
-				l->resources[k].measured && l->resources[k].row->kind == RESOURCE_ADDITIVE;
+			const bool known = ledger__has_share(l, i, k);
 
-			if (!additive || a->no_alone[i] >> k & 1 || l->requests[i].alone[k] < 0)
+			if (!known || a->no_alone[i] >> k & 1 || l->requests[i].alone[k] < 0)
 				l->requests[i].alone[k] = ABSENT;
 			/* A meter that ran backwards leaves no part of the cost that could be named. */
-			if (!additive || a->no_rejected[i] >> k & 1 || l->requests[i].rejected[k] < 0 ||
+			if (!known || a->no_rejected[i] >> k & 1 || l->requests[i].rejected[k] < 0 ||
 			    l->requests[i].rejected[k] > l->requests[i].cost[k])
 				l->requests[i].rejected[k] = ABSENT;
 		}

@@ -284,9 +284,7 @@ void intervals__finish(struct intervals *v, struct ledger *l)
 		struct ledger_request *q = &l->requests[i];
 
 		for (size_t k = 0; k < l->n_resources; k++) {
-			const bool additive =
-				l->resources[k].measured && l->resources[k].row->kind == RESOURCE_ADDITIVE;
-			const double half = additive ? half_width(v, i, k) : -1;
+			const double half = ledger__has_share(l, i, k) ? half_width(v, i, k) : -1;
 
 			q->low[k] = q->high[k] = ABSENT;
 			if (!(half >= 0) || half > 1e18)

@@ -267,6 +267,13 @@ void ledger__free(struct ledger *l)
 	memset(l, 0, sizeof(*l));
 }
 
+bool ledger__has_share(const struct ledger *l, size_t i, size_t k)
+{
+	const struct timeline_request *t = &l->timeline->requests[i];
+
+	return is_additive(l, k) && (t->n_runs || t->completion_tokens != ABSENT);
+}
+
 int ledger__broken(const struct ledger *l)
 {
 	for (size_t k = 0; k < l->n_resources; k++) {

@@ -136,6 +136,12 @@ struct ledger_options {
 int ledger__build(struct ledger *out, const struct timeline *t, const struct ledger_options *options);
 void ledger__free(struct ledger *l);
 
+/*
+ * Has request i a cost in resource k that is known? Not where no generation was found for it and nothing proves that there
+ * was none: what it took is then among what is nobody's.
+ */
+bool ledger__has_share(const struct ledger *l, size_t i, size_t k);
+
 /* Check of the law, for tests and for report's own assertion: the first additive resource that breaks it, or -1. */
 int ledger__broken(const struct ledger *l);
 
