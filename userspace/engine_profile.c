@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ struct parser {
 };
 
 struct key {
-	const char *name; /* NULL ends the table */
+	const char *name; /* NULL ends the table; with a function: it takes all other keys */
 	int (*set)(struct parser *p, const char *key, char *value);
 };
 
@@ -354,6 +355,63 @@ static int end_layout(struct parser *p)
 	return 0;
 }
 
+/* --- [http] -------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	size_t at, size; /* in struct profile_http */
+	bool is_path;
+} http_members[] = {
+#define MEMBER(name, is_path) { #name, offsetof(struct profile_http, name), sizeof(((struct profile_http *)0)->name), is_path }
+	MEMBER(properties, true),    MEMBER(n_slots, false),	   MEMBER(context, false),
+	MEMBER(slots, true),	     MEMBER(busy, false),	   MEMBER(tokenize, true),
+	MEMBER(tokenize_text, false), MEMBER(tokenize_ids, false), MEMBER(complete, true),
+	MEMBER(prompt, false),	     MEMBER(prompt_ids, false),	   MEMBER(outputs, false),
+	MEMBER(body, false),
+#undef MEMBER
+};
+#define N_HTTP_MEMBERS (sizeof(http_members) / sizeof(http_members[0]))
+
+static int open_http(struct parser *p, char *label)
+{
+	(void)label;
+	if (p->profile->http.line)
+		return fail(p, "a second [http] section");
+	p->profile->http.line = p->line;
+	return 0;
+}
+
+static int http_member(struct parser *p, const char *key, char *value)
+{
+	size_t i;
+
+	for (i = 0; i < N_HTTP_MEMBERS && strcmp(key, http_members[i].name) != 0; i++)
+		;
+	if (i == N_HTTP_MEMBERS)
+		return fail(p, "section [http] knows no '%.40s'", key);
+	if (http_members[i].is_path && (value[0] != '/' || strpbrk(value, " \t")))
+		return fail(p, "'%s' is a path that begins with '/', not '%.60s'", key, value);
+	return set_text(p, key, value, (char *)&p->profile->http + http_members[i].at, http_members[i].size);
+}
+
+static int end_http(struct parser *p)
+{
+	const struct profile_http *h = &p->profile->http;
+	json_t *body;
+
+	if (!h->complete[0] || !h->outputs[0] || !(h->prompt[0] || h->prompt_ids[0]))
+		return fail(p, "the [http] section needs 'complete', 'outputs', and 'prompt' or 'prompt_ids'");
+	if (!h->body[0])
+		return 0;
+	body = json_loads(h->body, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(body)) {
+		json_decref(body);
+		return fail(p, "'body' of the [http] section is no JSON object");
+	}
+	json_decref(body);
+	return 0;
+}
+
 /* --- the grammar --------------------------------------------------------------------------------------------------- */
 
 static const struct key engine_keys[] = {
@@ -395,6 +453,10 @@ static const struct key layout_keys[] = {
 	{ "builds", layout_builds },  { NULL, NULL },
 };
 
+static const struct key http_keys[] = {
+	{ NULL, http_member }, /* its own table */
+};
+
 static const struct section_type section_types[] = {
 	{ "engine", open_engine, end_engine, engine_keys },
 	{ "step", open_step, end_points, step_keys },
@@ -402,6 +464,7 @@ static const struct section_type section_types[] = {
 	{ "memory", open_memory, end_points, memory_keys },
 	{ "speculation", open_speculation, end_points, speculation_keys },
 	{ "layout", open_layout, end_layout, layout_keys },
+	{ "http", open_http, end_http, http_keys },
 };
 #define N_SECTION_TYPES (sizeof(section_types) / sizeof(section_types[0]))
 
@@ -431,7 +494,7 @@ static int begin_section(struct parser *p, char *line)
 	for (i = 0; i < N_SECTION_TYPES && strcmp(name, section_types[i].name) != 0; i++)
 		;
 	if (i == N_SECTION_TYPES)
-		return fail(p, "unknown section [%.40s]; known are engine, step, ubatch, memory, speculation, layout",
+		return fail(p, "unknown section [%.40s]; known are engine, step, ubatch, memory, speculation, layout, http",
 			    name);
 	if (i > 0 && !p->profile->name[0])
 		return fail(p, "[%s] before the [engine] section with the engine's name", name);
@@ -458,7 +521,7 @@ static int set_key(struct parser *p, char *line)
 		return fail(p, "'%.40s' has no value", line);
 	for (key = p->type->keys; key->name && strcmp(key->name, line) != 0; key++)
 		;
-	if (!key->name)
+	if (!key->set)
 		return fail(p, "section [%s] knows no '%.40s'", p->type->name, line);
 	return key->set(p, line, value);
 }

@@ -49,6 +49,22 @@ struct ubatch_layout {
 	size_t n_builds;
 };
 
+/*
+ * How a server of the engine is asked for a generation of exact lengths (tokprof calibrate). A path is of HTTP, a member
+ * one of a JSON object, "a.b" one inside another; "" the engine has no such thing.
+ */
+struct profile_http {
+	int line; /* where the section begins; 0: there is none */
+	char properties[64]; /* GET path: an object with ... */
+	char n_slots[64], context[64]; /* ... members: sequences at once; tokens that one may have */
+	char slots[64], busy[64]; /* GET path: an array with one object per slot, and its member: it works */
+	char tokenize[64], tokenize_text[64], tokenize_ids[64]; /* POST path, its member, and the answer's */
+	char complete[64]; /* POST path */
+	char prompt[64], prompt_ids[64]; /* member for a text, or for an array of token ids */
+	char outputs[64]; /* member: tokens to generate */
+	char body[512]; /* a JSON object whose members are sent with every request */
+};
+
 struct engine_profile {
 	char name[PROFILE_NAME_SIZE];
 	char source[256]; /* where it was read from */
@@ -61,6 +77,7 @@ struct engine_profile {
 	char build_number[PROFILE_SYMBOL_SIZE]; /* an int of the engine that holds its build; "" none */
 	struct ubatch_layout layouts[MAX_LAYOUTS];
 	size_t n_layouts;
+	struct profile_http http;
 };
 
 struct engine_profiles {

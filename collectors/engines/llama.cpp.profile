@@ -17,6 +17,12 @@
 #   [layout NAME]  offsets of the ubatch's fields in bytes; builds: build ids for which they are known to be right. For
 #                  any other build without DWARF all layouts are tried, and one is used only if it alone passes the
 #                  self-check in every ubatch.
+#   [http]         how `tokprof calibrate` asks for generations of exact lengths. properties: a GET path whose object has
+#                  the members n_slots and context (a.b: a member of a member); slots: a GET path with an array of objects,
+#                  whose member `busy` is true while the slot works; tokenize: a POST path that takes member tokenize_text
+#                  and answers with member tokenize_ids; complete: the POST path of a generation; prompt, prompt_ids,
+#                  outputs: its members for the text, or the token ids, and the tokens to generate; body: an object that is
+#                  sent with every one. Without this section, or where its paths are not served, /v1/completions is used.
 
 [engine]
 name = llama.cpp
@@ -114,3 +120,18 @@ seq_id = 56
 output = 80
 # xllamacpp 2026.5.9294 and 0.2.14
 builds = 73d15c96b2c7bc0a9ddcac88a191996a7163df70 b84727b71c71a6ecb12e0d28686ece50f7bb6b4f
+
+# llama-server. A prompt's tokens are not taken from a slot's cache, so that as many are computed as are asked for.
+[http]
+properties = /props
+n_slots = total_slots
+context = default_generation_settings.n_ctx
+slots = /slots
+busy = is_processing
+tokenize = /tokenize
+tokenize_text = content
+tokenize_ids = tokens
+complete = /completion
+prompt_ids = prompt
+outputs = n_predict
+body = {"temperature": 0, "ignore_eos": true, "cache_prompt": false, "response_fields": ["tokens_predicted", "error"]}
