@@ -31,6 +31,8 @@ static void on_request(void *ctx, const struct row_request *row)
 	struct session *s = ((struct wire_collector *)ctx)->session;
 
 	s->counts.n_requests++;
+	if (s->on_request)
+		s->on_request(s->on_request_ctx, row);
 	if (s->writer)
 		recording_writer__request(s->writer, row);
 }

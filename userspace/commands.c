@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+extern const struct command command_calibrate;
 extern const struct command command_doctor;
 extern const struct command command_list;
 extern const struct command command_overhead;
@@ -11,5 +12,5 @@ extern const struct command command_record;
 extern const struct command command_report;
 
 const struct command *const commands[] = {
-	&command_record, &command_report, &command_doctor, &command_list, &command_overhead, NULL,
+	&command_record, &command_report, &command_calibrate, &command_doctor, &command_list, &command_overhead, NULL,
 };

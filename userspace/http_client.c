@@ -21,7 +21,7 @@ struct exchange {
 	size_t n, room;
 	char error[CURL_ERROR_SIZE];
 	void (*done)(void *ctx, const struct http_answer *answer);
-	void *ctx, *user;
+	void *ctx;
 };
 
 struct http_client {
@@ -134,6 +134,18 @@ void http_client__cancel(struct http_client *c)
 		exchange__free(c->exchanges);
 }
 
+int http_client__disconnect(struct http_client *c)
+{
+	CURLM *fresh = curl_multi_init();
+
+	if (!fresh)
+		return -ENOMEM;
+	http_client__cancel(c);
+	curl_multi_cleanup(c->multi);
+	c->multi = fresh;
+	return 0;
+}
+
 void http_client__free(struct http_client *c)
 {
 	if (!c)
@@ -213,7 +225,7 @@ static void prepare(struct exchange *x, const char *path, int timeout_ms)
 }
 
 int http_client__start(struct http_client *c, const char *path, const char *body, int timeout_ms,
-		       void (*done)(void *ctx, const struct http_answer *answer), void *ctx, void *user)
+		       void (*done)(void *ctx, const struct http_answer *answer), void *ctx)
 {
 	struct exchange *x = calloc(1, sizeof(*x));
 
@@ -222,7 +234,6 @@ int http_client__start(struct http_client *c, const char *path, const char *body
 	x->client = c;
 	x->done = done;
 	x->ctx = ctx;
-	x->user = user;
 	x->body = body ? strdup(body) : NULL;
 	x->curl = curl_easy_init();
 	if (!x->curl || (body && !x->body)) {
@@ -269,7 +280,7 @@ static int error_number(CURLcode code)
 
 static void finish(struct exchange *x, CURLcode code)
 {
-	struct http_answer answer = { .user = x->user, .body = x->text ? x->text : "", .n = x->n };
+	struct http_answer answer = { .body = x->text ? x->text : "", .n = x->n };
 	long status = 0;
 
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -333,7 +344,7 @@ int http_client__ask(struct http_client *c, const char *path, const char *body, 
 
 	if (text)
 		*text = NULL;
-	err = http_client__start(c, path, body, timeout_ms, on_asked, &a, NULL);
+	err = http_client__start(c, path, body, timeout_ms, on_asked, &a);
 	while (!err && !a.over)
 		err = http_client__poll(c, 100, -1);
 	return err ? err : a.result;

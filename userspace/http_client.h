@@ -13,7 +13,6 @@
 #define HTTP_MAX_ANSWER (8u << 20)
 
 struct http_answer {
-	void *user;		/* as given to http_client__start() */
 	int status;		/* HTTP's; 0: none came */
 	const char *body;	/* ends with 0; owned by the client, until the callback returns */
 	size_t n;
@@ -38,12 +37,14 @@ void http_client__free(struct http_client *c);
  * @return 0; -ENOMEM
  */
 int http_client__start(struct http_client *c, const char *path, const char *body, int timeout_ms,
-		       void (*done)(void *ctx, const struct http_answer *answer), void *ctx, void *user);
+		       void (*done)(void *ctx, const struct http_answer *answer), void *ctx);
 /* Let requests go on, for at most so long, or until `fd` (-1: none) can be read. @return 0; -EIO */
 int http_client__poll(struct http_client *c, int timeout_ms, int fd);
 size_t http_client__in_flight(const struct http_client *c);
 /* Close the connections of all requests that go on; `done` is not called for them. */
 void http_client__cancel(struct http_client *c);
+/* ... and those that wait for a next request: it will open one. */
+int http_client__disconnect(struct http_client *c);
 /* A connection of this client has, or had, this local port. Known before its first byte is sent. */
 bool http_client__owns_port(const struct http_client *c, uint16_t port);
 

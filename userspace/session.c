@@ -203,6 +203,8 @@ static void dispatch(struct session *s, const struct record_header *h)
 	for (i = 0; i < s->n_active; i++)
 		if ((s->active[i]->record_kinds & (1u << h->kind)) && s->active[i]->record)
 			s->active[i]->record(s, s->state[i], h);
+	if (s->on_record)
+		s->on_record(s->on_record_ctx, h);
 	if (h->kind == RECORD_TASK && h->size >= sizeof(struct record_task))
 		follow(s, (const struct record_task *)h);
 }

@@ -77,6 +77,11 @@ struct session {
 	void *on_chunk_ctx;
 	void (*on_step)(void *ctx, const struct record_step *step);
 	void *on_step_ctx;
+	/* (calibrate: what its requests became, and whose the others are) */
+	void (*on_record)(void *ctx, const struct record_header *h);
+	void *on_record_ctx;
+	void (*on_request)(void *ctx, const struct row_request *request);
+	void *on_request_ctx;
 };
 
 /*

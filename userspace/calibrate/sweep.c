@@ -9,13 +9,20 @@
 #include "userspace/analysis/bootstrap.h"
 #include "userspace/cost/cost.h"
 
-#define STAIR 8			/* steps that all slots generate before the next one ends */
-#define STAIRS_MOST 256		/* steps of one wave of them */
+#define STAIR 24		/* steps that all slots generate before the next one ends, at most ... */
+#define STAIRS_MOST 96		/* ... and of all stairs together */
 #define SMALL_CHUNK 16		/* matrix products change their ways below this: such chunks come three times a round */
 #define SMALL_REPEATS 3
-#define LIMIT_OUTPUTS 24
+#define LIMIT_OUTPUTS 48
+#define SHORT_PROMPT 8
 #define SPARE 8			/* tokens of context that a slot leaves free */
+#define LARGE_CHUNK 128		/* from here on a chunk comes once a round and not in every wave of chunks */
 #define REQUEST_NS 2e6		/* between two requests of a chain */
+/*
+ * A prompt's token attends to each one before it at this part of what a generated token pays for one: measured on llama.cpp
+ * and CPUs. For the expected time only.
+ */
+#define PAIR_PART 0.08
 
 struct designer {
 	struct sweep *sweep;
@@ -132,7 +139,7 @@ static void stairs(struct designer *d, uint32_t percent)
 	uint32_t n = d->n_slots, stair = STAIR, room, outputs = 0, i;
 
 	if (n * stair > STAIRS_MOST)
-		stair = STAIRS_MOST / n ? STAIRS_MOST / n : 1;
+		stair = above(STAIRS_MOST / n, 1) + 1;
 	/* What they generate takes part of the context too: fewer slots, then lower stairs, where that is small. */
 	while (stair > 1 && n * (n + 1) / 2 * stair > d->context / 2)
 		stair--;
@@ -160,28 +167,36 @@ static void near_limit(struct designer *d, uint32_t n_chains)
 	each = (uint32_t)((uint64_t)d->context * percents[d->round % 4] / 100 / n_chains);
 	each = above(each, outputs + SPARE);
 	begin_wave(d, WAVE_NEAR_LIMIT);
-	for (i = 0; i < n_chains; i++)
+	for (i = 0; i < n_chains; i++) {
 		add_chain(d, above(each, i ? between(d, 0, each / 4) : 0), outputs / (i + 1));
+		/* At once the same without context: what a machine's mood makes of one it makes of the other. */
+		if (i == 0)
+			add_request(d, SHORT_PROMPT, outputs);
+	}
 }
 
-static uint32_t chunk_lengths(const struct designer *d, uint32_t repeats, uint32_t *out)
+/* Of a third of the large ones: the three waves of a round have all of them together, alone or beside others. */
+static uint32_t chunk_lengths(const struct designer *d, uint32_t wave, uint32_t *out)
 {
 	uint32_t n = 0, k, i;
 
-	for (k = 0; k < COST_KNOTS && cost_knots[k] <= d->chunk; k++)
-		for (i = 0; i < (cost_knots[k] <= SMALL_CHUNK ? repeats : 1); i++)
+	for (k = 0; k < COST_KNOTS && cost_knots[k] <= d->chunk; k++) {
+		if (cost_knots[k] > LARGE_CHUNK && d->n_slots > 2 && (k + wave + d->round) % 3)
+			continue;
+		for (i = 0; i < (cost_knots[k] <= SMALL_CHUNK && wave == 0 ? SMALL_REPEATS : 1); i++)
 			out[n++] = cost_knots[k];
+	}
 	return n;
 }
 
 /* Prompts of all lengths, one after the other, beside so many slots that generate. */
-static void chunks(struct designer *d, uint32_t n_beside)
+static void chunks(struct designer *d, uint32_t wave, uint32_t n_beside)
 {
 	uint32_t lengths[COST_KNOTS * SMALL_REPEATS], n, room, i;
 
 	if (n_beside >= d->n_slots)
 		return;
-	n = chunk_lengths(d, n_beside ? 1 : SMALL_REPEATS, lengths);
+	n = chunk_lengths(d, wave, lengths);
 	shuffle(d, lengths, n, sizeof(lengths[0]));
 	room = n_beside ? above(d->context, d->chunk + (n_beside + 1) * SPARE) / n_beside : 0;
 	begin_wave(d, WAVE_CHUNKS);
@@ -236,11 +251,11 @@ static void add_round(struct designer *d)
 	stairs(d, 100);
 	near_limit(d, 1);
 	near_limit(d, 2);
-	chunks(d, 0);
+	chunks(d, 0, 0);
 	if (d->n_slots > 1)
-		chunks(d, d->n_slots - 1);
+		chunks(d, 1, d->n_slots - 1);
 	if (d->n_slots > 2)
-		chunks(d, 1 + d->round % (d->n_slots - 2));
+		chunks(d, 2, 1 + d->round % (d->n_slots - 2));
 	mixed_long(d);
 	prompts(d);
 	if (!d->err)
@@ -252,15 +267,19 @@ static void add_round(struct designer *d)
 
 double sweep__wave_ns(const struct sweep *s, const struct sweep_wave *w, const struct sweep_facts *facts)
 {
-	double tokens = 0, steps = 0, requests = 0;
+	double tokens = 0, pairs = 0, reads = 0, steps = 0, requests = 0;
 	size_t c, r;
 
 	for (c = w->first; c < w->first + w->n; c++) {
 		double outputs = 0;
 
 		for (r = s->chains[c].first; r < s->chains[c].first + s->chains[c].n; r++) {
-			tokens += s->requests[r].n_prompt;
-			outputs += s->requests[r].n_outputs - 1;
+			double prompt = s->requests[r].n_prompt, rows = s->requests[r].n_outputs - 1;
+
+			tokens += prompt;
+			pairs += prompt * prompt / 2;
+			reads += rows * (prompt + rows / 2);
+			outputs += rows;
 		}
 		if (outputs > steps)
 			steps = outputs;
@@ -268,8 +287,8 @@ double sweep__wave_ns(const struct sweep *s, const struct sweep_wave *w, const s
 			requests = (double)s->chains[c].n;
 	}
 	/* A step's fixed cost comes with each request's prompt too; rows beside others make a step somewhat longer. */
-	return tokens * facts->token_ns + steps * facts->step_ns * (1 + 0.25 * (double)(w->n - 1)) +
-	       requests * (facts->step_ns + REQUEST_NS);
+	return tokens * facts->token_ns + (reads + PAIR_PART * pairs) * facts->context_ns +
+	       steps * facts->step_ns * (1 + 0.25 * (double)(w->n - 1)) + requests * (facts->step_ns + REQUEST_NS);
 }
 
 static double expected(const struct sweep *s, const struct sweep_facts *facts)

@@ -40,7 +40,8 @@ struct sweep_facts {
 	uint32_t n_slots;		/* sequences that the server works on at once */
 	uint32_t context;		/* tokens that all of them together may have: some servers share one memory */
 	uint32_t part;			/* tokens of a longest part (ubatch) of a step */
-	double token_ns, step_ns;	/* measured: of one more prompt token, of a step of one row */
+	double token_ns, step_ns;	/* measured: of one more prompt token, of a step of one row without context */
+	double context_ns;		/* of one more token of context of a row of one token */
 	double budget_ns;		/* for all of it */
 };
 

@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "userspace/command.h"
 #include "userspace/host.h"
+#include "userspace/launch.h"
 #include "userspace/message.h"
 #include "userspace/session.h"
 #include "userspace/target.h"
@@ -53,7 +53,7 @@ struct record {
 	int64_t duration_ns;	/* 0: none */
 	bool force;
 	char **command;		/* after "--"; NULL */
-	pid_t child;		/* started by us; 0: none */
+	struct launch launch;
 };
 
 extern const struct command command_record;
@@ -128,60 +128,6 @@ static int parse(struct record *r, int argc, char **argv)
 	return -1;
 }
 
-/* How the recorder and the command that it starts agree: a byte lets it go, and what comes back is why it could not. */
-struct gate {
-	int go, failed;		/* -1: no command */
-};
-
-/* Start the command held back: it waits for a byte, so that its first instruction is already recorded. */
-static int start_child(struct record *r, struct gate *gate)
-{
-	int go[2], failed[2], reason;
-	char byte;
-
-	if (pipe2(go, O_CLOEXEC) || pipe2(failed, O_CLOEXEC))
-		return -errno;
-	r->child = fork();
-	if (r->child < 0)
-		return -errno;
-	if (r->child == 0) {
-		signal(SIGINT, SIG_DFL);
-		close(go[1]);
-		if (read(go[0], &byte, 1) != 1)
-			_exit(125);
-		execvp(r->command[0], r->command);
-		reason = errno;
-		if (write(failed[1], &reason, sizeof(reason)) != sizeof(reason))
-			_exit(126);
-		_exit(127);
-	}
-	close(go[0]);
-	close(failed[1]);
-	*gate = (struct gate){ go[1], failed[0] };
-	return 0;
-}
-
-/* @return 0 when the command runs; else why it does not, negative errno */
-static int gate__open(const struct gate *gate)
-{
-	int reason;
-
-	if (gate->go < 0)
-		return 0;
-	if (write(gate->go, "", 1) != 1)
-		return -errno;
-	/* Closed unwritten where the command began. */
-	return read(gate->failed, &reason, sizeof(reason)) == sizeof(reason) ? -reason : 0;
-}
-
-static void gate__close(struct gate *gate)
-{
-	if (gate->go < 0)
-		return;
-	close(gate->go);	/* a command that was never let go ends by itself */
-	close(gate->failed);
-}
-
 static int64_t file_bytes(const char *path)
 {
 	struct stat st;
@@ -204,6 +150,7 @@ static const char *record_loop(struct record *r, struct session *s, struct recor
 {
 	bool live = isatty(STDERR_FILENO) && !message__is_quiet();
 	uint64_t next_tick = s->start_ns + TICK_NS;
+	int status;
 
 	for (;;) {
 		uint64_t now;
@@ -224,8 +171,7 @@ static const char *record_loop(struct record *r, struct session *s, struct recor
 			return "stopped";
 		if (r->duration_ns && now - s->start_ns >= (uint64_t)r->duration_ns)
 			return "time is up";
-		if (r->child)
-			waitpid(r->child, NULL, WNOHANG);
+		launch__ended(&r->launch, &status);
 		if (!session__any_alive(s))
 			return "the server has ended";
 	}
@@ -242,7 +188,7 @@ static void summarise(const struct record *r, const struct session_counts *c, co
 	message__info("next: tokprof report %s", r->output);
 }
 
-static int record_session(struct record *r, const struct target *target, const struct gate *gate)
+static int record_session(struct record *r, const struct target *target)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	struct recording_writer *writer = NULL;
@@ -282,7 +228,7 @@ static int record_session(struct record *r, const struct target *target, const s
 	recording_writer__put_meta_int(writer, "start_ns", (int64_t)s.start_ns);
 	if (r->command)
 		recording_writer__put_meta(writer, "command", r->command[0]);
-	err = gate__open(gate);
+	err = launch__go(&r->launch);
 	if (err) {
 		message__error("check the command after --", "cannot start '%s': %s", r->command[0], strerror(-err));
 		session__close(&s);
@@ -312,9 +258,8 @@ static int record_session(struct record *r, const struct target *target, const s
 
 static int record_run(int argc, char **argv)
 {
-	struct record r = { .output = DEFAULT_OUTPUT };
+	struct record r = { .output = DEFAULT_OUTPUT, .launch = { .gate = -1, .failed = -1 } };
 	struct target target = { .n_pids = 0 };
-	struct gate gate = { -1, -1 };
 	int code = parse(&r, argc, argv);
 	char error[512];
 
@@ -325,17 +270,17 @@ static int record_run(int argc, char **argv)
 		return EXIT_CODE_PRIVILEGE;
 	}
 	if (r.command) {
-		if (start_child(&r, &gate)) {
+		if (launch__start(&r.launch, r.command, false)) {
 			message__error(NULL, "cannot start '%s': %s", r.command[0], strerror(errno));
 			return EXIT_CODE_USAGE;
 		}
-		target__set_child(&target, (uint32_t)r.child, r.command[0]);
+		target__set_child(&target, (uint32_t)r.launch.pid, r.command[0]);
 	} else if (target__find(&target, &r.request, error, sizeof(error))) {
 		message__error("tokprof list shows the servers running here", "%s", error);
 		return EXIT_CODE_TARGET;
 	}
-	code = record_session(&r, &target, &gate);
-	gate__close(&gate);
+	code = record_session(&r, &target);
+	launch__forget(&r.launch);
 	return code;
 }
 
