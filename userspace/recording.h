@@ -380,6 +380,8 @@ struct recording {
  *		-EBUSY; -ENOSPC (no room for a private copy). Nothing is to be freed after an error
  */
 int recording__load(struct recording *out, const char *path, char *error, size_t error_size);
+/* The same without steps and all that comes after them: host, server, engine, models, threads. */
+int recording__load_facts(struct recording *out, const char *path, char *error, size_t error_size);
 void recording__free(struct recording *r);
 
 const char *recording__meta(const struct recording *r, const char *key);	/* NULL where absent */

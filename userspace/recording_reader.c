@@ -344,7 +344,7 @@ static int read_origin(struct loader *l)
 	return 0;
 }
 
-int recording__load(struct recording *out, const char *path, char *error, size_t error_size)
+static int load_tables(struct recording *out, const char *path, int n_tables, char *error, size_t error_size)
 {
 	struct loader l = { .out = out, .path = path, .error = error, .error_size = error_size };
 	int r;
@@ -358,7 +358,7 @@ int recording__load(struct recording *out, const char *path, char *error, size_t
 	out->strings = l.strings;
 	if (!l.strings)
 		r = no_memory(&l);
-	for (int i = 0; i < N_TABLES && !r; i++) {
+	for (int i = 0; i < n_tables && !r; i++) {
 		r = load_table(&l, &tables[i]);
 		if (!r && i == TABLE_RECORDING)
 			r = read_origin(&l);
@@ -373,6 +373,16 @@ int recording__load(struct recording *out, const char *path, char *error, size_t
 	sort(out->steps, out->n_steps, sizeof(*out->steps), compare_steps);
 	sort(out->requests, out->n_requests, sizeof(*out->requests), compare_requests);
 	return 0;
+}
+
+int recording__load(struct recording *out, const char *path, char *error, size_t error_size)
+{
+	return load_tables(out, path, N_TABLES, error, error_size);
+}
+
+int recording__load_facts(struct recording *out, const char *path, char *error, size_t error_size)
+{
+	return load_tables(out, path, TABLE_STEP, error, error_size);
 }
 
 void recording__free(struct recording *r)

@@ -66,7 +66,9 @@ static void name_fit(struct fit *f, const struct recording *r, const struct fit_
 static int add_fit(struct fits *out, const struct timeline *t, const char *role, int resource,
 		   const struct fits_options *options)
 {
-	const struct cost_fit_options how = { .n_draws = FIT_DRAWS_KEPT, .seed = SEED, .hold_out = true };
+	const struct cost_fit_options how = { .n_draws = options->n_draws ? options->n_draws : FIT_DRAWS_KEPT,
+					      .seed = SEED,
+					      .hold_out = true };
 	struct fit *f = &out->fits[out->n];
 	struct cost_samples samples;
 	int err = cost__samples(t, role, resource, &samples);

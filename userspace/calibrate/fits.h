@@ -20,6 +20,7 @@ struct fits_options {
 	size_t most_steps;		/* of a role; where there are more, blocks of them are taken; 0: all */
 	bool identified_only;
 	bool judge;			/* fill `quality` */
+	uint32_t n_draws;		/* 0: as many as are kept */
 };
 
 /*

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "userspace/calibrate/carry.h"
 #include "userspace/command.h"
 #include "userspace/host.h"
 #include "userspace/launch.h"
@@ -177,7 +178,9 @@ static const char *record_loop(struct record *r, struct session *s, struct recor
 	}
 }
 
-static void summarise(const struct record *r, const struct session_counts *c, const char *why)
+/* @model of the cost model that the recording carries; "" none */
+static void summarise(const struct record *r, const struct session_counts *c, const struct target *target,
+		      const char *model, const char *why)
 {
 	message__info("%s: %lld requests, %lld steps, %lld tokens computed, %lld records lost; %s, %.1f MB", why,
 		      (long long)c->n_requests, (long long)c->n_steps, (long long)c->n_tokens, (long long)c->n_lost,
@@ -185,6 +188,10 @@ static void summarise(const struct record *r, const struct session_counts *c, co
 	if (c->n_lost > 0)
 		message__warn("a larger --ring-kib, or fewer processes on the host's CPUs",
 			      "records were lost: the requests they hit are marked incomplete");
+	if (model[0])
+		message__info("cost model: %s", model);
+	else if (c->n_steps > 0)
+		message__info("cost model: none: run tokprof calibrate -p %u", target->pids[0]);
 	message__info("next: tokprof report %s", r->output);
 }
 
@@ -193,7 +200,7 @@ static int record_session(struct record *r, const struct target *target)
 	struct sigaction action = { .sa_handler = on_signal };
 	struct recording_writer *writer = NULL;
 	struct session s;
-	char error[512];
+	char error[512], model[256];
 	const char *why;
 	int err;
 
@@ -247,12 +254,13 @@ static int record_session(struct record *r, const struct target *target)
 	recording_writer__put_meta_int(writer, "end_ns", (int64_t)monotonic_ns());
 	recording_writer__put_meta(writer, "end_reason", why);
 	session__close(&s);
+	carry__fits(writer, r->output, s.counts.n_steps, model, sizeof(model));
 	err = recording_writer__flush(writer);
 	if (err)
 		message__error("free some space and record again; what was committed can be read",
 			       "the recording stopped early: %s", recording_writer__error(writer));
 	err = recording_writer__close(writer, err == 0);
-	summarise(r, &s.counts, why);
+	summarise(r, &s.counts, target, model, why);
 	return err ? EXIT_CODE_USAGE : EXIT_CODE_DONE;
 }
 
