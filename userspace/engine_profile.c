@@ -362,11 +362,13 @@ static const struct {
 	size_t at, size; /* in struct profile_http */
 	bool is_path;
 } http_members[] = {
-#define MEMBER(name, is_path) { #name, offsetof(struct profile_http, name), sizeof(((struct profile_http *)0)->name), is_path }
-	MEMBER(properties, true),    MEMBER(n_slots, false),	   MEMBER(context, false),
-	MEMBER(slots, true),	     MEMBER(busy, false),	   MEMBER(tokenize, true),
-	MEMBER(tokenize_text, false), MEMBER(tokenize_ids, false), MEMBER(complete, true),
-	MEMBER(prompt, false),	     MEMBER(prompt_ids, false),	   MEMBER(outputs, false),
+#define MEMBER(name, is_path)                                                                                          \
+	{                                                                                                              \
+#name, offsetof(struct profile_http, name), sizeof(((struct profile_http *)0)->name), is_path          \
+	}
+	MEMBER(properties, true), MEMBER(n_slots, false), MEMBER(context, false),	MEMBER(slots, true),
+	MEMBER(busy, false),	  MEMBER(tokenize, true), MEMBER(tokenize_text, false), MEMBER(tokenize_ids, false),
+	MEMBER(complete, true),	  MEMBER(prompt, false),  MEMBER(prompt_ids, false),	MEMBER(outputs, false),
 	MEMBER(body, false),
 #undef MEMBER
 };
@@ -494,8 +496,9 @@ static int begin_section(struct parser *p, char *line)
 	for (i = 0; i < N_SECTION_TYPES && strcmp(name, section_types[i].name) != 0; i++)
 		;
 	if (i == N_SECTION_TYPES)
-		return fail(p, "unknown section [%.40s]; known are engine, step, ubatch, memory, speculation, layout, http",
-			    name);
+		return fail(
+			p, "unknown section [%.40s]; known are engine, step, ubatch, memory, speculation, layout, http",
+			name);
 	if (i > 0 && !p->profile->name[0])
 		return fail(p, "[%s] before the [engine] section with the engine's name", name);
 	err = section_types[i].open(p, label);

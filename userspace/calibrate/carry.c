@@ -70,8 +70,10 @@ static size_t carry_stored(struct recording_writer *writer, const char *path, ch
 
 static size_t carry_own(struct recording_writer *writer, const char *path, char *words, size_t size)
 {
-	const struct fits_options options = { .origin = FIT_ORIGIN_RECORDING, .most_steps = MOST_STEPS_FITTED,
-					      .identified_only = true, .n_draws = DRAWS };
+	const struct fits_options options = { .origin = FIT_ORIGIN_RECORDING,
+					      .most_steps = MOST_STEPS_FITTED,
+					      .identified_only = true,
+					      .n_draws = DRAWS };
 	struct recording recording;
 	struct timeline timeline;
 	struct fits fits;

@@ -60,8 +60,8 @@ static int widest_term(const struct cost_model *m, double *half)
 static int print_fits(const struct calibrated *c, FILE *f)
 {
 	static const struct table_column columns[] = {
-		{ "MODEL", COLUMN_TEXT, 0 },	   { "RESOURCE", COLUMN_TEXT, 0 }, { "STEPS", COLUMN_NUMBER, 0 },
-		{ "TERMS", COLUMN_NUMBER, 0 },	   { "MERGED", COLUMN_NUMBER, 0 }, { "HELD OUT", COLUMN_NUMBER, 0 },
+		{ "MODEL", COLUMN_TEXT, 0 },	   { "RESOURCE", COLUMN_TEXT, 0 },    { "STEPS", COLUMN_NUMBER, 0 },
+		{ "TERMS", COLUMN_NUMBER, 0 },	   { "MERGED", COLUMN_NUMBER, 0 },    { "HELD OUT", COLUMN_NUMBER, 0 },
 		{ "OF A KIND", COLUMN_NUMBER, 0 }, { "IDENTIFIED", COLUMN_WRAP, 16 },
 	};
 	struct table *t = table__new(f, columns, (int)(sizeof(columns) / sizeof(columns[0])), terminal__columns(f), 0,
@@ -78,12 +78,14 @@ static int print_fits(const struct calibrated *c, FILE *f)
 		table__cell(t, "%lld", (long long)m->n_steps);
 		table__cell(t, "%zu", count_fitted(m));
 		table__cell(t, "%zu", count_merged(m));
-		table__styled(t, m->median_residual <= GOOD_RESIDUAL ? STYLE_GOOD :
-				 m->median_residual <= POOR_RESIDUAL ? STYLE_PLAIN : STYLE_WARN,
+		table__styled(t,
+			      m->median_residual <= GOOD_RESIDUAL ? STYLE_GOOD :
+			      m->median_residual <= POOR_RESIDUAL ? STYLE_PLAIN :
+								    STYLE_WARN,
 			      "%.1f %%", 100 * m->median_residual);
 		table__cell(t, "%.1f %%", 100 * m->model_error);
-		table__styled(t, m->identified ? STYLE_GOOD : STYLE_WARN, "%s%s", m->identified ? "yes" : "no: ",
-			      m->identified ? "" : m->reason);
+		table__styled(t, m->identified ? STYLE_GOOD : STYLE_WARN, "%s%s",
+			      m->identified ? "yes" : "no: ", m->identified ? "" : m->reason);
 		table__end_row(t);
 	}
 	return table__finish(t);
@@ -92,7 +94,7 @@ static int print_fits(const struct calibrated *c, FILE *f)
 static int print_classes(const struct calibrated *c, const struct fit *fit, const struct quality *q, FILE *f)
 {
 	static const struct table_column columns[] = {
-		{ "STEPS OF", COLUMN_TEXT, 0 },	  { "HELD OUT", COLUMN_NUMBER, 0 }, { "MEASURED", COLUMN_NUMBER, 0 },
+		{ "STEPS OF", COLUMN_TEXT, 0 },	   { "HELD OUT", COLUMN_NUMBER, 0 }, { "MEASURED", COLUMN_NUMBER, 0 },
 		{ "PREDICTED", COLUMN_NUMBER, 0 }, { "BIAS", COLUMN_NUMBER, 0 },     { "SPREAD", COLUMN_NUMBER, 0 },
 	};
 	const char *resource = fits__resource_name(c->recording, fit->cost.resource);
@@ -146,11 +148,12 @@ static void print_head(const struct calibrated *c, FILE *f)
 		(double)(k->end_ns - k->start_ns) / 1e9, k->n_waves, k->n_rounds, (unsigned long long)k->n_requests,
 		(long long)k->counts.n_steps);
 	if (k->time_was_up)
-		fprintf(f, "time was up in round %u of %u; --seconds gives it more\n", k->n_rounds + 1,
-			k->sweep.n_rounds);
-	if (k->sweep.context < k->facts.context)
-		fprintf(f, "measured with contexts up to %u tokens of %u, and prompts in pieces up to %u\n",
-			k->sweep.context, k->facts.context, k->sweep.chunk);
+		fprintf(f, "time was up in round %u\n", k->n_rounds + 1);
+	if (k->longest_context < k->facts.context)
+		fprintf(f,
+			"measured with contexts up to %u tokens of %u, and prompts in pieces up to %u; --seconds gives "
+			"it more\n",
+			k->longest_context, k->facts.context, k->longest_chunk);
 	if (k->n_foreign)
 		fprintf(f, "%llu requests of other clients were served meanwhile\n", (unsigned long long)k->n_foreign);
 	fputc('\n', f);
@@ -184,7 +187,8 @@ static void print_end(const struct calibrated *c, FILE *f)
 	if (c->kept)
 		fprintf(f, "recorded in %s\n", c->kept);
 	if (cpu && !cpu->cost.identified)
-		fprintf(f, "not identified: shares will be by the affine rule. Try a longer --seconds, or a quieter host\n");
+		fprintf(f, "not identified: shares will be by the affine rule. Try a longer --seconds, or a quieter "
+			   "host\n");
 	if (c->stored)
 		fprintf(f, "next: tokprof record -p %u takes this fit along\n", c->server->pid);
 }
@@ -241,7 +245,6 @@ static void write_sweep(struct json_writer *w, const struct calibrated *c)
 	json_writer__put_integer(w, "duration_ns", (int64_t)(k->end_ns - k->start_ns));
 	json_writer__put_integer(w, "rounds", k->n_rounds);
 	json_writer__put_integer(w, "waves", (int64_t)k->n_waves);
-	json_writer__put_integer(w, "waves_designed", (int64_t)k->sweep.n_waves);
 	json_writer__put_bool(w, "time_was_up", k->time_was_up);
 	json_writer__put_integer(w, "requests", (int64_t)k->n_requests);
 	json_writer__put_integer(w, "foreign_requests", (int64_t)k->n_foreign);
@@ -251,9 +254,9 @@ static void write_sweep(struct json_writer *w, const struct calibrated *c)
 	json_writer__put_integer(w, "records_lost", k->counts.n_lost);
 	json_writer__put_integer(w, "slots", k->facts.n_slots);
 	json_writer__put_integer(w, "context_tokens", k->facts.context);
-	json_writer__put_integer(w, "context_tokens_measured", k->sweep.context);
+	json_writer__put_integer(w, "context_tokens_measured", k->longest_context);
 	json_writer__put_integer(w, "part_tokens", k->facts.part);
-	json_writer__put_integer(w, "chunk_tokens_measured", k->sweep.chunk);
+	json_writer__put_integer(w, "chunk_tokens_measured", k->longest_chunk);
 	json_writer__end_object(w);
 }
 

@@ -41,16 +41,13 @@ static void show_progress(void *ctx)
 {
 	struct calibration *c = ctx;
 	uint64_t now = monotonic_ns();
-	double share = c->sweep.expected_ns > 0 ? c->expected_ns / c->sweep.expected_ns : 0, by_time;
+	double share = (double)(now - c->start_ns) / (double)c->budget_ns;
 	char bar[BAR_WIDTH + 1];
 	int filled;
 
 	if (!c->has_bar || now < c->next_progress_ns)
 		return;
 	c->next_progress_ns = now + PROGRESS_NS;
-	by_time = (double)(now - c->start_ns) / (double)c->budget_ns;
-	if (by_time > share)
-		share = by_time;
 	if (share > 1)
 		share = 1;
 	filled = (int)(share * BAR_WIDTH);
@@ -102,8 +99,9 @@ static int send_one(struct calibration *c, uint32_t n_prompt, uint32_t n_outputs
 	struct sweep_request request = { n_prompt, n_outputs };
 	struct sweep_chain chain = { 0, 1 };
 	struct sweep_wave wave = { .n = 1 };
-	struct sweep one = { .waves = &wave, .n_waves = 1, .chains = &chain, .n_chains = 1,
-			     .requests = &request, .n_requests = 1 };
+	struct sweep one = {
+		.waves = &wave, .n_waves = 1, .chains = &chain, .n_chains = 1, .requests = &request, .n_requests = 1
+	};
 	int err = driver__wave(&c->driver, &one, &wave, monotonic_ns() + PROBE_NS);
 
 	if (err == -ETIME)
@@ -182,49 +180,78 @@ static int probe(struct calibration *c)
 
 /* --- the sweep ----------------------------------------------------------------------------------------------------- */
 
-static int design(struct calibration *c)
+static void say_design(struct calibration *c, const struct sweep *s, const struct sweep_facts *f)
 {
-	struct sweep_facts *f = &c->facts;
-	uint64_t spent = monotonic_ns() - c->start_ns;
+	if (c->n_rounds == 0)
+		message__detail(1,
+				"%u slots, context %u, parts of %u tokens; %.3f ms a prompt token, %.2f ms a step and "
+				"%.2f more with each 1,000 tokens of context",
+				f->n_slots, f->context, f->part, f->token_ns / 1e6, f->step_ns / 1e6,
+				f->context_ns / 1e3);
+	message__detail(1, "round %u of about %u: contexts to %u, pieces to %u, %zu waves; %.0f s left",
+			c->n_rounds + 1, s->n_rounds, s->context, s->chunk, sweep__end_of_round(s, c->n_rounds),
+			f->budget_ns / 1e9);
+	if (c->n_rounds == 0 && s->context < f->context)
+		message__info("the server is slow for %.0f s of measuring: contexts up to %u tokens of %u, prompts in "
+			      "pieces up to %u; --seconds gives it more",
+			      (double)c->budget_ns / 1e9, s->context, f->context, s->chunk);
+}
+
+/*
+ * The round that fits into the time that is left, at the pace that was seen: first requests tell it badly.
+ * @expected by the facts as they were measured, for the pace
+ */
+static int run_round(struct calibration *c, uint64_t deadline, double pace, double *expected)
+{
+	struct sweep_facts f = c->facts;
+	struct sweep s;
+	uint64_t now = monotonic_ns();
+	size_t i, end;
 	int err;
 
-	f->budget_ns = c->budget_ns > spent ? (double)(c->budget_ns - spent) : 1;
-	err = sweep__design(&c->sweep, f, SEED);
+	f.token_ns *= pace;
+	f.step_ns *= pace;
+	f.context_ns *= pace;
+	f.budget_ns = deadline > now ? (double)(deadline - now) : 1;
+	f.first_round = c->n_rounds;
+	err = sweep__design(&s, &f, SEED);
 	if (err)
 		return fail(c, err, NULL, "the sweep cannot be designed: %s", strerror(-err));
-	message__detail(1, "%u slots, context %u, parts of %u tokens; %.3f ms a prompt token, %.2f ms a step and "
-			"%.2f more with each 1,000 tokens of context",
-			f->n_slots, f->context, f->part, f->token_ns / 1e6, f->step_ns / 1e6, f->context_ns / 1e3);
-	message__detail(1, "%u rounds of %zu waves, %zu requests, about %.0f s", c->sweep.n_rounds,
-			c->sweep.n_waves / c->sweep.n_rounds, c->sweep.n_requests, c->sweep.expected_ns / 1e9);
-	if (c->sweep.context < f->context)
-		message__info("the server is slow for %.0f s of measuring: contexts up to %u tokens of %u, prompts in pieces "
-			      "up to %u; --seconds gives it more",
-			      (double)c->budget_ns / 1e9, c->sweep.context, f->context, c->sweep.chunk);
-	return 0;
+	say_design(c, &s, &f);
+	end = sweep__end_of_round(&s, c->n_rounds);
+	*expected = 0;
+	for (i = 0; i < end && !err && monotonic_ns() < deadline; i++) {
+		err = driver__wave(&c->driver, &s, &s.waves[i], deadline + (uint64_t)(GRACE * (double)c->budget_ns));
+		*expected += sweep__wave_ns(&s, &s.waves[i], &c->facts);
+		c->n_waves += !err;
+		message__detail(2, "%s: %zu chains, %llu steps so far", wave_kind__name(s.waves[i].kind), s.waves[i].n,
+				(unsigned long long)c->driver.seen.n_steps);
+	}
+	if (s.context > c->longest_context)
+		c->longest_context = s.context;
+	if (s.chunk > c->longest_chunk)
+		c->longest_chunk = s.chunk;
+	c->n_rounds += i == end && !err;
+	c->time_was_up = err == -ETIME || i < end;
+	sweep__free(&s);
+	return err && err != -ETIME ? from_driver(c, err) : 0;
 }
 
 static int sweep(struct calibration *c)
 {
-	uint64_t deadline = c->start_ns + c->budget_ns;
-	size_t i;
+	uint64_t deadline = c->start_ns + c->budget_ns, begun = monotonic_ns(), before;
+	double pace = 1, expected = 0, sum = 0;
 	int err = 0;
 
-	for (i = 0; i < c->sweep.n_waves && !err; i++) {
-		const struct sweep_wave *w = &c->sweep.waves[i];
-
-		if (monotonic_ns() >= deadline)
-			break;
-		c->n_rounds = w->round;
-		err = driver__wave(&c->driver, &c->sweep, w, deadline + (uint64_t)(GRACE * (double)c->budget_ns));
-		if (!err)
-			c->n_waves++;
-		c->expected_ns += sweep__wave_ns(&c->sweep, w, &c->facts);
-	}
-	c->time_was_up = err == -ETIME || c->n_waves < c->sweep.n_waves;
-	if (c->n_waves == c->sweep.n_waves)
-		c->n_rounds = c->sweep.n_rounds;
-	return err && err != -ETIME ? from_driver(c, err) : 0;
+	do {
+		before = monotonic_ns();
+		err = run_round(c, deadline, pace, &expected);
+		sum += expected;
+		pace = (double)(monotonic_ns() - begun) / sum;
+		/* A round that could not be half done is not begun. */
+	} while (!err && !c->time_was_up && c->n_rounds < SWEEP_MAX_ROUNDS &&
+		 (c->n_rounds < SWEEP_MIN_ROUNDS || monotonic_ns() + (monotonic_ns() - before) / 2 < deadline));
+	return err;
 }
 
 /* What was given up is still being worked on for a moment. */
@@ -255,8 +282,6 @@ static int measure(struct calibration *c, struct server *server)
 	}
 	if (!err)
 		err = probe(c);
-	if (!err)
-		err = design(c);
 	if (!err)
 		err = sweep(c);
 	end_progress(c);
@@ -326,6 +351,5 @@ int calibration__close(struct calibration *c, bool keep)
 	if (c->has_file && !keep)
 		unlink(c->path);
 	c->writer = NULL;
-	sweep__free(&c->sweep);
 	return err;
 }

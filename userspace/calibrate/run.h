@@ -19,10 +19,10 @@ struct calibration {
 	struct recording_writer *writer;	/* open: the fits go into the recording too */
 	struct session_counts counts;
 	struct sweep_facts facts;
-	struct sweep sweep;
-	size_t n_waves;			/* that were sent whole */
+	uint32_t longest_context, longest_chunk;	/* of the sweeps' rounds */
+	size_t n_waves;			/* that were answered whole */
 	uint32_t n_rounds;		/* that were */
-	bool time_was_up;
+	bool time_was_up;		/* in the middle of a round */
 	uint64_t start_ns, end_ns;
 	uint64_t n_requests, n_foreign;
 	char error[1024], remedy[160];	/* "" none */
@@ -30,7 +30,6 @@ struct calibration {
 	/* its own */
 	struct session session;
 	struct driver driver;
-	double expected_ns;		/* of the waves that were sent */
 	uint64_t next_progress_ns;
 	bool has_file, has_bar;
 };

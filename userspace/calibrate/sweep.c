@@ -35,7 +35,7 @@ struct designer {
 const char *wave_kind__name(enum wave_kind kind)
 {
 	static const char *const names[N_WAVE_KINDS] = {
-		[WAVE_STAIRS] = "stairs",	    [WAVE_NEAR_LIMIT] = "near the limit", [WAVE_CHUNKS] = "chunks",
+		[WAVE_STAIRS] = "stairs",	   [WAVE_NEAR_LIMIT] = "near the limit", [WAVE_CHUNKS] = "chunks",
 		[WAVE_MIXED_LONG] = "long beside", [WAVE_PROMPTS] = "prompts",
 	};
 
@@ -308,7 +308,8 @@ static void begin(struct designer *d, struct sweep *s, const struct sweep_facts 
 	sweep__free(s);
 	memset(d, 0, sizeof(*d));
 	d->sweep = s;
-	d->random.s = seed;
+	d->random.s = seed + facts->first_round;
+	d->round = facts->first_round;
 	d->n_slots = facts->n_slots;
 	d->context = (uint32_t)(facts->context * share);
 	if (d->context < SWEEP_MIN_CONTEXT)
@@ -322,35 +323,55 @@ static void begin(struct designer *d, struct sweep *s, const struct sweep_facts 
 	s->chunk = d->chunk;
 }
 
+static void drop_round(struct designer *d)
+{
+	struct sweep *s = d->sweep;
+
+	d->round--;
+	s->n_waves = sweep__end_of_round(s, d->round - 1);
+	s->n_chains = s->waves[s->n_waves - 1].first + s->waves[s->n_waves - 1].n;
+	s->n_requests = s->chains[s->n_chains - 1].first + s->chains[s->n_chains - 1].n;
+}
+
 int sweep__design(struct sweep *out, const struct sweep_facts *facts, uint64_t seed)
 {
-	static const double shares[] = { 1, 0.75, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05 };
+	static const double shares[] = { 1, 0.85, 0.7, 0.6, 0.5, 0.42, 0.35, 0.3, 0.25, 0.2, 0.16, 0.12, 0.08, 0.05 };
+	size_t n = sizeof(shares) / sizeof(shares[0]), i;
+	uint32_t least_rounds = above(SWEEP_MIN_ROUNDS, facts->first_round);
 	struct designer d;
-	size_t i, n = sizeof(shares) / sizeof(shares[0]);
-	double once = 0;
 
 	memset(out, 0, sizeof(*out));
 	if (facts->n_slots == 0 || facts->context < SWEEP_MIN_CONTEXT || facts->part == 0)
 		return -EINVAL;
+	if (least_rounds == 0)
+		least_rounds = 1;
 	for (i = 0; i < n; i++) {
-		uint32_t r;
-
 		begin(&d, out, facts, seed, shares[i]);
-		for (r = 0; r < SWEEP_MIN_ROUNDS; r++)
+		while (d.round < facts->first_round + least_rounds)
 			add_round(&d);
-		once = expected(out, facts) / SWEEP_MIN_ROUNDS;
-		if (d.err || once * SWEEP_MIN_ROUNDS <= facts->budget_ns)
+		if (d.err || expected(out, facts) <= facts->budget_ns)
 			break;
 	}
-	while (!d.err && d.round < SWEEP_MAX_ROUNDS && once * (d.round + 1) <= facts->budget_ns)
+	while (!d.err && d.round < SWEEP_MAX_ROUNDS && expected(out, facts) <= facts->budget_ns)
 		add_round(&d);
 	if (d.err) {
 		sweep__free(out);
 		return d.err;
 	}
+	if (d.round > facts->first_round + least_rounds && expected(out, facts) > facts->budget_ns)
+		drop_round(&d);
 	out->n_rounds = d.round;
 	out->expected_ns = expected(out, facts);
 	return 0;
+}
+
+size_t sweep__end_of_round(const struct sweep *s, uint32_t round)
+{
+	size_t i = 0;
+
+	while (i < s->n_waves && s->waves[i].round <= round)
+		i++;
+	return i;
 }
 
 void sweep__free(struct sweep *s)

@@ -43,6 +43,7 @@ struct sweep_facts {
 	double token_ns, step_ns;	/* measured: of one more prompt token, of a step of one row without context */
 	double context_ns;		/* of one more token of context of a row of one token */
 	double budget_ns;		/* for all of it */
+	uint32_t first_round;		/* rounds that were made before: contexts differ from round to round */
 };
 
 #define SWEEP_MIN_ROUNDS 3
@@ -56,19 +57,21 @@ struct sweep {
 	size_t n_chains;
 	struct sweep_request *requests;
 	size_t n_requests;
-	uint32_t n_rounds;
+	uint32_t n_rounds;		/* made before ones included */
 	uint32_t context, chunk;	/* the longest of each that it has: less than the server's where that is slow */
 	double expected_ns;		/* by facts.token_ns and step_ns */
 };
 
 /*
- * As many rounds as fit into the budget, at least SWEEP_MIN_ROUNDS; where these do not fit, contexts and chunks are cut until
+ * As many rounds as fit into the budget, at least SWEEP_MIN_ROUNDS with those made before, and one; where these do not fit, contexts and chunks are cut until
  * they do, or are at their least.
  * @return 0; -EINVAL: no slot, or a context below SWEEP_MIN_CONTEXT; -ENOMEM
  */
 int sweep__design(struct sweep *out, const struct sweep_facts *facts, uint64_t seed);
 void sweep__free(struct sweep *s);
 
+/* Index of the first wave after a round's. */
+size_t sweep__end_of_round(const struct sweep *s, uint32_t round);
 /* Of one wave, by the facts. */
 double sweep__wave_ns(const struct sweep *s, const struct sweep_wave *w, const struct sweep_facts *facts);
 

@@ -39,7 +39,8 @@ static const struct option_spec calibrate_options[] = {
 	{ 'o', "output", "FILE", "keep the recording of the sweep (default: it is removed)" },
 	{ 'f', "force", NULL, "replace FILE where it exists" },
 	{ OPT_SECONDS, "seconds", "SECONDS", "how long to measure, from 10 on (default: 100)" },
-	{ OPT_BUSY_OK, "busy-ok", NULL, "go on where other clients use the server: the fit is\nblurred by what they do" },
+	{ OPT_BUSY_OK, "busy-ok", NULL,
+	  "go on where other clients use the server: the fit is\nblurred by what they do" },
 	{ OPT_API_KEY_FILE, "api-key-file", "FILE", "a file whose first line is the server's API key" },
 	{ OPT_ENGINE_PROFILE, "engine-profile", "FILE", "an engine profile to try before the known ones" },
 	{ OPT_JSON, "json", NULL, "print JSON (schema tokprof.calibrate/1)" },
@@ -76,8 +77,8 @@ static int read_key(struct calibrate *c, const char *path)
 	size_t n;
 
 	if (!f || !fgets(c->key, sizeof(c->key), f)) {
-		message__error("name a file whose first line is the key", "%s: no API key can be read from it: %s", path,
-			       f ? "it is empty" : strerror(errno));
+		message__error("name a file whose first line is the key", "%s: no API key can be read from it: %s",
+			       path, f ? "it is empty" : strerror(errno));
 		if (f)
 			fclose(f);
 		return -EINVAL;
@@ -109,7 +110,8 @@ static int parse(struct calibrate *c, int argc, char **argv)
 			if (options__integer(&command_calibrate, "--pid", o.value, 1, INT32_MAX, &value))
 				return EXIT_CODE_USAGE;
 			if (c->request.n_pids)
-				return options__fail(&command_calibrate, "one server at a time: a second -p %s", o.value);
+				return options__fail(&command_calibrate, "one server at a time: a second -p %s",
+						     o.value);
 			c->request.pids[c->request.n_pids++] = (uint32_t)value;
 			break;
 		case 'o':
@@ -122,7 +124,8 @@ static int parse(struct calibrate *c, int argc, char **argv)
 			if (options__seconds(&command_calibrate, "--seconds", o.value, 86400, &budget_ns))
 				return EXIT_CODE_USAGE;
 			if (budget_ns < 10000000000LL)
-				return options__fail(&command_calibrate, "--seconds %s: at least 10 are needed", o.value);
+				return options__fail(&command_calibrate, "--seconds %s: at least 10 are needed",
+						     o.value);
 			break;
 		case OPT_BUSY_OK:
 			c->run.foreign_ok = true;
@@ -142,7 +145,8 @@ static int parse(struct calibrate *c, int argc, char **argv)
 		return o.exit_code;
 	if (o.n_before_dashes > 0)
 		return options__fail(&command_calibrate,
-				     "'%s' is no option; a process is named with -p, a command after --", o.operands[0]);
+				     "'%s' is no option; a process is named with -p, a command after --",
+				     o.operands[0]);
 	if (o.dashes && o.n_operands == 0)
 		return options__fail(&command_calibrate, "no command after --");
 	c->command = o.dashes ? o.operands : NULL;
@@ -176,7 +180,8 @@ static int open_running(struct calibrate *c, struct target *target, struct serve
 	if (!err)
 		return -1;
 	if (err == -EACCES)
-		remedy = c->server.key ? "the key of --api-key-file is not the server's" : "give it with --api-key-file";
+		remedy =
+			c->server.key ? "the key of --api-key-file is not the server's" : "give it with --api-key-file";
 	else if (err == -EAGAIN)
 		remedy = "try again when the model is loaded";
 	else if (err == -ENOTSUP)
@@ -281,7 +286,9 @@ static int fit_and_print(struct calibrate *c, const struct server *server, const
 	if (store(c, &fits, path, sizeof(path))) {
 		code = EXIT_CODE_USAGE;
 	} else {
-		const struct calibrated done = { &c->run, server, t->recording, &fits, path[0] ? path : NULL, c->output };
+		const struct calibrated done = {
+			&c->run, server, t->recording, &fits, path[0] ? path : NULL, c->output
+		};
 
 		code = stream__finish(stdout, "the result",
 				      c->json ? calibrated__print_json(&done, stdout) :
