@@ -57,6 +57,7 @@ struct sock {
 	struct sock_common __sk_common;
 	struct socket *sk_socket;
 	unsigned short sk_type;		/* 5.6, commit bf9765145b85 */
+	int sk_err;
 };
 
 struct unix_address;

@@ -432,13 +432,22 @@ int BPF_PROG(wire_received, struct sock *sk, int ret, int flags)
 	return transferred(sk, SOCKET_IN, ret, flags & MSG_PEEK);
 }
 
+static __always_inline void emit_end(tp_u32 op, tp_u64 connection)
+{
+	struct record_socket r;
+
+	__builtin_memset(&r, 0, sizeof(r));
+	fill_event(&r, op, connection, -1);
+	if (bpf_ringbuf_output(&events, &r, sizeof(r), wakeup_flags()))
+		count_loss(LOSS_WIRE_RING);
+}
+
 /* Ends of connections, and ports that the server begins to listen on. May run in a soft interrupt, on any task. */
 SEC("?tp_btf/inet_sock_set_state")
 int BPF_PROG(wire_state, struct sock *sk, int old_state, int new_state)
 {
 	tp_u64 address = (tp_u64)sk;
 	struct socket_state *known;
-	struct record_socket r;
 
 	if (new_state == TCP_LISTEN && is_server(bpf_get_current_pid_tgid() >> 32)) {
 		tp_u32 port = sk->__sk_common.skc_num, one = 1;
@@ -453,10 +462,13 @@ int BPF_PROG(wire_state, struct sock *sk, int old_state, int new_state)
 	known = bpf_map_lookup_elem(&sockets, &address);
 	if (!known)
 		return 0;
-	__builtin_memset(&r, 0, sizeof(r));
-	fill_event(&r, SOCKET_CLOSE, known->id, -1);
-	if (bpf_ringbuf_output(&events, &r, sizeof(r), wakeup_flags()))
-		count_loss(LOSS_WIRE_RING);
+	/*
+	 * The peer closed first, or an error is the cause, which is the peer's too: a reset, or silence (one that the server resets
+	 * is closed before it gets its error; net/ipv4/tcp.c, tcp_disconnect). The server need not have read of either.
+	 */
+	if (old_state == TCP_CLOSE_WAIT || sk->sk_err)
+		emit_end(SOCKET_END_IN, known->id);
+	emit_end(SOCKET_CLOSE, known->id);
 	bpf_map_delete_elem(&sockets, &address);
 	return 0;
 }
