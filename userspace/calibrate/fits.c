@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define SEED 1
+#define KNOWN_WELL 0.2
 #define BLOCK 32	/* neighbouring steps that are taken together, so that drift stays visible to the fit */
 
 static const char *const roles[] = { "target", "draft" };
@@ -68,7 +69,8 @@ static int add_fit(struct fits *out, const struct timeline *t, const char *role,
 {
 	const struct cost_fit_options how = { .n_draws = options->n_draws ? options->n_draws : FIT_DRAWS_KEPT,
 					      .seed = SEED,
-					      .hold_out = true };
+					      .hold_out = true,
+					      .unknown = options->identified_only ? KNOWN_WELL : 0 };
 	struct fit *f = &out->fits[out->n];
 	struct cost_samples samples;
 	int err = cost__samples(t, role, resource, &samples);
@@ -79,8 +81,12 @@ static int add_fit(struct fits *out, const struct timeline *t, const char *role,
 		out->n_steps += (int64_t)samples.n;
 		out->n_left_out += samples.n_failed + samples.n_without_rows + samples.n_overlapping;
 	}
+	/* What most steps have none of (page faults) does not follow from their rows. */
+	if ((int64_t)samples.n < samples.n_unmeasured)
+		err = -ENODATA;
 	thin(&samples, options->most_steps);
-	err = fit__make(f, &samples, role, resource, &how);
+	if (!err)
+		err = fit__make(f, &samples, role, resource, &how);
 	if (!err && options->identified_only && !f->cost.identified) {
 		fit__free(f);
 		err = -ENODATA;

@@ -18,7 +18,7 @@ struct fits {
 struct fits_options {
 	const char *origin;		/* FIT_ORIGIN_... */
 	size_t most_steps;		/* of a role; where there are more, blocks of them are taken; 0: all */
-	bool identified_only;
+	bool identified_only;		/* and its terms known well, as traffic that nobody designed may not have them */
 	bool judge;			/* fill `quality` */
 	uint32_t n_draws;		/* 0: as many as are kept */
 };

@@ -22,7 +22,7 @@
 #include "userspace/message.h"
 #include "userspace/stream.h"
 
-#define DEFAULT_SECONDS 100
+#define DEFAULT_SECONDS 150
 #define START_SECONDS 600
 #define MAX_KEY 512
 
@@ -38,7 +38,7 @@ static const struct option_spec calibrate_options[] = {
 	{ 'p', "pid", "PID", "the server's process, or any process of its tree" },
 	{ 'o', "output", "FILE", "keep the recording of the sweep (default: it is removed)" },
 	{ 'f', "force", NULL, "replace FILE where it exists" },
-	{ OPT_SECONDS, "seconds", "SECONDS", "how long to measure, from 10 on (default: 100)" },
+	{ OPT_SECONDS, "seconds", "SECONDS", "how long to measure, from 10 on (default: 150)" },
 	{ OPT_BUSY_OK, "busy-ok", NULL,
 	  "go on where other clients use the server: the fit is\nblurred by what they do" },
 	{ OPT_API_KEY_FILE, "api-key-file", "FILE", "a file whose first line is the server's API key" },

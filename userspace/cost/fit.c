@@ -189,7 +189,7 @@ int cost__fit(struct cost_model *out, const struct cost_sample *samples, size_t 
 	fit_all(&f, options->seed, scratch);
 	memcpy(out->fitted, f.basis.free, sizeof(out->fitted));
 	out->condition = identify__condition(&f.normal);
-	identify__judge(out, &f.basis, &f.design, &f.normal);
+	identify__judge(out, &f.basis, &f.design, &f.normal, options->unknown);
 	err = 0;
 out:
 	free(f.taken);

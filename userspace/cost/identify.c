@@ -186,9 +186,13 @@ __attribute__((format(printf, 2, 3))) static void refuse(struct cost_model *m, c
 	va_end(args);
 }
 
-void identify__judge(struct cost_model *m, const struct basis *b, const struct design *d, const struct normal *normal)
+void identify__judge(struct cost_model *m, const struct basis *b, const struct design *d, const struct normal *normal,
+		     double unknown)
 {
 	double weight[COST_TERMS], context_width, attention_width;
+
+	if (unknown == 0)
+		unknown = UNKNOWN;
 
 	find_weights(d, weight);
 	note_wide(m, normal, weight);
@@ -200,10 +204,10 @@ void identify__judge(struct cost_model *m, const struct basis *b, const struct d
 		refuse(m, "too few steps of one token: what a small step costs is not known");
 	else if (!b->free[COST_TERM_CONTEXT])
 		refuse(m, "the cost of context cannot be told from that of other parts of a step");
-	else if (context_width > WIDE)
+	else if (context_width > unknown)
 		refuse(m, "the cost of context is known to +-%.0f %% only", 100 * context_width);
 	else if (!b->free[COST_TERM_ATTENTION])
 		refuse(m, "the cost of a prompt's attention cannot be told from that of other parts of a step");
-	else if (attention_width > WIDE)
+	else if (attention_width > unknown)
 		refuse(m, "the cost of a prompt's attention is known to +-%.0f %% only", 100 * attention_width);
 }

@@ -10,10 +10,12 @@
 
 #include "userspace/cost/design.h"
 
-/* Half of a 95 % interval beyond which a term is not known, relative to its value, ... */
+/* Half of a 95 % interval beyond which a term is known poorly, relative to its value, ... */
 #define WIDE 0.2
 /* ... unless even that is little beside the steps that it is a part of. */
 #define IMMATERIAL 0.05
+/* From here on a fit that needs the term is not identified, unless the caller wants it sharper. */
+#define UNKNOWN 0.5
 
 /* Ratio of the largest to the least singular value of the columns, scaled to length 1. */
 double identify__condition(const struct normal *normal);
@@ -23,7 +25,8 @@ double identify__condition(const struct normal *normal);
  */
 bool identify__merge_collinear(struct basis *b, const struct normal *normal, int32_t *merged_with);
 
-/* Sets m->identified and m->reason, and notes in m->merged_with what a term of a wide interval was hard to tell from. */
-void identify__judge(struct cost_model *m, const struct basis *b, const struct design *d, const struct normal *normal);
+/* @unknown as cost_fit_options has it. Sets m->identified and m->reason, and notes in m->merged_with what a term of a wide interval was hard to tell from. */
+void identify__judge(struct cost_model *m, const struct basis *b, const struct design *d, const struct normal *normal,
+		     double unknown);
 
 #endif
