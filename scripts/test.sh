@@ -95,11 +95,14 @@ if $slow; then
 	done
 	suite scenarios python3 tests/scenarios/run.py --all
 	suite targets python3 tests/scenarios/targets.py --all
+	suite calibration python3 tests/scenarios/calibration.py --all
+	suite shares python3 tests/scenarios/shares.py
 	suite faults python3 tests/scenarios/faults.py --all
 	suite attribution python3 tests/bench/attribution/run.py --quick --fresh --folder build/test-attribution
 else
 	suite scenarios python3 tests/scenarios/run.py
 	suite targets python3 tests/scenarios/targets.py
+	suite calibration python3 tests/scenarios/calibration.py
 	suite faults python3 tests/scenarios/faults.py
 fi
 

@@ -180,11 +180,11 @@ static void follow(struct session *s, const struct record_task *r)
 {
 	switch (r->op) {
 	case TASK_FORK:
-		session__add_target(s, r->other_tgid, true);
+		session__add_target(s, r->other_tgid, r->h.tgid, true);
 		break;
 	case TASK_EXEC:
 		session_target__renamed(s, r->h.tgid);
-		session__add_target(s, r->h.tgid, session__is_newborn(s, r->h.tgid));
+		session__add_target(s, r->h.tgid, 0, session__is_newborn(s, r->h.tgid));
 		break;
 	case TASK_EXIT:
 		if (r->h.tid == r->h.tgid)
@@ -418,7 +418,22 @@ void session__describe(const struct session *s, FILE *f)
 		fprintf(f, "  %-8s %s\n", collectors[i]->name, s->notes[i]);
 }
 
-static struct session_target *session_target__add(struct session *s, uint32_t pid, bool newborn)
+/* What ended before it could be looked at is as its parent was: a fork that has begun no other program. */
+static void session_target__inherit(struct session *s, struct session_target *t, uint32_t parent)
+{
+	const struct session_target *from = parent ? session_target__find(s, parent) : NULL;
+
+	if (t->parent == 0)
+		t->parent = parent;
+	if (!from || from == t)
+		return;
+	if (!t->comm[0])
+		memcpy(t->comm, from->comm, sizeof(t->comm));
+	if (!t->exe[0])
+		memcpy(t->exe, from->exe, sizeof(t->exe));
+}
+
+static struct session_target *session_target__add(struct session *s, uint32_t pid, uint32_t parent, bool newborn)
 {
 	struct session_target *t;
 
@@ -433,18 +448,19 @@ static struct session_target *session_target__add(struct session *s, uint32_t pi
 	t->parent = process__parent(pid);
 	process__comm(pid, t->comm, sizeof(t->comm));
 	process__exe(pid, t->exe, sizeof(t->exe));
+	session_target__inherit(s, t, parent);
 	write_target(s, t);
 	return t;
 }
 
-void session__add_target(struct session *s, uint32_t pid, bool newborn)
+void session__add_target(struct session *s, uint32_t pid, uint32_t parent, bool newborn)
 {
 	struct session_target *t = session_target__find(s, pid);
 	uint32_t one = 1;
 	size_t i;
 
 	if (!t || t->ended_ns)
-		t = session_target__add(s, pid, newborn);
+		t = session_target__add(s, pid, parent, newborn);
 	if (!t) {
 		session__lost(s, "sched", "too many processes", 1);
 		return;
@@ -569,7 +585,7 @@ int session__start(struct session *s, const uint32_t *pids, size_t n_pids, char 
 		return say(error, error_size, -ESRCH, "the server has ended");
 	s->start_ns = monotonic_ns();
 	for (i = 0; i < n_pids; i++)
-		session__add_target(s, pids[i], false);
+		session__add_target(s, pids[i], 0, false);
 	return 0;
 }
 

@@ -98,8 +98,9 @@ int session__poll(struct session *s, int timeout_ms);
 void session__tick(struct session *s);
 /* Switch all probes off or on (overhead). */
 int session__set_enabled(struct session *s, bool on);
-/* A process of the server; `newborn`: forked by a target since the start. Known ones are looked at again (exec). */
-void session__add_target(struct session *s, uint32_t pid, bool newborn);
+/* A process of the server, forked by `parent` (0: as the kernel says now); `newborn`: since the start. Known ones are looked at
+   again (exec). */
+void session__add_target(struct session *s, uint32_t pid, uint32_t parent, bool newborn);
 bool session__is_newborn(const struct session *s, uint32_t pid);
 bool session__is_target(const struct session *s, uint32_t pid);
 bool session__any_alive(const struct session *s);

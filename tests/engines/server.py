@@ -55,6 +55,7 @@ def parse_arguments():
                         help="speculate from repetition in the text")
     parser.add_argument("--ngram-size", type=int, help="tokens to look up")
     parser.add_argument("--ngram-draft", type=int, help="tokens to draft after a match")
+    parser.add_argument("--api-key", help="that clients must send")
     parser.add_argument("--verbose", action="store_true", help="let the server log")
     parser.add_argument("--end-with-stdin", action="store_true",
                         help="also end when stdin closes, so a dead parent leaves no server")
@@ -78,6 +79,8 @@ def common_params(module, args):
     if args.embeddings:
         # /v1/embeddings refuses to answer without a pooling type.
         params.pooling_type = module.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    if args.api_key:
+        params.api_keys = [args.api_key]
     if args.verbose:
         params.verbosity = 4
     return params

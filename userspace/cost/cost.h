@@ -98,7 +98,7 @@ struct cost_fit_options {
 	uint64_t seed;			/* of the portable generator; fixed by the caller */
 	bool hold_out;			/* every second block of steps judges the fit of the others, then all are fitted */
 	double unknown;			/* half of a 95 % interval over its value from which on a fit that needs the term is not
-					   identified; 0: 0.5. What is below is in the intervals of every share. */
+					   identified; 0: 1, where 0 is as good. What is below is in the intervals of every share. */
 };
 
 /*

@@ -14,8 +14,8 @@
 #define WIDE 0.2
 /* ... unless even that is little beside the steps that it is a part of. */
 #define IMMATERIAL 0.05
-/* From here on a fit that needs the term is not identified, unless the caller wants it sharper. */
-#define UNKNOWN 0.5
+/* From here on, where 0 is as good, a fit that needs the term is not identified, unless the caller wants it sharper. */
+#define UNKNOWN 1
 
 /* Ratio of the largest to the least singular value of the columns, scaled to length 1. */
 double identify__condition(const struct normal *normal);

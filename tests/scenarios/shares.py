@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The laws of sharing, on a real server that was calibrated: what one request's share may depend on, and what not.
+
+    shares.py [--all] [--only PART] [--version V]
+
+How near the shares are to measured truth is another matter: tests/bench/attribution. Ends with 'N passed, N failed'.
+"""
+import contextlib
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "engines"), str(HERE.parent / "bench" / "attribution")]
+
+import engine  # noqa: E402
+import faults  # noqa: E402
+import law  # noqa: E402
+import meter  # noqa: E402
+import mixes  # noqa: E402
+import tokprof  # noqa: E402
+import truth  # noqa: E402
+from faults import expect  # noqa: E402
+
+SECONDS = 40
+CTX = 4096
+SLACK = 0.02     # of a cost: requests that are sent together begin one after the other
+TURNS = 3
+SPILL = 0.15     # of what is added to one request, what another's share may seem to move by: that is the machine
+HOG = "b = bytearray(1 << 28)\nwhile True:\n    b[:] = bytes(len(b))\n"
+ALL = []
+SERVERS = {}     # version -> (Bench, ExitStack): calibrated once, for all tests
+
+
+def shares(function):
+    ALL.append(function)
+    return function
+
+
+def calibrated(version):
+    """A server of ours with a fit, warm."""
+    if version not in SERVERS:
+        stack = contextlib.ExitStack()
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        os.environ["TOKPROF_FITS"] = f"{folder}/fits"
+        os.mkdir(f"{folder}/slots")
+        server = stack.enter_context(engine.start(version, "small-f16", slots=truth.SLOTS, ctx=CTX,
+                                                  slot_save_path=f"{folder}/slots/"))
+        status, _, words = meter.run("calibrate", "-p", server.pid, "--seconds", SECONDS, timeout=4 * SECONDS)
+        expect(f"exit status of calibrate ({words})", status, 0)
+        SERVERS[version] = (server, stack)
+    return SERVERS[version][0]
+
+
+class Shared:
+    """What tokprof says of a set of requests that were served together, in their order."""
+
+    def __init__(self, s, *requests):
+        """@requests (prompt tokens, output tokens, cached)"""
+        mix = mixes.Mix("law", tuple(mixes.Request(*r) for r in requests))
+        bench = truth.Bench(calibrated(s.version), mix, 7)
+        bench.warm_up()
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "run.tokprof"
+            run = tokprof.record(bench, path)
+            report = tokprof.Report(path, run)
+        self.report, self.truth_ns = report.report, run["cost_ns"]
+        law.check(self.report)
+        expect("rule", report.rule, "shapley")
+        expect("complete", [r["complete"] for r in report.requests], [True] * len(requests))
+        self.cost, self.low, self.high = report.costs, report.bounds("low"), report.bounds("high")
+        for i, cost in enumerate(self.cost):
+            if not self.low[i] <= cost <= self.high[i]:
+                raise AssertionError(f"request {i}: {cost} is not within {self.low[i]} to {self.high[i]}")
+
+    def part(self, i):
+        """(least, most) that request i may have of the whole, by its interval."""
+        return self.low[i] / sum(self.cost), self.high[i] / sum(self.cost)
+
+    def width(self, i):
+        return self.high[i] - self.low[i]
+
+
+def expect_overlap(name, one, other, slack=0.0):
+    if one[0] - slack > other[1] or other[0] - slack > one[1]:
+        raise AssertionError(f"{name}: {one} and {other} have nothing in common")
+
+
+@shares
+def equal_requests_have_equal_shares(s):
+    found = Shared(s, *[(120, 60, True)] * 4)
+    for i in range(4):
+        for j in range(i):
+            expect_overlap(f"requests {j} and {i}", (found.low[j], found.high[j]), (found.low[i], found.high[i]),
+                           SLACK * found.cost[i])
+
+
+@shares
+def a_lone_request_gets_everything_but_the_accounts(s):
+    found = Shared(s, (300, 60))
+    total, accounts = found.report["totals"]["cpu_ns"], sum(a["cpu_ns"] for a in found.report["accounts"].values())
+    expect("its cost", found.cost[0], total - accounts)
+    expect("width", found.width(0), 0)
+    if not 0.93 <= found.cost[0] / found.truth_ns <= 1.02:
+        raise AssertionError(f"{found.cost[0]} ns of {found.truth_ns} ns that the kernel says the server took")
+
+
+def expect_private(s, before, after):
+    """Of two requests the second one is made longer; by turns, since two runs of the same differ by up to a tenth."""
+    runs = [[Shared(s, *requests).cost for requests in (before, after)] for _ in range(TURNS)]
+    other, own = ([statistics.median(turn[1][i] - turn[0][i] for turn in runs) for i in (0, 1)])
+    if own <= 0 or abs(other) > SPILL * own:
+        raise AssertionError(f"the one that was made longer has {own / 1e6:.0f} ms more, the other {other / 1e6:.0f} ms: {runs}")
+
+
+@shares
+def context_of_one_request_moves_only_its_own_share(s):
+    """Two generate side by side; then one of them has 2,000 tokens more of context."""
+    expect_private(s, ((100, 100, True), (100, 100, True)), ((100, 100, True), (2100, 100, True)))
+
+
+@shares
+def a_longer_prompt_of_one_request_moves_only_its_own_share(s):
+    """512 tokens more to compute, while another generates."""
+    expect_private(s, ((100, 100, True), (64, 40)), ((100, 100, True), (576, 40)))
+
+
+@shares
+def a_memory_hog_beside_the_server_moves_no_share_by_more_than_it_says(s):
+    """All three are in the same steps: which steps the hog slows down makes no difference to whose they are."""
+    requests = ((100, 80, True), (1500, 80, True), (600, 80, True))
+    quiet = Shared(s, *requests)
+    with subprocess.Popen([sys.executable, "-c", HOG]) as hog:
+        try:
+            loud = Shared(s, *requests)
+        finally:
+            hog.kill()
+    for i in range(len(requests)):
+        expect_overlap(f"part of request {i}", quiet.part(i), loud.part(i), 0.01)
+
+
+if __name__ == "__main__":
+    try:
+        STATUS = faults.main(ALL)
+    finally:
+        for _, open_server in SERVERS.values():
+            open_server.close()
+    sys.exit(STATUS)
