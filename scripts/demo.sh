@@ -52,6 +52,10 @@ port=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["port"])
 echo "pid $server_pid, http://127.0.0.1:$port"
 build/tokprof list
 
+step "tokprof calibrate -p $server_pid --seconds 40 (150 where nothing is said: what a step costs, by what is in it)"
+export TOKPROF_FITS=build/demo-fits
+build/tokprof calibrate -p "$server_pid" --seconds 40
+
 step "tokprof record -p $server_pid -o $recording"
 build/tokprof record -f -p "$server_pid" -o "$recording" 2>build/demo-record.log &
 recorder_pid=$!
@@ -65,7 +69,7 @@ python3 tests/engines/demo_load.py "$port"
 kill -INT "$recorder_pid"
 wait "$recorder_pid" || true
 recorder_pid=
-tail -n 2 build/demo-record.log
+tail -n 3 build/demo-record.log
 
 step "tokprof report $recording"
 build/tokprof report "$recording"

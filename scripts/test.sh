@@ -105,6 +105,9 @@ else
 	suite calibration python3 tests/scenarios/calibration.py
 	suite faults python3 tests/scenarios/faults.py
 fi
+# What older kernels take: connections by the exits of system calls, in the place of the sockets' tracepoints.
+suite scenarios-by-system-calls env TOKPROF_WIRE_BY_SYSCALL=1 \
+	python3 tests/scenarios/run.py --version 2026.10.11549
 
 echo
 printf '%s\n' "${table[@]}"

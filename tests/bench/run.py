@@ -189,6 +189,24 @@ def recorder_figures(seconds=20):
         print(f"- From the start of the command to the first step recorded: {(int(first) - started_ns) / 1e9:.2f} s.")
 
 
+def row_figures(seconds=20, steps=320, rows=32):
+    """The whole live path at more rows a second than a model makes here: probes, ring buffer, recorder."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = f"{folder}/row_engine"
+        subprocess.run(["gcc", "-O2", "-rdynamic", "-o", program, ROOT / "tests" / "bench" / "row_engine.c"], check=True)
+        path = pathlib.Path(folder) / "r.tokprof"
+        with subprocess.Popen([program, str(seconds + 2), str(steps), str(rows)], stdout=subprocess.DEVNULL) as process:
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            recording = meter.record(process.pid, "-d", str(seconds), path=path)
+            recording.wait()
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        query = "select count(*) from row; select coalesce(sum(n), 0) from loss"
+        n, lost = subprocess.run(["sqlite3", str(path), query], capture_output=True, text=True, check=True).stdout.split()
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"- Live path at {int(n) / seconds:.0f} rows/s: {100 * cpu / seconds:.2f} % of a core (loading, attaching and the "
+              f"fit at the end included), {lost} records lost.")
+
+
 def report_figures():
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/million.tokprof"
@@ -212,6 +230,7 @@ def main():
     print("## The recorder\n")
     report_figures()
     recorder_figures()
+    row_figures()
     print("\n## What it costs a server (`tokprof overhead`)\n")
     overhead_table(args.seconds)
     print("\n## Beside other tools\n")

@@ -2,6 +2,7 @@
 /* docs/recording.md against the schema: its tables are the schema's, and its examples run. Run from the root. */
 #include "tests/unit/recording_example.h"
 
+#include <ctype.h>
 #include <sqlite3.h>
 
 #define DOCS "docs/recording.md"
@@ -31,7 +32,7 @@ static char *describe_tables(void)
 	for (int i = 0; i < N_TABLES; i++) {
 		const struct table *t = &tables[i];
 
-		fprintf(f, "\n### %s\n\n%c%s. Key: ", t->name, t->doc[0] - 'a' + 'A', t->doc + 1);
+		fprintf(f, "\n### %s\n\n%c%s. Key: ", t->name, toupper((unsigned char)t->doc[0]), t->doc + 1);
 		for (unsigned int k = 0; k < t->n_key; k++)
 			fprintf(f, "%s`%s`", k ? ", " : "", t->columns[k].name);
 		fprintf(f, ".\n\n| column | unit | may be NULL | meaning |\n|---|---|---|---|\n");
