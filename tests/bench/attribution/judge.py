@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far a way of sharing is from the truth, with intervals for the truth's own error."""
+import math
 from dataclasses import dataclass
 
 import shapley
@@ -95,7 +96,12 @@ def judge(method, truth, draws):
                    [sum(column) / len(observed) for column in zip(*observed)])
 
 
-def coverage(costs, lows, highs, truth):
-    """How many requests have their truth between low and high, all scaled alike to the truth's total."""
-    scale = truth.total / sum(costs)
-    return sum(low * scale <= phi <= high * scale for low, high, phi in zip(lows, highs, truth.phi))
+def coverage(costs, lows, highs, truth, errors):
+    """How many requests have their truth between low and high, all scaled alike to the truth's total; the truth is known to within
+    1.96 of its standard errors itself, which widens both sides in quadrature."""
+    scale, found = truth.total / sum(costs), 0
+    for cost, low, high, phi, error in zip(costs, lows, highs, truth.phi, errors):
+        off = phi - cost * scale
+        side = (high - cost if off > 0 else cost - low) * scale
+        found += abs(off) <= math.hypot(side, 1.96 * error)
+    return found

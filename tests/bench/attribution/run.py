@@ -138,7 +138,7 @@ def measure_tokprof(plan, found, lazy, folder):
     say(f"{plan.name}: {len(missing)} recordings made")
 
 
-def tokprof_verdicts(plan, lines, folder, right, draws):
+def tokprof_verdicts(plan, lines, folder, right, draws, errors):
     """One verdict per rule, with coverage; the default rule's reports come back too. A rule that cannot be had of these
     recordings, for want of a fit, has no row, in words."""
     verdicts, default = [], [tokprof.Report(folder / line["file"], line) for line in lines]
@@ -153,7 +153,7 @@ def tokprof_verdicts(plan, lines, folder, right, draws):
             + (f" (used: {', '.join(sorted(used))})" if used != {rule} else "")
         verdict = judge.judge(judge.Method(name, tuple(r.costs for r in reports)), right, draws)
         bounded = [r for r in reports if r.bounds("low") and r.bounds("high")]
-        covered = sum(judge.coverage(r.costs, r.bounds("low"), r.bounds("high"), right) for r in bounded)
+        covered = sum(judge.coverage(r.costs, r.bounds("low"), r.bounds("high"), right, errors) for r in bounded)
         verdicts.append((verdict, f"{covered} of {len(bounded) * len(right.phi)}" if bounded else ""))
     return verdicts, default
 
@@ -164,11 +164,12 @@ def evaluate(plan, found, folder, repeats):
     everyone = list(range(len(plan.mix.requests)))
     full = [run for run in found.of("run") if run["subset"] == everyone]
     lines = sorted(found.of("recording"), key=lambda line: line["number"])[:plan.recordings]
-    verdicts, default = tokprof_verdicts(plan, lines, folder, right, draws)
+    errors = shapley.standard_errors(right, draws)
+    verdicts, default = tokprof_verdicts(plan, lines, folder, right, draws, errors)
     verdicts += [(judge.judge(method, right, draws), "") for method in baselines.methods(full)]
     days = sorted({datetime.date.fromtimestamp(run["unix_ns"] / 1e9).isoformat() for run in found.lines})
     return Outcome(settings=found.settings, truth=right, own_error=shapley.own_error(right, draws),
-                   standard_errors=shapley.standard_errors(right, draws), error_goal=ERROR_GOAL,
+                   standard_errors=errors, error_goal=ERROR_GOAL,
                    repeats=repeats, dates=" to ".join(dict.fromkeys((days[0], days[-1]))), recordings=len(lines),
                    calibrated=all(line["calibrated"] for line in lines),
                    default_rule=default[0].rule if default else "", inexact=sum(not r.exact for r in default),

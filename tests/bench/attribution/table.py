@@ -16,7 +16,9 @@ request's own truth. Goals: {misattributed} and {worst}, judged by the lower bou
 bootstrap over the truth's repeats and so has the truth's own error in it and nothing else; *open*: not missed, but the
 truth's own error is too large to confirm it. Figures of tokprof are means over its recordings, *smallest to largest*
 is over them. tokprof keeps what belongs to no request (host, idle, unexplained) on accounts of their own, the truth
-knows no accounts: all shares are scaled to the same total, `share_i = total * cost_i / sum(cost)`.
+knows no accounts: all shares are scaled to the same total, `share_i = total * cost_i / sum(cost)`. *truth within low..high*
+counts, over recordings and requests, how often tokprof's own 95 % interval, widened in quadrature by that of the truth, has the
+truth in it; tokprof's is of the sharing, and does not claim to cover how one run differs from the mean of many.
 """
 COLUMNS = ("shared by", "misattributed (95 %)", "smallest to largest", "worst request (95 %)", "truth within low..high",
            "goal")

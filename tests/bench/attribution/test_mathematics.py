@@ -171,8 +171,11 @@ class Judgement(unittest.TestCase):
         self.assertEqual(verdict(0.035, 0.031).word(False), "MISS")
 
     def test_coverage_counts_truths_between_low_and_high_on_the_truths_scale(self):
-        # 6 + 4 stands for 100: 5.5..6.5 is 55..65 around 60, 4.1..5 is 41..50 beside 40.
-        self.assertEqual(judge.coverage([6, 4], [5.5, 4.1], [6.5, 5.0], self.right), 1)
+        right = shapley.Truth({(0, 1): 100.0}, [64.0, 36.0])
+        # 6 + 4 stands for 100: 5.5..6.5 is 55..65 around 60, 3.7..5 is 37..50 around 40.
+        self.assertEqual(judge.coverage([6, 4], [5.5, 3.7], [6.5, 5.0], right, [0, 0]), 1)
+        # 36 is 4 below 40: within 3 of tokprof's and 1.96 * 1.4 of the truth's.
+        self.assertEqual(judge.coverage([6, 4], [5.5, 3.7], [6.5, 5.0], right, [0, 1.4]), 2)
 
 
 class Mixes(unittest.TestCase):
