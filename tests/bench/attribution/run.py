@@ -199,7 +199,7 @@ def arguments():
     parser.add_argument("--model", help="only this model, for example small-f16")
     parser.add_argument("--mix", choices=list(mixes.MIXES), help="only this mix")
     parser.add_argument("--repeats", type=int, help="runs of each subset, default as docs/accuracy.md has them")
-    parser.add_argument("--limit", type=int, default=40, help="repeats at most, while the truth's own error is above 1 %%")
+    parser.add_argument("--limit", type=int, default=60, help="repeats at most, while the truth's own error is above 1 %%")
     parser.add_argument("--recordings", type=int, default=3, help="by tokprof, of the full set")
     parser.add_argument("--threads", type=int, default=2, help="of the server")
     parser.add_argument("--seed", type=int, default=SEED)
