@@ -369,7 +369,7 @@ static const struct {
 	MEMBER(properties, true), MEMBER(n_slots, false), MEMBER(context, false),	MEMBER(slots, true),
 	MEMBER(busy, false),	  MEMBER(tokenize, true), MEMBER(tokenize_text, false), MEMBER(tokenize_ids, false),
 	MEMBER(complete, true),	  MEMBER(prompt, false),  MEMBER(prompt_ids, false),	MEMBER(outputs, false),
-	MEMBER(body, false),
+	MEMBER(body, false),	  MEMBER(slot, false),
 #undef MEMBER
 };
 #define N_HTTP_MEMBERS (sizeof(http_members) / sizeof(http_members[0]))

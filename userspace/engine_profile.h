@@ -62,6 +62,7 @@ struct profile_http {
 	char complete[64]; /* POST path */
 	char prompt[64], prompt_ids[64]; /* member for a text, or for an array of token ids */
 	char outputs[64]; /* member: tokens to generate */
+	char slot[64]; /* member: number of the slot that is to work on it, from 0 */
 	char body[512]; /* a JSON object whose members are sent with every request */
 };
 

@@ -347,5 +347,7 @@ int http_client__ask(struct http_client *c, const char *path, const char *body, 
 	err = http_client__start(c, path, body, timeout_ms, on_asked, &a);
 	while (!err && !a.over)
 		err = http_client__poll(c, 100, -1);
+	if (err)
+		http_client__cancel(c);	/* it would answer to a frame that is gone */
 	return err ? err : a.result;
 }

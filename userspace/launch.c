@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,9 +18,12 @@ static void run_command(const struct launch *l, char **command, int gate, int fa
 	int reason;
 	char byte;
 
+	/* What is ignored stays so in the command; a handler would not. */
 	signal(SIGINT, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
 	if (l->is_apart) {
 		setpgid(0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGTERM);	/* also where nobody is left to end it */
 		dup2(STDERR_FILENO, STDOUT_FILENO);	/* standard output is for results */
 	}
 	if (read(gate, &byte, 1) != 1)
@@ -54,8 +58,10 @@ int launch__start(struct launch *l, char **command, bool apart)
 	close(failed[1]);
 	l->gate = gate[1];
 	l->failed = failed[0];
-	if (apart)
+	if (apart) {
 		setpgid(l->pid, l->pid);	/* whichever of the two is first */
+		l->group = l->pid;
+	}
 	return 0;
 
 close_failed:
@@ -102,17 +108,21 @@ bool launch__ended(struct launch *l, int *status)
 void launch__end(struct launch *l)
 {
 	const struct timespec pause = { .tv_nsec = END_PAUSE_NS };
-	pid_t pid = l->pid;
+	pid_t pid = l->is_apart ? -l->group : l->pid;
 	int status, i;
 
 	launch__forget(l);
 	if (pid == 0)
 		return;
-	kill(l->is_apart ? -pid : pid, SIGTERM);
-	for (i = 0; i < END_TRIES && !launch__ended(l, &status); i++)
+	kill(pid, SIGTERM);
+	for (i = 0; i < END_TRIES && l->pid && !launch__ended(l, &status); i++)
+		nanosleep(&pause, NULL);
+	/* A command may have gone to the background: its group is still there. */
+	for (i = 0; i < END_TRIES && l->is_apart && kill(pid, 0) == 0; i++)
 		nanosleep(&pause, NULL);
 	if (l->pid || l->is_apart)
-		kill(l->is_apart ? -pid : pid, SIGKILL);
+		kill(pid, SIGKILL);
+	l->group = 0;
 	if (l->pid)
 		waitpid(l->pid, &status, 0);
 	l->pid = 0;

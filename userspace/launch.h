@@ -7,7 +7,8 @@
 #include <sys/types.h>
 
 struct launch {
-	pid_t pid;	/* 0: nothing was started */
+	pid_t pid;	/* 0: nothing was started, or it has ended */
+	pid_t group;	/* is_apart: its process group, which may outlive it */
 	int gate;	/* the command is held back until a byte is written here; -1 */
 	int failed;	/* says why it could not begin, closed unwritten where it did; -1 */
 	bool is_apart;	/* in a process group of its own, its output on our standard error */

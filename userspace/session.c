@@ -342,12 +342,32 @@ void session__kernel_clear(struct session *s)
 	s->meter_latest[METER_KERNEL_NS] = 0;
 }
 
+/* A number that is free again may be given to a stranger: the kernel's side must not take that for the server. */
+static void let_go_of_ended(struct session *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_targets; i++) {
+		struct session_target *t = &s->targets[i];
+		struct pollfd ended = { .fd = t->pidfd, .events = POLLIN };
+
+		if (t->pidfd < 0 || poll(&ended, 1, 0) != 1 || session_target__find(s, t->pid) != t)
+			continue;
+		if (!t->ended_ns)
+			session_target__ended(s, t->pid, monotonic_ns());
+		bpf_map_delete_elem(s->servers_fd, &t->pid);
+		close(t->pidfd);
+		t->pidfd = -1;
+	}
+}
+
 void session__tick(struct session *s)
 {
 	uint64_t now = monotonic_ns();
 	size_t i;
 
 	take_laps(s);
+	let_go_of_ended(s);
 	for (i = 0; i < s->n_active; i++)
 		if (s->active[i]->tick)
 			s->active[i]->tick(s, s->state[i], now);

@@ -21,7 +21,7 @@
 #include "userspace/recording.h"
 
 #define MAX_COLLECTORS 16
-#define MAX_TARGETS 256
+#define MAX_TARGETS 1024	/* processes over a whole recording, ended ones too */
 
 struct bpf_object;
 struct ring_buffer;

@@ -22,7 +22,8 @@
 #                  whose member `busy` is true while the slot works; tokenize: a POST path that takes member tokenize_text
 #                  and answers with member tokenize_ids; complete: the POST path of a generation; prompt, prompt_ids,
 #                  outputs: its members for the text, or the token ids, and the tokens to generate; body: an object that is
-#                  sent with every one. Without this section, or where its paths are not served, /v1/completions is used.
+#                  sent with every one; slot: the member that chooses the slot, so that none is looked for (which would
+#                  put away what slots have cached). Without this section, or where its paths are not served, /v1/completions is used.
 
 [engine]
 name = llama.cpp
@@ -134,4 +135,5 @@ tokenize_ids = tokens
 complete = /completion
 prompt_ids = prompt
 outputs = n_predict
+slot = id_slot
 body = {"temperature": 0, "ignore_eos": true, "cache_prompt": false, "response_fields": ["tokens_predicted", "error"]}

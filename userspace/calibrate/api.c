@@ -10,6 +10,8 @@
 #define ASK_TIMEOUT_MS 5000
 #define WORDS_TO_TOKENIZE 400
 #define MIN_IDS 16
+#define MOST_TOKENS (1 << 24)	/* of a context; what a server says of itself is not trusted with memory */
+#define MOST_SLOTS 1024
 
 /* Where an engine has no profile of its HTTP: what servers of OpenAI's interface have in common. */
 static const struct profile_http openai = {
@@ -66,7 +68,7 @@ static uint32_t member_u32(json_t *object, const char *path)
 	json_t *value = path[0] ? member(object, path) : NULL;
 	json_int_t number = json_is_integer(value) ? json_integer_value(value) : 0;
 
-	return number > 0 && number <= INT32_MAX ? (uint32_t)number : 0;
+	return number > 0 && number <= MOST_TOKENS ? (uint32_t)number : 0;
 }
 
 /* --- words for the user ------------------------------------------------------------------------------------------------ */
@@ -124,6 +126,8 @@ static int read_properties(struct api *a, char *error, size_t size)
 	}
 	if (!err) {
 		a->n_slots = member_u32(object, a->names.n_slots);
+		if (a->n_slots > MOST_SLOTS)
+			a->n_slots = MOST_SLOTS;
 		a->context = member_u32(object, a->names.context);
 	}
 	json_decref(object);
@@ -228,7 +232,7 @@ int api__n_busy(struct api *a)
 	free(text);
 	if (!json_is_array(slots)) {
 		json_decref(slots);
-		return -ENOTSUP;
+		return status == -ETIMEDOUT ? status : -ENOTSUP;
 	}
 	for (i = 0; i < json_array_size(slots); i++)
 		n += json_is_true(member(json_array_get(slots, i), a->names.busy));
@@ -257,7 +261,7 @@ static json_t *prompt_of_words(const struct api *a, struct random_state *random,
 	return string;
 }
 
-char *api__body(struct api *a, struct random_state *random, uint32_t n_prompt, uint32_t n_outputs)
+char *api__body(struct api *a, struct random_state *random, uint32_t n_prompt, uint32_t n_outputs, uint32_t slot)
 {
 	json_t *object = a->names.body[0] ? json_loads(a->names.body, 0, NULL) : json_object();
 	char *text = NULL;
@@ -270,20 +274,22 @@ char *api__body(struct api *a, struct random_state *random, uint32_t n_prompt, u
 					  prompt_of_words(a, random, n_prompt));
 	if (!err)
 		err = json_object_set_new(object, a->names.outputs, json_integer(n_outputs));
+	if (!err && a->names.slot[0])
+		err = json_object_set_new(object, a->names.slot, json_integer(slot));
 	if (!err)
 		text = json_dumps(object, JSON_COMPACT);
 	json_decref(object);
 	return text;
 }
 
-void api__learn(struct api *a, const char *answer, uint32_t n_prompt)
+void api__learn(struct api *a, const char *answer, uint32_t n_prompt, double tokens_per_word)
 {
 	json_t *object = a->ids ? NULL : json_loads(answer, 0, NULL);
 	uint32_t counted = object ? member_u32(object, "usage.prompt_tokens") : 0;
 
 	/* Not from a few words: the tokens around them would count as theirs. */
 	if (counted > 0 && n_prompt >= 50) {
-		a->tokens_per_word *= (double)counted / n_prompt;
+		a->tokens_per_word = tokens_per_word * counted / n_prompt;
 		if (a->tokens_per_word < 0.2)
 			a->tokens_per_word = 0.2;
 	}

@@ -34,14 +34,20 @@ struct api {
 int api__open(struct api *a, struct http_client *http, const struct profile_http *names, char *error, size_t size);
 void api__close(struct api *a);
 
-/* How many slots work now. @return -ENOTSUP: the server does not say */
+/* How many slots work now. @return -ENOTSUP: the server does not say; -ETIMEDOUT: it is too busy to */
 int api__n_busy(struct api *a);
 
-/* The body of a request for a generation, with a prompt of random tokens; the caller's to free. NULL: out of memory */
-char *api__body(struct api *a, struct random_state *random, uint32_t n_prompt, uint32_t n_outputs);
+/*
+ * The body of a request for a generation, with a prompt of random tokens; the caller's to free. @slot that is to work on it,
+ * where the server lets its clients choose. NULL: out of memory
+ */
+char *api__body(struct api *a, struct random_state *random, uint32_t n_prompt, uint32_t n_outputs, uint32_t slot);
 
-/* From an answer's own count: how many tokens a word makes. @n_prompt that were meant to be in the prompt */
-void api__learn(struct api *a, const char *answer, uint32_t n_prompt);
+/*
+ * From an answer's own count: how many tokens a word makes. @n_prompt that were meant to be in the prompt @tokens_per_word that
+ * it was made with
+ */
+void api__learn(struct api *a, const char *answer, uint32_t n_prompt, double tokens_per_word);
 
 /* What went wrong, from an answer that is none: the server's own words where it has some. */
 void api__explain(const struct api *a, const struct http_answer *answer, char *out, size_t size);

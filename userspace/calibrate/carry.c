@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/calibrate/carry.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "userspace/calibrate/fits.h"
 #include "userspace/cost/fit_store.h"
-#include "userspace/message.h"
 
 /* Loading and joining 100,000 steps takes about half a second. */
 #define MOST_STEPS_LOADED 60000
@@ -46,25 +46,28 @@ static size_t put(const struct fit *fits, size_t n, struct recording_writer *wri
 	return n;
 }
 
-static size_t carry_stored(struct recording_writer *writer, const char *path, char *words, size_t size)
+/* Do the steps come from several servers? A fit is of one. */
+static bool has_several(const struct recording *r)
 {
-	const struct row_model *model;
-	struct recording facts;
+	size_t i;
+
+	for (i = 1; i < r->n_contexts; i++)
+		if (r->contexts[i].pid != r->contexts[0].pid)
+			return true;
+	return false;
+}
+
+static size_t carry_stored(struct recording_writer *writer, const struct recording *facts, char *words, size_t size)
+{
+	const struct row_model *model = fits__model(facts);
 	struct fit_set set = { 0 };
 	struct fit_key key;
-	char why[1024];
 	size_t n = 0;
 
-	if (recording__load_facts(&facts, path, why, sizeof(why)))
-		return 0;
-	model = fits__model(&facts);
-	fit_key__from_recording(&key, &facts, model ? model->digest : NULL);
-	if (fit_store__find(&key, &set, why, sizeof(why)) == 0)
+	fit_key__from_recording(&key, facts, model ? model->digest : NULL);
+	if (fit_store__find(&key, &set, words, size) == 0)
 		n = put(set.fits, set.n, writer, words, size);
-	else
-		message__detail(1, "cost model: %s", why);
 	fit_set__free(&set);
-	recording__free(&facts);
 	return n;
 }
 
@@ -95,13 +98,19 @@ static size_t carry_own(struct recording_writer *writer, const char *path, char 
 
 size_t carry__fits(struct recording_writer *writer, const char *path, int64_t n_steps, char *words, size_t size)
 {
-	size_t n;
+	struct recording facts;
+	size_t n = 0;
 
 	words[0] = 0;
-	if (n_steps == 0 || recording_writer__flush(writer))
+	if (n_steps == 0 || recording_writer__flush(writer) || recording__load_facts(&facts, path, words, size))
 		return 0;
-	n = carry_stored(writer, path, words, size);
-	if (n == 0 && n_steps >= LEAST_STEPS && n_steps <= MOST_STEPS_LOADED)
-		n = carry_own(writer, path, words, size);
+	if (has_several(&facts)) {
+		snprintf(words, size, "a fit is of one server, and these are several: record them one by one");
+	} else {
+		n = carry_stored(writer, &facts, words, size);
+		if (n == 0 && n_steps >= LEAST_STEPS && n_steps <= MOST_STEPS_LOADED)
+			n = carry_own(writer, path, words, size);
+	}
+	recording__free(&facts);
 	return n;
 }

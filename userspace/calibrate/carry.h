@@ -10,7 +10,7 @@
 /*
  * To be called at a recording's end, when all its rows are written, and before it is closed. Traffic is fitted only where there
  * is little enough of it for that to take less than a second, and kept only where it identifies a model.
- * @n_steps of the recording @words what was put, for the user: "calibrated 2026-11-21, ..." or ""
+ * @n_steps of the recording @words what was put, for the user: "calibrated 2026-11-21, ..."; where nothing was, why
  * @return how many fits were put
  */
 size_t carry__fits(struct recording_writer *writer, const char *path, int64_t n_steps, char *words, size_t size);

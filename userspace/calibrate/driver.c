@@ -12,6 +12,7 @@
 #define TICK_NS 1000000000ULL
 #define MANY_TOKENS 32		/* a step with so many is one of prompts, ... */
 #define FEW_TOKENS 8		/* ... with fewer than these one of generations */
+#define IDLE_SHARE 0.1		/* of a core: less is no request's work */
 #define CROWDED_TICKS 2		/* one tick may fall between a request's end here and on the wire */
 
 /* One slot's requests of a wave. */
@@ -19,7 +20,9 @@ struct chain_run {
 	struct driver *driver;
 	const struct sweep *sweep;
 	const struct sweep_chain *chain;
+	uint32_t slot;
 	size_t n_sent;
+	double tokens_per_word;		/* of the prompt that was sent last */
 };
 
 /* --- what comes back from the meter -------------------------------------------------------------------------------- */
@@ -69,8 +72,12 @@ static void on_request(void *ctx, const struct row_request *row)
 {
 	struct driver *d = ctx;
 
-	/* Who asks for health or metrics takes nothing that would show. */
-	if (row->method && strcmp(row->method, "POST") == 0 && row->client && !is_ours(d, row->client))
+	if (row->client && is_ours(d, row->client)) {
+		d->n_seen++;
+		return;
+	}
+	/* Who asks for health or metrics takes nothing that would show. Of what was asked before the attach the answer alone is seen. */
+	if (row->client && (!row->method || strcmp(row->method, "POST") == 0))
 		d->n_foreign++;
 }
 
@@ -151,16 +158,38 @@ static int turn(struct driver *d)
 	return err ? err : check(d);
 }
 
+/* CPU time of the server's processes so far. */
+static double cpu_ns(const struct session *s)
+{
+	double sum = 0;
+	size_t i;
+
+	for (i = 0; i < s->n_targets; i++) {
+		struct timespec used;
+		clockid_t clock;
+
+		if (!s->targets[i].ended_ns && clock_getcpuclockid((pid_t)s->targets[i].pid, &clock) == 0 &&
+		    clock_gettime(clock, &used) == 0)
+			sum += (double)used.tv_sec * 1e9 + (double)used.tv_nsec;
+	}
+	return sum;
+}
+
 int driver__listen(struct driver *d, uint64_t duration_ns)
 {
+	double used = duration_ns ? cpu_ns(d->session) : 0;
 	uint64_t end = monotonic_ns() + duration_ns, n_steps = d->seen.n_steps;
 	int err = 0;
 
-	while (!err && monotonic_ns() < end)
+	do
 		err = turn(d);
+	while (!err && monotonic_ns() < end);
 	if (err || d->foreign_ok)
 		return err;
-	if (d->seen.n_steps > n_steps || d->n_foreign)
+	/* A long step shows when it ends; that somebody computes shows at once. */
+	if (duration_ns)
+		used = cpu_ns(d->session) - used;
+	if (d->seen.n_steps > n_steps || d->n_foreign || used > IDLE_SHARE * (double)duration_ns)
 		return fail(d, -EBUSY, "the server works for other clients");
 	return 0;
 }
@@ -200,7 +229,8 @@ static void on_answer(void *ctx, const struct http_answer *answer)
 		return;
 	}
 	d->n_requests++;
-	api__learn(d->api, answer->body, run->sweep->requests[run->chain->first + run->n_sent - 1].n_prompt);
+	api__learn(d->api, answer->body, run->sweep->requests[run->chain->first + run->n_sent - 1].n_prompt,
+		   run->tokens_per_word);
 	if (!d->err)
 		send_next(run);
 }
@@ -215,7 +245,8 @@ static void send_next(struct chain_run *run)
 	if (run->n_sent == run->chain->n)
 		return;
 	r = &run->sweep->requests[run->chain->first + run->n_sent++];
-	body = api__body(d->api, &d->random, r->n_prompt, r->n_outputs);
+	run->tokens_per_word = d->api->tokens_per_word;
+	body = api__body(d->api, &d->random, r->n_prompt, r->n_outputs, run->slot);
 	err = body ? http_client__start(d->http, d->api->names.complete, body, 0, on_answer, run) : -ENOMEM;
 	free(body);
 	if (err)
@@ -231,7 +262,9 @@ int driver__wave(struct driver *d, const struct sweep *s, const struct sweep_wav
 	if (!runs)
 		return fail(d, -ENOMEM, "out of memory");
 	for (i = 0; i < w->n && !d->err; i++) {
-		runs[i] = (struct chain_run){ .driver = d, .sweep = s, .chain = &s->chains[w->first + i] };
+		runs[i] = (struct chain_run){
+			.driver = d, .sweep = s, .chain = &s->chains[w->first + i], .slot = (uint32_t)i
+		};
 		send_next(&runs[i]);
 	}
 	while (!d->err && http_client__in_flight(d->http) > 0) {

@@ -35,6 +35,7 @@ struct driver {
 	struct random_state random;
 	struct driver_seen seen;
 	uint64_t n_requests;		/* of ours, answered */
+	uint64_t n_seen;		/* of ours, on the server's own connections */
 	uint64_t n_foreign;		/* of others, that ask for work */
 	unsigned crowded;		/* ticks in a row with more requests on the wire than ours */
 	size_t most_in_flight;		/* of ours, since the last tick */
@@ -48,7 +49,7 @@ struct driver {
 void driver__init(struct driver *d, struct session *session, struct api *api, uint64_t seed);
 
 /*
- * Listen for so long without sending anything.
+ * Listen for so long without sending anything; 0: take what has come.
  * @return 0; -EBUSY: the server works for others; -EINTR: stopped; -ESRCH: it has ended; -EIO; `d->error` has the sentence
  */
 int driver__listen(struct driver *d, uint64_t duration_ns);

@@ -7,13 +7,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "userspace/calibrate/fits.h"
 #include "userspace/host.h"
 #include "userspace/message.h"
+#include "userspace/temporary.h"
 
 #define LISTEN_NS 1000000000ULL
 #define SEED 20261121
 #define PROBE_NS 120000000000ULL	/* for the first answers */
 #define PROBE_SHARE 0.1			/* of the budget, at most, goes into finding the largest part */
+#define SETTLE_NS 200000000		/* for the last records to come */
+#define SEEN_SHARE 0.9			/* at least, of the requests that were answered */
 #define PROBE_LONG 1100			/* more than two parts of llama.cpp's default */
 #define PROBE_OUTPUTS 12
 #define SLOTS_ASSUMED 4			/* where the server does not say */
@@ -88,6 +92,9 @@ static int check_idle(struct calibration *c, struct server *server)
 {
 	int n_busy = api__n_busy(&server->api);
 
+	if (n_busy == -ETIMEDOUT && !c->foreign_ok)
+		return fail(c, -EBUSY, "calibrate when nobody else uses it, or give --busy-ok and take a blurred fit",
+			    "the server is too busy to say how many of its slots are");
 	if (n_busy > 0 && !c->foreign_ok)
 		return fail(c, -EBUSY, "calibrate when nobody else uses it, or give --busy-ok and take a blurred fit",
 			    "the server works for other clients: %d of its slots are busy", n_busy);
@@ -254,6 +261,38 @@ static int sweep(struct calibration *c)
 	return err;
 }
 
+/* A fit is stored by the digest of the weight file, which is read where it is mapped: told before anything is measured. */
+static int check_model(struct calibration *c)
+{
+	struct recording facts;
+	char error[512];
+	int err;
+
+	session__tick(&c->session);
+	if (!c->must_store || recording_writer__flush(c->writer) ||
+	    recording__load_facts(&facts, c->path, error, sizeof(error)))
+		return 0;
+	err = fits__model(&facts) ? 0 :
+				    fail(c, -ENODATA, "keep it in a recording with -o FILE, or let the server map its weights",
+					 "no weight file that the server has mapped can be read, and a fit is stored by its digest");
+	recording__free(&facts);
+	return err;
+}
+
+/* Two servers may share a port (SO_REUSEPORT): then the other one has answered. */
+static int check_seen(struct calibration *c)
+{
+	int err = driver__listen(&c->driver, SETTLE_NS);
+
+	if (err && err != -EBUSY)
+		return from_driver(c, err);
+	if (c->driver.n_seen < SEEN_SHARE * (double)c->driver.n_requests)
+		return fail(c, -EPROTO, "start it alone on its port",
+			    "of %llu requests %llu were seen at the server: another process answers at its address",
+			    (unsigned long long)c->driver.n_requests, (unsigned long long)c->driver.n_seen);
+	return 0;
+}
+
 /* What was given up is still being worked on for a moment. */
 static void wait_idle(struct calibration *c, struct server *server)
 {
@@ -281,9 +320,13 @@ static int measure(struct calibration *c, struct server *server)
 		err = err ? from_driver(c, err) : 0;
 	}
 	if (!err)
+		err = check_model(c);
+	if (!err)
 		err = probe(c);
 	if (!err)
 		err = sweep(c);
+	if (!err)
+		err = check_seen(c);
 	end_progress(c);
 	if (err != -ESRCH)
 		wait_idle(c, server);
@@ -349,7 +392,7 @@ int calibration__close(struct calibration *c, bool keep)
 	else
 		recording_writer__free(c->writer);
 	if (c->has_file && !keep)
-		unlink(c->path);
+		recording__remove(c->path);
 	c->writer = NULL;
 	return err;
 }

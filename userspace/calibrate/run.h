@@ -12,6 +12,7 @@ struct calibration {
 	const char *path;		/* of the recording */
 	bool force;
 	bool foreign_ok;
+	bool must_store;		/* nothing is kept but the stored fit: its key must be known */
 	uint64_t budget_ns;
 	const volatile sig_atomic_t *stop;
 

@@ -98,7 +98,7 @@ static int try_process(struct server *s, uint32_t pid, const struct profile_http
 		       char *error, size_t size)
 {
 	struct process_socket *sockets = NULL;
-	char words[API_ERROR_SIZE];
+	char words[API_ERROR_SIZE] = "";
 	size_t n = 0, i;
 
 	process__sockets(pid, &sockets, &n);

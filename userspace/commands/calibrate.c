@@ -21,10 +21,12 @@
 #include "userspace/launch.h"
 #include "userspace/message.h"
 #include "userspace/stream.h"
+#include "userspace/temporary.h"
 
 #define DEFAULT_SECONDS 150
 #define START_SECONDS 600
 #define MAX_KEY 512
+#define LEAST_STEPS 300
 
 enum {
 	OPT_SECONDS = 256,
@@ -54,7 +56,7 @@ struct calibrate {
 	char **command; /* after "--"; NULL */
 	struct launch launch;
 	const char *output; /* NULL: not kept */
-	char temporary[128];
+	struct temporary temporary; /* where the recording is made else */
 	bool json;
 	struct calibration run;
 };
@@ -154,6 +156,10 @@ static int parse(struct calibrate *c, int argc, char **argv)
 		return options__fail(&command_calibrate, "name one server: -p PID, or -- COMMAND");
 	if (key_file && read_key(c, key_file))
 		return EXIT_CODE_USAGE;
+	if (c->output && !c->run.force && access(c->output, F_OK) == 0) {
+		message__error("give -f to replace it, or another -o FILE", "%s exists", c->output);
+		return EXIT_CODE_USAGE;
+	}
 	c->run.budget_ns = (uint64_t)budget_ns;
 	c->run.stop = &stop_requested;
 	return -1;
@@ -243,6 +249,33 @@ static int open_started(struct calibrate *c, struct target *target, struct serve
 
 /* --- the fit ------------------------------------------------------------------------------------------------------- */
 
+/* Is the CPU time of the target model's steps told apart by them? */
+static bool identifies(const struct fit *fits, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (fits[i].cost.resource == RESOURCE_CPU_NS && strcmp(fits[i].cost.role, "target") == 0)
+			return fits[i].cost.identified;
+	return false;
+}
+
+/* A better fit of the same server is not given up for this one. @return 0; -EEXIST: there is one */
+static int look_for_better(const struct fits *fits, char *error, size_t size)
+{
+	struct fit_set old = { 0 };
+	char words[512];
+	int err = 0;
+
+	if (fit_store__find(&fits->key, &old, words, sizeof(words)) == 0 && identifies(old.fits, old.n) &&
+	    !identifies(fits->fits, fits->n)) {
+		snprintf(error, size, "this fit is not identified, and the one that is stored is: that one is kept");
+		err = -EEXIST;
+	}
+	fit_set__free(&old);
+	return err;
+}
+
 static int store(struct calibrate *c, struct fits *fits, char *path, size_t size)
 {
 	char error[512];
@@ -253,7 +286,9 @@ static int store(struct calibrate *c, struct fits *fits, char *path, size_t size
 			       recording_writer__error(c->run.writer));
 		return err;
 	}
-	err = fit_store__save(&fits->key, fits->fits, fits->n, path, size, error, sizeof(error));
+	err = look_for_better(fits, error, sizeof(error));
+	if (!err)
+		err = fit_store__save(&fits->key, fits->fits, fits->n, path, size, error, sizeof(error));
 	if (!err)
 		return 0;
 	path[0] = 0;
@@ -272,10 +307,10 @@ static int fit_and_print(struct calibrate *c, const struct server *server, const
 	struct fits fits;
 	int err = fits__make(&fits, t, &options), code;
 
-	if (!err && fits.n == 0) {
+	if (!err && (fits.n == 0 || fits.n_steps < LEAST_STEPS)) {
 		message__error("measure longer, with --seconds",
-			       "no model can be fitted to the %lld steps whose rows are known (%lld are left out)",
-			       (long long)fits.n_steps, (long long)fits.n_left_out);
+			       "%lld steps with known rows were measured (%lld are left out), and %d are needed for a fit",
+			       (long long)fits.n_steps, (long long)fits.n_left_out, LEAST_STEPS);
 		fits__free(&fits);
 		return EXIT_CODE_USAGE;
 	}
@@ -344,13 +379,14 @@ static int calibrate(struct calibrate *c, struct server *server, const struct ta
 {
 	int err, code;
 
-	if (!c->output) {
-		const char *folder = getenv("TMPDIR");
-
-		snprintf(c->temporary, sizeof(c->temporary), "%.80s/tokprof-calibrate-%d.tokprof",
-			 folder && *folder ? folder : "/var/tmp", (int)getpid());
+	err = c->output ? 0 : temporary__new(&c->temporary);
+	if (err) {
+		message__error("set TMPDIR to a folder that can be written to",
+			       "no folder for the recording can be made: %s", strerror(-err));
+		return EXIT_CODE_USAGE;
 	}
-	c->run.path = c->output ? c->output : c->temporary;
+	c->run.path = c->output ? c->output : c->temporary.path;
+	c->run.must_store = !c->output;
 	message__info("calibrating %s at %s for about %.0f s", target->text, server->address,
 		      (double)c->run.budget_ns / 1e9);
 	err = calibration__run(&c->run, server, target);
@@ -365,6 +401,7 @@ static int calibrate(struct calibrate *c, struct server *server, const struct ta
 			       strerror(-err));
 		code = EXIT_CODE_USAGE;
 	}
+	temporary__remove(&c->temporary);
 	return code;
 }
 

@@ -29,6 +29,7 @@
 #include "userspace/session.h"
 #include "userspace/stream.h"
 #include "userspace/target.h"
+#include "userspace/temporary.h"
 
 #define DEFAULT_SECONDS 60
 #define SHORTEST_WINDOW_MS 50
@@ -62,7 +63,7 @@ struct collector_account {
 struct overhead {
 	struct session session;
 	struct recording_writer *writer;	/* to a file that goes away: recording is part of the cost */
-	char path[64];
+	struct temporary temporary;
 	struct overhead_bpf *skel;
 	struct ring_buffer *ring;
 	struct window *windows;
@@ -449,11 +450,18 @@ static int measure_target(const struct target *target, int64_t duration_ns, bool
 
 	if (!o)
 		return EXIT_CODE_BUG;
-	snprintf(o->path, sizeof(o->path), "/tmp/tokprof-overhead-%d.tokprof", (int)getpid());
-	err = recording_writer__open(&o->writer, o->path, true);
+	err = temporary__new(&o->temporary);
 	if (err) {
-		message__error("make room in /tmp", "%s", recording_writer__error(o->writer));
+		message__error("set TMPDIR to a folder that can be written to",
+			       "no folder for the recording can be made: %s", strerror(-err));
+		free(o);
+		return EXIT_CODE_USAGE;
+	}
+	err = recording_writer__open(&o->writer, o->temporary.path, true);
+	if (err) {
+		message__error("set TMPDIR to a folder with room", "%s", recording_writer__error(o->writer));
 		recording_writer__free(o->writer);
+		temporary__remove(&o->temporary);
 		free(o);
 		return EXIT_CODE_USAGE;
 	}
@@ -472,7 +480,7 @@ static int measure_target(const struct target *target, int64_t duration_ns, bool
 	overhead_bpf__destroy(o->skel);
 	session__close(&o->session);
 	recording_writer__close(o->writer, false);
-	unlink(o->path);
+	temporary__remove(&o->temporary);
 	free(o->windows);
 	free(o->pulses);
 	free(o);

@@ -21,6 +21,7 @@
 #include "userspace/message.h"
 #include "userspace/session.h"
 #include "userspace/target.h"
+#include "userspace/temporary.h"
 
 #define POLL_MS 100
 #define TICK_NS 1000000000ULL
@@ -178,9 +179,9 @@ static const char *record_loop(struct record *r, struct session *s, struct recor
 	}
 }
 
-/* @model of the cost model that the recording carries; "" none */
+/* @model of the cost model that the recording carries; where it has none, why */
 static void summarise(const struct record *r, const struct session_counts *c, const struct target *target,
-		      const char *model, const char *why)
+		      bool has_model, const char *model, const char *why)
 {
 	message__info("%s: %lld requests, %lld steps, %lld tokens computed, %lld records lost; %s, %.1f MB", why,
 		      (long long)c->n_requests, (long long)c->n_steps, (long long)c->n_tokens, (long long)c->n_lost,
@@ -188,10 +189,10 @@ static void summarise(const struct record *r, const struct session_counts *c, co
 	if (c->n_lost > 0)
 		message__warn("a larger --ring-kib, or fewer processes on the host's CPUs",
 			      "records were lost: the requests they hit are marked incomplete");
-	if (model[0])
+	if (has_model)
 		message__info("cost model: %s", model);
 	else if (c->n_steps > 0)
-		message__info("cost model: none: run tokprof calibrate -p %u", target->pids[0]);
+		message__info("cost model: none: %s; run tokprof calibrate -p %u", model, target->pids[0]);
 	message__info("next: tokprof report %s", r->output);
 }
 
@@ -200,7 +201,8 @@ static int record_session(struct record *r, const struct target *target)
 	struct sigaction action = { .sa_handler = on_signal };
 	struct recording_writer *writer = NULL;
 	struct session s;
-	char error[512], model[256];
+	char error[512], model[512];
+	bool has_model;
 	const char *why;
 	int err;
 
@@ -220,7 +222,7 @@ static int record_session(struct record *r, const struct target *target)
 		message__error(NULL, "%s", error);
 		session__close(&s);
 		recording_writer__close(writer, false);
-		unlink(r->output);
+		recording__remove(r->output);
 		return EXIT_CODE_PRIVILEGE;
 	}
 	host__write_meta(writer);
@@ -229,18 +231,18 @@ static int record_session(struct record *r, const struct target *target)
 		message__error(NULL, "%s", error);
 		session__close(&s);
 		recording_writer__close(writer, false);
-		unlink(r->output);
+		recording__remove(r->output);
 		return EXIT_CODE_TARGET;
 	}
 	recording_writer__put_meta_int(writer, "start_ns", (int64_t)s.start_ns);
 	if (r->command)
 		recording_writer__put_meta(writer, "command", r->command[0]);
-	err = launch__go(&r->launch);
-	if (err) {
+	err = stop_requested ? 0 : launch__go(&r->launch);	/* a ^C has ended the command, too */
+	if (err && !stop_requested) {
 		message__error("check the command after --", "cannot start '%s': %s", r->command[0], strerror(-err));
 		session__close(&s);
 		recording_writer__close(writer, false);
-		unlink(r->output);
+		recording__remove(r->output);
 		return EXIT_CODE_USAGE;
 	}
 	if (!message__is_quiet())
@@ -254,13 +256,13 @@ static int record_session(struct record *r, const struct target *target)
 	recording_writer__put_meta_int(writer, "end_ns", (int64_t)monotonic_ns());
 	recording_writer__put_meta(writer, "end_reason", why);
 	session__close(&s);
-	carry__fits(writer, r->output, s.counts.n_steps, model, sizeof(model));
+	has_model = carry__fits(writer, r->output, s.counts.n_steps, model, sizeof(model)) > 0;
 	err = recording_writer__flush(writer);
 	if (err)
 		message__error("free some space and record again; what was committed can be read",
 			       "the recording stopped early: %s", recording_writer__error(writer));
 	err = recording_writer__close(writer, err == 0);
-	summarise(r, &s.counts, target, model, why);
+	summarise(r, &s.counts, target, has_model, model, why);
 	return err ? EXIT_CODE_USAGE : EXIT_CODE_DONE;
 }
 
