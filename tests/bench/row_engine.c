@@ -22,11 +22,21 @@ struct llama_batch {
 };
 
 int llama_decode(void *context, struct llama_batch batch);
+int process_ubatch(void *context, const void *ubatch) __asm__("_ZN13llama_context14process_ubatchERK12llama_ubatch");
 
+__attribute__((noinline)) int process_ubatch(void *context, const void *ubatch)
+{
+	__asm__ volatile("" : : "r"(context), "r"(ubatch) : "memory");
+	return 0;
+}
+
+/* The ubatch is of no known layout: the rows are those of the public batch. */
 __attribute__((noinline)) int llama_decode(void *context, struct llama_batch batch)
 {
+	static const char unknown[256];
+
 	__asm__ volatile("" : : "r"(context), "r"(batch.n_tokens) : "memory");
-	return 0;
+	return process_ubatch(context, unknown);
 }
 
 int main(int argc, char **argv)
