@@ -296,6 +296,7 @@ int recording_writer__engine(struct recording_writer *w, const struct row_engine
 int recording_writer__model(struct recording_writer *w, const struct row_model *row);
 int recording_writer__context(struct recording_writer *w, const struct row_context *row);	/* replaces (id) */
 int recording_writer__step(struct recording_writer *w, const struct row_step *row);
+/* A use below 0 by less than 1,000,000 is stored as 0, below that not at all: a loss of kind "negative step resource". */
 int recording_writer__step_resource(struct recording_writer *w, const struct row_step_resource *row);
 int recording_writer__sample(struct recording_writer *w, const struct row_sample *row);
 int recording_writer__row(struct recording_writer *w, const struct row_row *row);

@@ -34,6 +34,12 @@
 /* How long the end waits for a reader that is loading the recording, before it leaves the log in place. */
 #define BUSY_TIMEOUT_MS 5000
 
+/*
+ * Two CPUs' additions to a meter may land in either order: a cut between them is some ns ahead of the next one, never as
+ * much as a millisecond.
+ */
+#define MAX_RACE 1000000
+
 struct recording_writer {
 	char *path;			/* as the user gave it, for messages */
 	char *real_path;		/* NULL: no file was created */
@@ -665,7 +671,12 @@ int recording_writer__step_resource(struct recording_writer *w, const struct row
 {
 	struct row_step_resource used = *row;
 
-	/* Two CPUs' additions to a meter may land in either order: a cut between them is some ns ahead of the next one. */
+	/* A meter that went back further than a race is wrong, and so would be any figure in its place. */
+	if (used.value <= -MAX_RACE) {
+		const struct row_loss loss = { "recording", "negative step resource", clock_ns(CLOCK_MONOTONIC), 1 };
+
+		return recording_writer__loss(w, &loss);
+	}
 	if (used.value < 0)
 		used.value = 0;
 	return put(w, TABLE_STEP_RESOURCE, &used);

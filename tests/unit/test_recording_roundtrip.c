@@ -270,12 +270,35 @@ static void a_meter_that_seems_to_go_back_has_used_nothing(void **state)
 	struct row_step_resource backwards = full_step_resource;
 	struct recording r;
 
-	backwards.value = -3;
+	backwards.value = -999999;
 	assert_int_equal(recording_writer__step_resource(w, &backwards), 0);
 	assert_int_equal(recording_writer__close(w, true), 0);
 	load(&r, f->file);
 	assert_int_equal(r.n_losses, 0);
+	assert_int_equal(r.n_step_resources, 1);
 	assert_int_equal(r.step_resources[0].value, 0);
+	recording__free(&r);
+}
+
+static void a_meter_that_went_back_by_a_millisecond_has_no_figure_and_is_a_loss(void **state)
+{
+	struct folder *f = *state;
+	struct recording_writer *w = open_writer(f);
+	struct row_step_resource backwards = full_step_resource;
+	struct recording r;
+
+	backwards.value = -1000000;
+	assert_int_equal(recording_writer__step_resource(w, &backwards), 0);
+	backwards.step++;
+	backwards.value = -INT64_MAX;
+	assert_int_equal(recording_writer__step_resource(w, &backwards), 0);
+	assert_int_equal(recording_writer__close(w, true), 0);
+	load(&r, f->file);
+	assert_int_equal(r.n_step_resources, 0);
+	assert_true(r.n_losses > 0);
+	assert_string_equal(r.losses[0].collector, "recording");
+	assert_string_equal(r.losses[0].kind, "negative step resource");
+	assert_int_equal(r.losses[0].n + (r.n_losses > 1 ? r.losses[1].n : 0), 2);
 	recording__free(&r);
 }
 
@@ -442,6 +465,7 @@ int main(void)
 		TEST(a_recording_that_was_given_up_is_not_complete),
 		TEST(a_row_that_cannot_be_is_refused_and_listed_as_a_loss),
 		TEST(a_meter_that_seems_to_go_back_has_used_nothing),
+		TEST(a_meter_that_went_back_by_a_millisecond_has_no_figure_and_is_a_loss),
 		TEST(every_real_comes_back_to_the_last_bit_and_no_impossible_one_is_taken),
 		TEST(no_row_of_many_threads_is_lost),
 		TEST(a_text_longer_than_the_queue_passes_through_it),
