@@ -208,6 +208,7 @@ struct row_request {
 	int64_t n_prompts;		/* prompts in its list; 1; ABSENT: its body was not seen whole */
 	int64_t body_bytes;		/* of the request's body */
 	int64_t prompt_bytes;		/* of all prompt text in it, ABSENT where not understood */
+	int64_t sent_prompt_tokens;	/* ids in it, all prompts together; ABSENT where not all of it was sent as token ids */
 	uint64_t prompt_hash;		/* FNV-1a 64 of the prompt text; 0 none */
 	const char *api_id;		/* response id; NULL */
 	const char *finish_reason;	/* "stop", "length", ...; NULL */

@@ -236,6 +236,8 @@ static const struct column request_columns[] = {
 	COLUMN(row_request, text, COLUMN_TEXT_OPTIONAL, "", "prompt and completion, only with --capture-text"),
 	COLUMN_SINCE(2, row_request, n_prompts, COLUMN_CLAIM, "prompts",
 		     "in its list; 1: no list; NULL: not all of it was seen"),
+	COLUMN_SINCE(2, row_request, sent_prompt_tokens, COLUMN_CLAIM, "tokens",
+		     "token ids in it, of all prompts; NULL: not sent as token ids alone"),
 };
 
 static const struct column chunk_columns[] = {

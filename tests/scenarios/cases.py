@@ -29,6 +29,7 @@ class Truth:
     complete: bool = True
     at_least: int = None     # instead of `completion`, where the server decides when it notices
     why: str = ""            # expected in incomplete_reasons
+    exact: bool = False      # its match must not be ambiguous
 
 
 def case(versions=None, slow=False, **server_options):
@@ -41,7 +42,7 @@ def case(versions=None, slow=False, **server_options):
     return register
 
 
-def truth_of(reply, path, choices=1):
+def truth_of(reply, path, choices=1, exact=False):
     """The truth of an answered request, by the server's native fields and the tokens that arrived."""
     timings = reply.timings or {}
     native, usage = reply.native, reply.usage or {}
@@ -52,7 +53,7 @@ def truth_of(reply, path, choices=1):
     return Truth(path, reply.status, prompt=timings.get("prompt_n", 0), cached=timings.get("cache_n", 0),
                  completion=completion * choices, drafted=drafted,
                  rejected=drafted - timings.get("draft_n_accepted", 0), billed=billed,
-                 api_id=reply.response_id, sent_ns=reply.sent_ns)
+                 api_id=reply.response_id, sent_ns=reply.sent_ns, exact=exact)
 
 
 def index_of(document):
@@ -212,6 +213,14 @@ def a_list_of_prompts_in_tokens(s):
     streamed = client.v1_completion(s.port, token_prompts(500, lengths), max_tokens=3, stream=True)
     lone = client.completion(s.port, token_prompts(600, [12])[0], n_predict=3)
     return [truth, truth_of_list(streamed, "/v1/completions"), truth_of(lone, "/completion")]
+
+
+@case()
+def prompts_in_tokens_at_once_are_told_apart(s):
+    """Answers in one piece, of as many tokens, without a slot number: nothing but the ids sent is different."""
+    def ask(prompt):
+        return truth_of(client.v1_completion(s.port, prompt, max_tokens=4), "/v1/completions", exact=True)
+    return together(*[lambda p=p: ask(p) for p in token_prompts(800, (11, 14, 37))])
 
 
 @case()

@@ -60,6 +60,8 @@ def compare(truth, request):
         if expected is not None and actual != expected:
             wrong.append(f"{name} {actual}, expected {expected}")
 
+    if truth.exact:
+        same("match", request["match"], "exact")
     same("path", (request["path"] or "").split("?")[0], truth.path)
     same("status", request["status"] or 0, truth.status)
     if truth.complete:
@@ -112,7 +114,7 @@ def check(truths, report):
         return
     pairs = pair(truths, requests)
     for truth, request in pairs:
-        if request["match"] != "ambiguous":
+        if truth.exact or request["match"] != "ambiguous":
             compare(truth, request)
     compare_ambiguous([p for p in pairs if p[1]["match"] == "ambiguous"])
     if sum(report["recording"]["losses"].values()):

@@ -197,6 +197,7 @@ static struct row_request example__request(int64_t id, uint64_t at_ms, uint64_t 
 		.n = 1,
 		.n_prompts = 1,
 		.prompt_bytes = ABSENT,
+		.sent_prompt_tokens = ABSENT,
 		.slot = ABSENT,
 		.billed_prompt_tokens = ABSENT,
 		.billed_cached_tokens = ABSENT,

@@ -168,6 +168,7 @@ struct row_request *maker__request(struct maker *m, uint64_t arrival_ns, uint64_
 		.n = 1,
 		.n_prompts = 1,
 		.prompt_bytes = ABSENT,
+		.sent_prompt_tokens = ABSENT,
 		.slot = ABSENT,
 		.billed_prompt_tokens = ABSENT,
 		.billed_cached_tokens = ABSENT,

@@ -171,6 +171,99 @@ static void a_prompt_of_very_different_length_tells_twins_apart(void **unused)
 	drop(&m, &t);
 }
 
+static void token_ids_sent_tell_twins_apart_by_a_single_token(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	make_pair(&m, 7, 8);
+	m.recording.requests[0].sent_prompt_tokens = 8;
+	m.recording.requests[1].sent_prompt_tokens = 7;
+	build(&m, &t);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(t.requests[i].match, MATCH_EXACT);
+		assert_non_null(strstr(t.requests[i].evidence, "prompt tokens"));
+	}
+	assert_tokens(&t, 0, 8, 0, 4);
+	assert_tokens(&t, 1, 7, 0, 4);
+	drop(&m, &t);
+}
+
+static void a_token_before_the_ids_that_marks_the_beginning_is_no_mismatch(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	make_pair(&m, 7, 9);
+	m.recording.requests[0].sent_prompt_tokens = 8;
+	m.recording.requests[1].sent_prompt_tokens = 6;
+	build(&m, &t);
+	assert_int_equal(t.requests[0].match, MATCH_EXACT);
+	assert_int_equal(t.requests[1].match, MATCH_EXACT);
+	assert_tokens(&t, 0, 9, 0, 4);
+	assert_tokens(&t, 1, 7, 0, 4);
+	drop(&m, &t);
+}
+
+static void a_run_of_another_length_than_the_ids_sent_is_another_requests(void **unused)
+{
+	static const int64_t sent[] = { 5, 9, 20000, INT64_MAX };
+	struct timeline t;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+		struct row_request *q;
+		struct maker m;
+
+		maker__init(&m);
+		generate(&m, 0, 10 * MS, 7, 0, 4);
+		q = maker__request(&m, 8 * MS, 40 * MS);
+		q->sent_prompt_tokens = sent[i];
+		build(&m, &t);
+		/* A number that no prompt can have says nothing. */
+		assert_int_equal(t.requests[0].match, sent[i] == INT64_MAX ? MATCH_EXACT : MATCH_NONE);
+		drop(&m, &t);
+	}
+}
+
+static void what_was_cached_is_of_the_ids_sent_too(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+
+	(void)unused;
+	maker__init(&m);
+	generate(&m, 0, 10 * MS, 7, 6, 4);
+	maker__request(&m, 8 * MS, 40 * MS)->sent_prompt_tokens = 7;
+	build(&m, &t);
+	assert_int_equal(t.requests[0].match, MATCH_EXACT);
+	assert_tokens(&t, 0, 1, 6, 4);
+	drop(&m, &t);
+}
+
+static void a_client_that_leaves_in_its_prompt_has_fewer_tokens_computed_than_sent(void **unused)
+{
+	struct maker m;
+	struct timeline t;
+	struct row_request *q;
+
+	(void)unused;
+	maker__init(&m);
+	maker__remove(&m, 9 * MS, MAKER_TARGET, 0, 0);
+	maker__step(&m, MAKER_TARGET, 10 * MS, 14 * MS);
+	maker__row(&m, 0, 0, 512, 0);
+	q = maker__request(&m, 8 * MS, 15 * MS);
+	q->sent_prompt_tokens = 4000;
+	q->client_left = true;
+	q->status = 0;
+	build(&m, &t);
+	assert_int_equal(t.requests[0].match, MATCH_EXACT);
+	assert_int_equal(t.requests[0].prompt_tokens, 512);
+	drop(&m, &t);
+}
+
 /* Two streams in slots 0 and 1 from the same step on; slot 0 is served 100 us before slot 1. */
 static void make_streams(struct maker *m, uint64_t start_ns, const int *prompts, const int *completions)
 {
@@ -831,6 +924,11 @@ int main(void)
 		cmocka_unit_test(twins_with_different_figures_are_ambiguous),
 		cmocka_unit_test(the_slot_number_tells_twins_apart),
 		cmocka_unit_test(a_prompt_of_very_different_length_tells_twins_apart),
+		cmocka_unit_test(token_ids_sent_tell_twins_apart_by_a_single_token),
+		cmocka_unit_test(a_token_before_the_ids_that_marks_the_beginning_is_no_mismatch),
+		cmocka_unit_test(a_run_of_another_length_than_the_ids_sent_is_another_requests),
+		cmocka_unit_test(what_was_cached_is_of_the_ids_sent_too),
+		cmocka_unit_test(a_client_that_leaves_in_its_prompt_has_fewer_tokens_computed_than_sent),
 		cmocka_unit_test(streams_in_the_same_steps_are_told_apart_by_who_is_served_first),
 		cmocka_unit_test(the_clients_own_limit_tells_twins_apart),
 		cmocka_unit_test(a_refused_request_and_an_unknown_path_have_no_tokens_and_are_listed),

@@ -186,6 +186,7 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 	assert_null(r.models[0].header_error);
 	assert_true(r.n_requests > 0);
 	assert_int_equal(r.requests[0].n_prompts, ABSENT);
+	assert_int_equal(r.requests[0].sent_prompt_tokens, ABSENT);
 	assert_int_equal(r.n_fits, 0);
 	recording__free(&r);
 }
@@ -243,6 +244,7 @@ static void values_that_no_writer_writes_are_refused_with_their_column(void **st
 		{ "UPDATE request SET status = -1", "status is -1" },
 		{ "UPDATE request SET n = -1", "n is -1" },
 		{ "UPDATE request SET n_prompts = -1", "n_prompts is -1" },
+		{ "UPDATE request SET sent_prompt_tokens = -1", "sent_prompt_tokens is -1" },
 		{ "UPDATE request SET slot = -1", "slot is -1" },
 		{ "UPDATE request SET max_tokens = -1", "max_tokens is -1" },
 		{ "UPDATE request SET n_chunks = -1", "n_chunks is -1" },

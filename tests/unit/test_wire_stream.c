@@ -247,6 +247,33 @@ static void a_list_of_prompts_counts_each_and_a_list_of_tokens_is_one(void **sta
 			 1);
 }
 
+static int64_t ids_in(const char *path, const char *json)
+{
+	struct tape *t = tape__played(post(path, json), json_response("{}"));
+	int64_t n = tape__only(t)->row.sent_prompt_tokens;
+
+	tape__free(t);
+	return n;
+}
+
+static void token_ids_are_counted_where_nothing_else_makes_the_prompt(void **state)
+{
+	(void)state;
+	assert_int_equal(ids_in("/completion", "{\"prompt\":[12,7,9]}"), 3);
+	assert_int_equal(ids_in("/completion", "{\"prompt\":[[12,7],[9],[1,2,3]]}"), 6);
+	assert_int_equal(ids_in("/v1/embeddings", "{\"input\":[5],\"model\":\"m\",\"max_tokens\":7}"), 1);
+	assert_int_equal(ids_in("/completion", "{\"prompt\":\"12\"}"), ABSENT);
+	assert_int_equal(ids_in("/completion", "{\"prompt\":[12,\"text\",9]}"), ABSENT);
+	assert_int_equal(ids_in("/completion", "{\"prompt\":[12,-1]}"), ABSENT);
+	assert_int_equal(ids_in("/completion", "{\"prompt\":[12,1.5]}"), ABSENT);
+	assert_int_equal(ids_in("/completion", "{\"prompt\":[]}"), ABSENT);
+	assert_int_equal(ids_in("/v1/completions", "{\"prompt\":[1,2],\"suffix\":\"text\"}"), ABSENT);
+	/* the server takes one of them, and nobody knows which */
+	assert_int_equal(ids_in("/completion", "{\"prompt\":[1,2],\"input\":[3]}"), ABSENT);
+	assert_int_equal(ids_in("/completion", "{\"prompt\":[1,2],\"prompt\":[3]}"), ABSENT);
+	assert_int_equal(ids_in("/completion", "{\"n_predict\":3}"), ABSENT);
+}
+
 static void the_prompt_hash_is_fnv1a_of_the_decoded_text(void **state)
 {
 	int64_t bytes;
@@ -299,6 +326,7 @@ int main(void)
 		cmocka_unit_test(an_event_with_several_choices_counts_once),
 		cmocka_unit_test(detokenized_text_and_embeddings_are_not_generated),
 		cmocka_unit_test(text_is_kept_only_where_it_was_asked_for),
+		cmocka_unit_test(token_ids_are_counted_where_nothing_else_makes_the_prompt),
 		cmocka_unit_test(the_prompt_hash_is_fnv1a_of_the_decoded_text),
 		cmocka_unit_test(a_list_of_prompts_counts_each_and_a_list_of_tokens_is_one),
 		cmocka_unit_test(a_limit_is_found_under_each_of_its_names),

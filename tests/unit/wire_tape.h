@@ -240,6 +240,7 @@ static inline void assert_same_figures(const struct tape_row *a, const struct ta
 	assert_int_equal(x.n, y.n);
 	assert_int_equal(x.body_bytes, y.body_bytes);
 	assert_int_equal(x.prompt_bytes, y.prompt_bytes);
+	assert_int_equal(x.sent_prompt_tokens, y.sent_prompt_tokens);
 	assert_int_equal(x.prompt_hash, y.prompt_hash);
 	assert_int_equal(x.slot, y.slot);
 	assert_int_equal(x.n_chunks, y.n_chunks);

@@ -33,6 +33,7 @@ static const struct delay_weight output_to_chunk = { MILLISECOND_NS / 4, 600, 60
 #define COST_FEWER_COPIES 3000
 #define COST_NO_EMBEDDING 2000
 #define COST_PROMPT_CAP 12000
+#define COST_ONE_PROMPT_TOKEN_OFF 4000
 
 int64_t log2_milli(uint64_t x)
 {
@@ -104,6 +105,8 @@ void request__facts(struct request_facts *facts, const struct row_request *q, co
 	static const char *const embedding[] = { "embedding", "rerank", NULL };
 	static const char *const chatting[] = { "chat", "messages", "responses", NULL };
 	static const char *const safe_methods[] = { "GET", "HEAD", "OPTIONS", "DELETE", NULL };
+	/* To these a server adds tokens of its own: marks of what is to be filled in, a query before each document. */
+	static const char *const adding[] = { "infill", "rerank", NULL };
 	const uint64_t end_ns = q->end_ns ? q->end_ns : UINT64_MAX;
 
 	memset(facts, 0, sizeof(*facts));
@@ -117,6 +120,10 @@ void request__facts(struct request_facts *facts, const struct row_request *q, co
 	facts->n_expected = ABSENT;
 	if (q->n_prompts != ABSENT || !facts->several)
 		facts->n_expected = asked_for(q->n_prompts) * (facts->embedding ? 1 : asked_for(q->n));
+	facts->n_sent = ABSENT;
+	if (!facts->several && q->sent_prompt_tokens <= INT32_MAX && !contains_any(q->path, adding) &&
+	    !blind_spots__unknown(w, q->arrival_ns, end_ns))
+		facts->n_sent = q->sent_prompt_tokens;
 	facts->begun_before = q->incomplete & INCOMPLETE_BEFORE_ATTACH;
 	facts->relaxed = facts->begun_before ||
 			 (q->incomplete & (INCOMPLETE_LOSS | INCOMPLETE_GAP | INCOMPLETE_PARSE)) ||
@@ -278,6 +285,24 @@ static int64_t kind_cost(const struct family *family, const struct row_request *
 	return cost;
 }
 
+/*
+ * Token ids are computed, or taken from the cache, as the client sent them; a server may put one that marks the beginning
+ * before them. Fewer were computed only where it ended before its first output.
+ */
+static int64_t sent_cost(const struct family *family, const struct request_facts *facts)
+{
+	int64_t off;
+
+	if (facts->n_sent == ABSENT || family->prompt_cached == ABSENT)
+		return 0;
+	off = family->prompt_computed + family->prompt_cached - facts->n_sent;
+	if (off == 0 || (off < 0 && !family->first_output_ns))
+		return 0;
+	if (off == 1 || off == -1)
+		return COST_ONE_PROMPT_TOKEN_OFF;
+	return facts->relaxed ? COST_IMPOSSIBLE_BUT_FOR_LOSSES : EVIDENCE_NEVER;
+}
+
 bool prompt__is_sized(const struct row_request *q)
 {
 	return q->prompt_bytes != ABSENT && q->prompt_bytes >= 0 && q->n_prompts <= 1 && q->n_prompts != ABSENT;
@@ -312,6 +337,10 @@ int64_t evidence__cost(const struct families *f, const struct family *family, co
 	if (part == EVIDENCE_NEVER)
 		return part;
 	sum += part;
+	part = sent_cost(family, facts);
+	if (part == EVIDENCE_NEVER)
+		return part;
+	sum += part;
 	part = parts_elsewhere ? 0 : count_cost(family, q, facts);
 	if (part == EVIDENCE_NEVER)
 		return part;
@@ -330,6 +359,7 @@ int64_t evidence__cost(const struct families *f, const struct family *family, co
 void evidence__describe(char *out, size_t size, const struct family *family, const struct row_request *q,
 			const struct request_facts *facts, bool prompt_scale_known, bool only_candidate)
 {
+	const bool by_ids = facts->n_sent != ABSENT && family->prompt_cached != ABSENT;
 	char counted[32] = "", copies[24] = "";
 	const bool length = request__ended_by_length(q) && q->max_tokens != ABSENT;
 
@@ -337,8 +367,9 @@ void evidence__describe(char *out, size_t size, const struct family *family, con
 		snprintf(counted, sizeof(counted), ", %zu chunks", facts->n_chunks);
 	if (family->n_members > 1)
 		snprintf(copies, sizeof(copies), ", %u copies", family->n_members);
-	snprintf(out, size, "%s%s%s%s%s%s%s%s", facts->begun_before ? "overlap" : "arrival", counted,
+	snprintf(out, size, "%s%s%s%s%s%s%s%s%s", facts->begun_before ? "overlap" : "arrival", counted,
 		 q->end_ns && !q->client_left ? ", end" : "", q->slot != ABSENT && q->slot >= 0 ? ", slot" : "",
-		 length ? ", limit" : "", prompt_scale_known && prompt__is_sized(q) ? ", prompt size" : "", copies,
+		 length ? ", limit" : "", by_ids ? ", prompt tokens" : "",
+		 prompt_scale_known && prompt__is_sized(q) ? ", prompt size" : "", copies,
 		 only_candidate ? ", no other" : "");
 }

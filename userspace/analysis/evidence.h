@@ -62,6 +62,7 @@ struct request_facts {
 	bool embedding;
 	bool several;		/* it may be several families of runs: a list of prompts, or a body not seen whole */
 	int64_t n_expected;	/* generations it asked for; ABSENT: not known, several */
+	int64_t n_sent;		/* token ids that its one prompt was sent as; ABSENT: text, several, or rows are unknown */
 	bool relaxed;		/* records were lost: what cannot be may have been */
 	bool begun_before;	/* before the attach */
 	uint64_t earliest_ns, latest_ns;	/* in which its runs can begin */

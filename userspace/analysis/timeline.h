@@ -6,7 +6,7 @@
  * of the sequence, a first row at another place than the next, or a new one at position 0) to the last row before the next run.
  * Runs are matched to requests by an assignment over all candidates that overlap in time (n runs for a request with n
  * completions). Evidence: arrival before the first row, chunk times against the ends of steps with outputs, end of
- * response against the last step, limits given by the client (max_tokens, prompt bytes), the engine's slot number; never
+ * response against the last step, limits given by the client (max_tokens, prompt bytes or token ids), the engine's slot number; never
  * `usage` or `timings`. A match is ambiguous only where another assignment of near-equal evidence would change a figure
  * of the request.
  */

@@ -118,6 +118,7 @@ void exchange__emit(const struct exchange *x, const struct rows *rows, uint64_t 
 		.n_prompts = n_prompts(x),
 		.body_bytes = x->body_bytes,
 		.prompt_bytes = x->prompt.bytes,
+		.sent_prompt_tokens = x->prompt.n_ids,
 		.prompt_hash = x->prompt.hash,
 		.api_id = or_null(x->answer.api_id),
 		.finish_reason = or_null(x->answer.finish_reason),

@@ -18,6 +18,7 @@ void prompt__init(struct prompt *p, bool keep_text)
 	p->n = 1;
 	p->n_prompts = 0;
 	p->bytes = ABSENT;
+	p->n_ids = ABSENT;
 	p->hash = 0;
 	p->keep_text = keep_text;
 	p->text = (struct buffer){ 0 };
@@ -33,7 +34,9 @@ struct reading {
 	uint64_t hash;
 	int64_t bytes;
 	size_t n_pieces;
-	bool tokens; /* a part of the prompt is token numbers: its bytes of text are not known */
+	bool has_numbers; /* a part of the prompt is token numbers: its bytes of text are not known */
+	size_t n_ids; /* pieces that can be the number of a token */
+	size_t n_members; /* of the body that have pieces */
 	struct prompt *prompt;
 };
 
@@ -76,7 +79,8 @@ static void read_token(struct reading *r, const struct json_value *number)
 {
 	begin_piece(r, number);
 	hash_bytes(r, number->at, number->n);
-	r->tokens = true;
+	r->n_ids += json__count(number) != ABSENT;
+	r->has_numbers = true;
 }
 
 /*
@@ -226,12 +230,18 @@ void prompt__take(struct prompt *p, const char *text, size_t n, bool whole)
 	p->n = read_n(&body);
 	p->n_prompts = read_n_prompts(&body, whole);
 	while (whole && json_walk__member(&w, &key, &value)) {
+		const size_t n_pieces = r.n_pieces;
+
 		if (holds_text(&key))
 			read_text(&r, &value, 0);
+		r.n_members += r.n_pieces > n_pieces;
 	}
 	if (!r.n_pieces)
 		return;
 	p->hash = r.hash;
-	if (!r.tokens)
+	if (!r.has_numbers)
 		p->bytes = r.bytes;
+	/* Of two members a server may take only one. */
+	if (r.n_ids == r.n_pieces && r.n_members == 1)
+		p->n_ids = (int64_t)r.n_ids;
 }

@@ -19,6 +19,7 @@ struct prompt {
 	int64_t n;
 	int64_t n_prompts; /* in the list that the body holds; 1 where it is none; 0: nothing seen that says */
 	int64_t bytes; /* of all prompt text, decoded; ABSENT: none, or not all of it is text */
+	int64_t n_ids; /* token ids that all of it was sent as; ABSENT: none, or not all of it is ids of one member */
 	uint64_t hash; /* FNV-1a 64 of the pieces of text in their order, with a zero byte between two; 0: none */
 	bool keep_text;
 	struct buffer text; /* as it stood in JSON, escapes still in */
