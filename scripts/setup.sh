@@ -14,7 +14,7 @@ build_packages=(gcc libc6-dev linux-libc-dev make pkg-config clang llvm bpftool 
 	libpfm4-dev libsqlite3-dev libjansson-dev libhttp-parser-dev libcurl4-openssl-dev
 	libcapstone-dev libssl-dev)
 test_packages=(libcmocka-dev libclang-rt-14-dev clang-tidy clang-format shellcheck sqlite3 python3 python3-venv g++ procps
-	bpftrace linux-perf man-db)
+	bpftrace linux-perf man-db lld linux-libc-dev-arm64-cross)
 
 build_only=false
 engines=true

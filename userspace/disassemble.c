@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/disassemble.h"
 
-#include <capstone/capstone.h>
-#include <elf.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "userspace/disassemble_isa.h"
 
 #define MAX_FUNCTION_BYTES (1u << 20)
 #define MAX_PARTS 32 /* the function, its moved parts, and the functions it jumps to */
@@ -21,7 +21,7 @@ struct part {
 
 struct sweep {
 	const struct elf_file *f;
-	csh capstone;
+	const struct isa *isa;
 	enum return_points points;
 	struct function_returns *out;
 	struct part parts[MAX_PARTS];
@@ -40,14 +40,15 @@ static int fail(struct function_returns *out, int err, const char *format, ...)
 	return err;
 }
 
-static int open_capstone(const struct elf_file *f, csh *capstone)
+static const struct isa *find_isa(const struct elf_file *f)
 {
-	if (elf_file__machine(f) != EM_X86_64)
-		return -ENOTSUP;
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, capstone) != CS_ERR_OK)
-		return -ENOMEM;
-	cs_option(*capstone, CS_OPT_DETAIL, CS_OPT_ON);
-	return 0;
+	static const struct isa *const known[] = { &isa_x86_64, &isa_aarch64 };
+	size_t i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i]->machine == elf_file__machine(f))
+			return known[i];
+	return NULL;
 }
 
 /* @return the code, to be freed; NULL with err set */
@@ -109,32 +110,6 @@ static int add_return(struct sweep *s, uint64_t vaddr)
 
 /* --- jumps out of the function ------------------------------------------------------------------------------------- */
 
-/*
- * The slot through which a stub of the procedure linkage table jumps: [endbr64] [bnd] jmp *slot(%rip).
- * @return 0, -ENOENT where the code is no such stub
- */
-static int plt_slot(const struct elf_file *f, uint64_t stub, uint64_t *slot)
-{
-	static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
-	uint8_t code[11] = { 0 };
-	size_t at = 0, have = sizeof(code);
-	int32_t displacement;
-
-	while (have >= 6 && elf_file__read(f, stub, code, have))
-		have--;
-	if (have < 6)
-		return -ENOENT;
-	if (memcmp(code, endbr64, sizeof(endbr64)) == 0)
-		at = sizeof(endbr64);
-	if (code[at] == 0xf2)
-		at++;
-	if (at + 6 > have || code[at] != 0xff || code[at + 1] != 0x25)
-		return -ENOENT;
-	memcpy(&displacement, code + at + 2, sizeof(displacement));
-	*slot = stub + at + 6 + (uint64_t)(int64_t)displacement;
-	return 0;
-}
-
 /* A tail call to the function that the dynamic linker binds a slot to: by name the same file's, where it has it. */
 static int follow_slot(struct sweep *s, uint64_t slot)
 {
@@ -182,7 +157,7 @@ static int follow_jump(struct sweep *s, uint64_t target, bool conditional)
 				    symbol.name);
 		return add_part(s, symbol.vaddr, symbol.size, s->now.depth + 1);
 	}
-	if (plt_slot(s->f, target, &slot) == 0)
+	if (s->isa->plt_slot(s->f, target, &slot) == 0)
 		return stays_at_jump(s, conditional) ? -ENOLINK : follow_slot(s, slot);
 	/* A part of a function that the compiler moved away (F.cold, F.part.0): its returns are this function's. */
 	if (elf_file__function_around(s->f, target, &symbol) == 0)
@@ -194,138 +169,90 @@ static int follow_jump(struct sweep *s, uint64_t target, bool conditional)
 	return 0;
 }
 
-static int on_jump(struct sweep *s, const cs_insn *insn)
+static int on_jump(struct sweep *s, const struct leaving *at)
 {
-	const cs_x86_op *op = &insn->detail->x86.operands[0];
 	int err = 0;
 
-	if (insn->detail->x86.op_count != 1)
-		return 0;
-	if (op->type == X86_OP_IMM)
-		err = follow_jump(s, (uint64_t)op->imm, insn->id != X86_INS_JMP);
-	else if (op->type == X86_OP_MEM && op->mem.base == X86_REG_RIP && op->mem.index == X86_REG_INVALID)
-		err = stays_at_jump(s, insn->id != X86_INS_JMP) ?
-			      -ENOLINK :
-			      follow_slot(s, insn->address + insn->size + (uint64_t)op->mem.disp);
-	else if (op->type == X86_OP_MEM && op->mem.index == X86_REG_INVALID)
+	if (at->flow == FLOW_JUMP)
+		err = follow_jump(s, at->target, at->conditional);
+	else if (at->flow == FLOW_JUMP_SLOT)
+		err = stays_at_jump(s, at->conditional) ? -ENOLINK : follow_slot(s, at->target);
+	else
 		err = fail(s->out, -ENOLINK, "it ends in a call through a pointer");
-	/* else the jump table of a switch: jmp *%reg, jmp *table(,%reg,8) */
 
 	/* At the jump of a tail call the frame is gone already. A conditional one would be hit when it is not taken, too. */
-	if (err == -ENOLINK && s->points == RETURNS_ANY && insn->id == X86_INS_JMP) {
+	if (err == -ENOLINK && s->points == RETURNS_ANY && !at->conditional) {
 		s->out->note[0] = 0;
-		return add_return(s, insn->address);
+		return add_return(s, at->address);
 	}
 	return err;
 }
 
 /* --- the sweep ----------------------------------------------------------------------------------------------------- */
 
-static int on_instruction(struct sweep *s, const cs_insn *insn)
+static int on_leaving(void *ctx, const struct leaving *at)
 {
-	if (cs_insn_group(s->capstone, insn, CS_GRP_RET))
-		return add_return(s, insn->address);
-	if (cs_insn_group(s->capstone, insn, CS_GRP_JUMP))
-		return on_jump(s, insn);
-	return 0;
+	struct sweep *s = ctx;
+
+	return at->flow == FLOW_RETURN ? add_return(s, at->address) : on_jump(s, at);
 }
 
 static int sweep_part(struct sweep *s)
 {
-	uint64_t address = s->now.start;
-	const uint8_t *at;
-	uint8_t *code;
-	size_t left = s->now.size;
-	cs_insn *insn;
+	struct code code = { .file = s->f, .size = s->now.size, .address = s->now.start };
+	uint64_t bad = UINT64_MAX;
+	uint8_t *bytes;
 	int err;
 
 	if (s->now.depth > MAX_DEPTH)
 		return fail(s->out, -ENOLINK, "more than %d tail calls in a row", MAX_DEPTH);
-	code = read_code(s->f, s->now.start, s->now.size, &err);
-	if (!code)
+	bytes = read_code(s->f, s->now.start, s->now.size, &err);
+	if (!bytes)
 		return fail(s->out, err, "its code of %llu bytes cannot be read", (unsigned long long)s->now.size);
-	insn = cs_malloc(s->capstone);
-	if (!insn) {
-		free(code);
-		return -ENOMEM;
-	}
-	at = code;
-	while (left > 0 && !err) {
-		if (cs_disasm_iter(s->capstone, &at, &left, &address, insn))
-			err = on_instruction(s, insn);
-		else
-			err = fail(s->out, -EILSEQ, "no instruction at %#llx", (unsigned long long)address);
-	}
-	cs_free(insn, 1);
-	free(code);
+	code.bytes = bytes;
+	err = s->isa->walk(&code, on_leaving, s, &bad);
+	if (err == -EILSEQ && bad != UINT64_MAX)
+		fail(s->out, err, "no instruction at %#llx", (unsigned long long)bad);
+	free(bytes);
 	return err;
 }
 
 int disassemble__returns(const struct elf_file *f, const struct elf_symbol *function, enum return_points points,
 			 struct function_returns *out)
 {
-	struct sweep s = { .f = f, .points = points, .out = out };
+	struct sweep s = { .f = f, .isa = find_isa(f), .points = points, .out = out };
 	size_t i;
 	int err;
 
 	memset(out, 0, sizeof(*out));
-	err = open_capstone(f, &s.capstone);
-	if (err)
-		return fail(out, err, "returns can be found in x86-64 code only");
+	if (!s.isa)
+		return fail(out, -ENOTSUP, "returns can be found in x86-64 and AArch64 code only");
 	err = add_part(&s, function->vaddr, function->size, 0);
 	for (i = 0; i < s.n_parts && !err; i++) {
 		s.now = s.parts[i];
 		err = sweep_part(&s);
 	}
-	cs_close(&s.capstone);
 	if (!err && out->n == 0)
 		err = fail(out, -ENODATA, "it has no return");
 	return err;
 }
 
-/* mov D(%rdi),%rax; ret - with an endbr64 before it where built for indirect branch tracking */
-static int match_getter(const cs_insn *insn, size_t n, uint32_t *offset)
-{
-	const cs_x86 *x86;
-
-	if (n > 0 && insn[0].id == X86_INS_ENDBR64) {
-		insn++;
-		n--;
-	}
-	if (n < 2 || insn[0].id != X86_INS_MOV || insn[1].id != X86_INS_RET)
-		return -ENODATA;
-	x86 = &insn[0].detail->x86;
-	if (x86->op_count != 2 || x86->operands[0].type != X86_OP_REG || x86->operands[0].reg != X86_REG_RAX ||
-	    x86->operands[1].type != X86_OP_MEM || x86->operands[1].mem.base != X86_REG_RDI ||
-	    x86->operands[1].mem.index != X86_REG_INVALID || x86->operands[1].mem.segment != X86_REG_INVALID)
-		return -ENODATA;
-	if (x86->operands[1].mem.disp < 0 || x86->operands[1].mem.disp > INT32_MAX)
-		return -ENODATA;
-	*offset = (uint32_t)x86->operands[1].mem.disp;
-	return 0;
-}
-
 int disassemble__getter_offset(const struct elf_file *f, const struct elf_symbol *function, uint32_t *offset)
 {
-	uint8_t *code;
-	cs_insn *insn = NULL;
-	csh capstone;
-	size_t n;
+	struct code code = { .file = f, .size = function->size, .address = function->vaddr };
+	const struct isa *isa = find_isa(f);
+	uint8_t *bytes;
 	int err;
 
+	if (!isa)
+		return -ENOTSUP;
 	if (function->size > 64)
 		return -ENODATA;
-	err = open_capstone(f, &capstone);
-	if (err)
+	bytes = read_code(f, function->vaddr, function->size, &err);
+	if (!bytes)
 		return err;
-	code = read_code(f, function->vaddr, function->size, &err);
-	if (code) {
-		n = cs_disasm(capstone, code, function->size, function->vaddr, 3, &insn);
-		err = match_getter(insn, n, offset);
-		if (insn)
-			cs_free(insn, n);
-		free(code);
-	}
-	cs_close(&capstone);
+	code.bytes = bytes;
+	err = isa->getter(&code, offset);
+	free(bytes);
 	return err;
 }

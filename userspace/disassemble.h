@@ -7,8 +7,11 @@
  * call), directly or through the procedure linkage table: those are followed, a few levels deep. Parts that the compiler
  * moved away (F.cold) belong to the function.
  *
- * A linear sweep from the function's start finds the instructions: gcc and clang put no data between x86 instructions of
- * one function. x86-64 only.
+ * A linear sweep from the function's start finds the instructions. gcc and clang put no data between x86 instructions of
+ * one function; between those of AArch64 data is told by the file's mapping symbols and by the loads that refer to it.
+ *
+ * RETAA and RETAB are returns, but kernels refuse uprobes on them (since 5.10, commit 93396936ed0c). Code that is to run
+ * on all AArch64 processors has `autiasp` and a plain `ret` instead.
  */
 #ifndef TOKPROF_DISASSEMBLE_H
 #define TOKPROF_DISASSEMBLE_H

@@ -457,6 +457,78 @@ int elf_file__function_around(const struct elf_file *f, uint64_t vaddr, struct e
 	return -ENOENT;
 }
 
+/* --- mapping symbols ----------------------------------------------------------------------------------------------- */
+
+struct mapping {
+	uint64_t vaddr;
+	bool data;
+};
+
+/* "$d", "$x", or either with a point and anything behind it. */
+static bool decode_mapping(const struct symbol_table *table, size_t i, struct mapping *out)
+{
+	Elf64_Sym symbol;
+	const char *name;
+
+	memcpy(&symbol, (const char *)table->symbols->d_buf + i * sizeof(symbol), sizeof(symbol));
+	if (symbol.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.st_info) != STT_NOTYPE)
+		return false;
+	name = string_at(table->strings, symbol.st_name);
+	if (!name || name[0] != '$' || (name[1] != 'd' && name[1] != 'x') || (name[2] && name[2] != '.'))
+		return false;
+	out->vaddr = symbol.st_value;
+	out->data = name[1] == 'd';
+	return true;
+}
+
+/* Where both are at one address the data is empty. */
+static int compare_mappings(const void *a, const void *b)
+{
+	const struct mapping *x = a, *y = b;
+
+	if (x->vaddr != y->vaddr)
+		return x->vaddr < y->vaddr ? -1 : 1;
+	return (int)y->data - (int)x->data;
+}
+
+int elf_file__data_ranges(const struct elf_file *f, uint64_t function, uint64_t size, struct elf_range **out,
+			  size_t *n_out)
+{
+	const struct symbol_table *table = &f->tables[SYMTAB];
+	struct mapping *mappings = NULL, found;
+	size_t n = 0, i, pass;
+
+	*out = NULL;
+	*n_out = 0;
+	/* A function begins with an instruction, so that only what changes inside it matters. */
+	for (pass = 0; pass < 2; pass++) {
+		for (n = i = 0; i < table->n; i++) {
+			if (!decode_mapping(table, i, &found) || found.vaddr < function ||
+			    found.vaddr - function >= size)
+				continue;
+			if (mappings)
+				mappings[n] = found;
+			n++;
+		}
+		if (n == 0)
+			return 0;
+		if (pass == 0)
+			mappings = calloc(n, sizeof(*mappings));
+		if (!mappings)
+			return -ENOMEM;
+	}
+	qsort(mappings, n, sizeof(*mappings), compare_mappings);
+	*out = calloc(n, sizeof(**out));
+	for (i = 0; i < n && *out; i++) {
+		const uint64_t end = i + 1 < n ? mappings[i + 1].vaddr : function + size;
+
+		if (mappings[i].data)
+			(*out)[(*n_out)++] = (struct elf_range){ mappings[i].vaddr, end };
+	}
+	free(mappings);
+	return *out ? 0 : -ENOMEM;
+}
+
 /* --- relocations --------------------------------------------------------------------------------------------------- */
 
 static const char *relocation_symbol(const struct elf_file *f, const GElf_Rela *relocation)

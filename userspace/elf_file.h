@@ -62,6 +62,16 @@ int elf_file__offset(const struct elf_file *f, uint64_t vaddr, uint64_t *offset)
 /* Bytes as the file has them (not relocated). @return 0; -ENOENT, -EIO where not all of them are there */
 int elf_file__read(const struct elf_file *f, uint64_t vaddr, void *out, size_t size);
 
+struct elf_range {
+	uint64_t start, end; /* addresses: end is the first one behind it */
+};
+/*
+ * The data inside a function of an AArch64 file, by its mapping symbols: $d begins data, $x code (AAELF64). None where the
+ * file has no .symtab. Ascending; *out is the caller's (free). @return 0, -ENOMEM
+ */
+int elf_file__data_ranges(const struct elf_file *f, uint64_t function, uint64_t size, struct elf_range **out,
+			  size_t *n_out);
+
 /* What to add to a vaddr for its address in a process that has mapped this part of the file. @return 0, -ENOENT */
 int elf_file__bias(const struct elf_file *f, uint64_t map_start, uint64_t map_offset, uint64_t map_size,
 		   uint64_t *bias);

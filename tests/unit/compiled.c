@@ -37,17 +37,23 @@ const char *compiled__directory(void)
 	return directory;
 }
 
-void compiled__build(const char *name, const char *source, const char *flags, char *path, size_t size)
+void compiled__build_by(const char *compiler, const char *name, const char *source, const char *flags, char *path,
+			size_t size)
 {
 	char command[1024];
-	FILE *compiler;
+	FILE *pipe;
 
 	snprintf(path, size, "%s/%s", compiled__directory(), name);
-	snprintf(command, sizeof(command), "gcc -x %s -o '%s' %s -", strstr(name, ".cpp.") ? "c++" : "c", path, flags);
-	compiler = popen(command, "w");
-	assert_non_null(compiler);
-	fputs(source, compiler);
-	assert_int_equal(pclose(compiler), 0);
+	snprintf(command, sizeof(command), "%s -o '%s' %s -", compiler, path, flags);
+	pipe = popen(command, "w");
+	assert_non_null(pipe);
+	fputs(source, pipe);
+	assert_int_equal(pclose(pipe), 0);
+}
+
+void compiled__build(const char *name, const char *source, const char *flags, char *path, size_t size)
+{
+	compiled__build_by(strstr(name, ".cpp.") ? "gcc -x c++" : "gcc -x c", name, source, flags, path, size);
 }
 
 void compiled__copy(const char *from, const char *name, long length, long patch_at, const void *patch,

@@ -12,6 +12,9 @@ const char *compiled__directory(void);
  * Fails the test where gcc does.
  */
 void compiled__build(const char *name, const char *source, const char *flags, char *path, size_t size);
+/* The same by another compiler, "clang -x assembler --target=...". */
+void compiled__build_by(const char *compiler, const char *name, const char *source, const char *flags, char *path,
+			size_t size);
 /* A copy of a file with some bytes changed, or cut to `length` (-1: whole). */
 void compiled__copy(const char *from, const char *name, long length, long patch_at, const void *patch,
 		    size_t patch_size, char *path, size_t size);
