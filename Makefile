@@ -30,8 +30,9 @@ WARNINGS = -Wall -Wextra -Wshadow -Wformat=2 -Wno-format-truncation -Wmissing-pr
 CPPFLAGS = -D_GNU_SOURCE -I. -I$B/skel -DTOKPROF_VERSION_STRING='"$(VERSION)"' -DTOKPROF_PREFIX='"$(PREFIX)"'
 CFLAGS = -std=gnu11 -O2 -g -ffp-contract=off -fstack-protector-strong
 LIBS = -lbpf -lelf -ldw -lz -lsqlite3 -ljansson -lhttp_parser -lcurl -lcapstone -lcrypto -lpthread -lm
-BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror \
-	-I. -I/usr/include/$(TRIPLET) -D__TARGET_ARCH_$(BPF_ARCH)
+bpf_cflags = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror \
+	-I. -I$(2) -D__TARGET_ARCH_$(1)
+BPF_CFLAGS = $(call bpf_cflags,$(BPF_ARCH),/usr/include/$(TRIPLET))
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 SKELETONS := $(patsubst bpf/%.bpf.c,$B/skel/%.skel.h,$(wildcard bpf/*.bpf.c))
@@ -44,7 +45,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c))
 objects = $(patsubst %.c,$B/$(1)/%.o,$(patsubst $B/embedded.c,embedded.c,$(2)))
 
-.PHONY: all format test test-all bench bench-attribution demo lint sanitize unit-tests fuzzers benches install uninstall clean help
+.PHONY: all bpf-arm64 format test test-all bench bench-attribution demo lint sanitize unit-tests fuzzers benches install uninstall clean help
 .DELETE_ON_ERROR:
 all: $B/tokprof
 
@@ -55,6 +56,13 @@ $B/skel/%.skel.h: bpf/%.bpf.c $(wildcard bpf/*.h)
 	$Q$(CLANG) $(BPF_CFLAGS) -c $< -o $B/bpf/$*.bpf.o
 	$Q$(LLVM_STRIP) -g $B/bpf/$*.bpf.o
 	$Q$(BPFTOOL) gen skeleton $B/bpf/$*.bpf.o name $*_bpf > $@
+
+# Only a check that they build: with the kernel headers of arm64 (linux-libc-dev-arm64-cross), whose system calls have other numbers.
+$B/bpf-arm64/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
+	@mkdir -p $(@D)
+	@echo "  CLANG $@"
+	$Q$(CLANG) $(call bpf_cflags,arm64,/usr/aarch64-linux-gnu/include) -c $< -o $@
+bpf-arm64: $(patsubst bpf/%.c,$B/bpf-arm64/%.o,$(wildcard bpf/*.bpf.c))
 
 # --- data in the binary ------------------------------------------------------------------------------------------------
 $B/embedded.c: scripts/embed.sh $(PROFILES)
@@ -128,7 +136,7 @@ benches: $(BENCHES)
 # --- commands ----------------------------------------------------------------------------------------------------------
 format:
 	git ls-files "*.c" "*.h" | xargs python3 scripts/format.py
-lint: $(SKELETONS)
+lint: $(SKELETONS) bpf-arm64
 	scripts/lint.sh
 test:
 	scripts/test.sh
@@ -153,7 +161,7 @@ uninstall:
 
 # What took long to make (models, virtual environments, measured truth) stays; `rm -rf build` removes that too.
 clean:
-	rm -rf $B/obj $B/asan $B/fuzz $B/tests $B/bench/bench_* $B/bpf $B/skel $B/embedded.c $B/libtokprof.a $B/tokprof
+	rm -rf $B/obj $B/asan $B/fuzz $B/tests $B/bench/bench_* $B/bpf $B/bpf-arm64 $B/skel $B/embedded.c $B/libtokprof.a $B/tokprof
 help:
 	@sed -n '3,7s/^# \{0,1\}//p' Makefile
 

@@ -150,7 +150,8 @@ static __always_inline void emit_step(struct step *s, tp_u64 now, int ret, tp_u1
 	s->sp = 0;
 }
 
-static __always_inline void on_step_entry(const struct engine_probe_config *config, tp_u64 sp, tp_u64 context)
+static __always_inline void on_step_entry(const struct engine_probe_config *config, tp_u64 sp, tp_u64 context,
+					  tp_u64 batch)
 {
 	struct workspace *w = workspace__get(true);
 	struct meters *m = meters__get();
@@ -187,7 +188,7 @@ static __always_inline void on_step_entry(const struct engine_probe_config *conf
 	s->record.step_kind = config->kind;
 	s->record.batch_tokens = -1;
 	if (config->batch_stack) {
-		s->batch = sp + config->batch_stack;
+		s->batch = batch;
 		if (bpf_probe_read_user(&s->record.batch_tokens, sizeof(s->record.batch_tokens), (void *)s->batch)) {
 			s->record.batch_tokens = -1;
 			s->batch = 0;
@@ -539,6 +540,8 @@ struct user_regs {		/* asm/ptrace.h, a stable interface */
 #define ARG4(r) ((r)->cx)
 #define ARG5(r) ((r)->r8)
 #define RET(r) ((r)->ax)
+/* The public batch is larger than two registers: the caller leaves it on the stack. */
+#define BATCH(r, config) ((r)->sp + (config)->batch_stack)
 #elif defined(__TARGET_ARCH_arm64)
 struct user_regs {
 	unsigned long regs[31], sp, pc, pstate;
@@ -549,6 +552,8 @@ struct user_regs {
 #define ARG4(r) ((r)->regs[3])
 #define ARG5(r) ((r)->regs[4])
 #define RET(r) ((r)->regs[0])
+/* AAPCS64 6.8.2, B.4: of what is larger than 16 bytes the caller makes a copy, and passes its address. */
+#define BATCH(r, config) ARG2(r)
 #endif
 
 static __always_inline int on_probe(struct user_regs *regs)
@@ -565,7 +570,7 @@ static __always_inline int on_probe(struct user_regs *regs)
 		return 0;
 	switch (config->role) {
 	case PROBE_STEP_ENTRY:
-		on_step_entry(config, regs->sp, ARG1(regs));
+		on_step_entry(config, regs->sp, ARG1(regs), BATCH(regs, config));
 		break;
 	case PROBE_STEP_RETURN:
 		on_step_return(regs->sp, (int)RET(regs));

@@ -109,7 +109,8 @@ enum probe_role {
 struct engine_probe_config {
 	tp_u32 role;		/* enum probe_role */
 	tp_u32 kind;		/* enum step_kind, or enum memory_op */
-	tp_u32 batch_stack;	/* PROBE_STEP_ENTRY: offset of the public batch from the stack pointer; 0: none */
+	tp_u32 batch_stack;	/* PROBE_STEP_ENTRY: offset of the public batch from the stack pointer; 0: none. On arm64
+				 * only whether there is one: its address is the second argument */
 	tp_u32 layout_first;	/* PROBE_UBATCH: the layouts to try: all that pass the self-check count, */
 	tp_u32 layout_count;	/* exactly one must */
 	tp_u32 reserved;

@@ -10,7 +10,8 @@
 #                  number of the build; memory_getter: the context's method that returns its memory object
 #   [step]         one forward pass: kind = decode or encode; symbols: functions whose first argument is the context;
 #                  batch_stack: the llama_batch that is passed by value is so many bytes above the stack pointer at
-#                  entry (x86-64: 8, behind the return address)
+#                  entry (x86-64: 8, behind the return address; AArch64 passes the address of a copy as the second
+#                  argument, whatever the number says)
 #   [ubatch]       symbols: functions whose second argument is a reference to the ubatch; struct: its name in DWARF
 #   [memory]       operation = function(memory object, sequence, ...)
 #   [speculation]  symbols: functions inside which every step is one of the draft model, never of the target
