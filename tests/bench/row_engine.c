@@ -41,7 +41,8 @@ __attribute__((noinline)) int llama_decode(void *context, struct llama_batch bat
 
 int main(int argc, char **argv)
 {
-	long seconds = argc > 3 ? atol(argv[1]) : 0, rate = argc > 3 ? atol(argv[2]) : 0, rows = argc > 3 ? atol(argv[3]) : 0;
+	long seconds = argc > 3 ? atol(argv[1]) : 0, rate = argc > 3 ? atol(argv[2]) : 0,
+	     rows = argc > 3 ? atol(argv[3]) : 0;
 	static int pos[MOST_ROWS], seq[MOST_ROWS], *seqs[MOST_ROWS], n_seq[MOST_ROWS], token[MOST_ROWS];
 	static signed char logits[MOST_ROWS];
 	struct timespec next;

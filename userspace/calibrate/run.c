@@ -272,9 +272,10 @@ static int check_model(struct calibration *c)
 	if (!c->must_store || recording_writer__flush(c->writer) ||
 	    recording__load_facts(&facts, c->path, error, sizeof(error)))
 		return 0;
-	err = fits__model(&facts) ? 0 :
-				    fail(c, -ENODATA, "keep it in a recording with -o FILE, or let the server map its weights",
-					 "no weight file that the server has mapped can be read, and a fit is stored by its digest");
+	err = fits__model(&facts) ?
+		      0 :
+		      fail(c, -ENODATA, "keep it in a recording with -o FILE, or let the server map its weights",
+			   "no weight file that the server has mapped can be read, and a fit is stored by its digest");
 	recording__free(&facts);
 	return err;
 }

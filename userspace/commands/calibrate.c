@@ -308,9 +308,10 @@ static int fit_and_print(struct calibrate *c, const struct server *server, const
 	int err = fits__make(&fits, t, &options), code;
 
 	if (!err && (fits.n == 0 || fits.n_steps < LEAST_STEPS)) {
-		message__error("measure longer, with --seconds",
-			       "%lld steps with known rows were measured (%lld are left out), and %d are needed for a fit",
-			       (long long)fits.n_steps, (long long)fits.n_left_out, LEAST_STEPS);
+		message__error(
+			"measure longer, with --seconds",
+			"%lld steps with known rows were measured (%lld are left out), and %d are needed for a fit",
+			(long long)fits.n_steps, (long long)fits.n_left_out, LEAST_STEPS);
 		fits__free(&fits);
 		return EXIT_CODE_USAGE;
 	}
