@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "output/facts.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -224,6 +225,15 @@ bool request__unmatched(const struct timeline_request *t)
 	return !t->n_runs && t->completion_tokens == ABSENT;
 }
 
+const int64_t *request__figures(const struct ledger *l, size_t i, const int64_t *figures, int64_t *space)
+{
+	if (!request__unmatched(&l->timeline->requests[i]))
+		return figures;
+	for (size_t k = 0; k < l->n_resources; k++)
+		space[k] = ABSENT;
+	return space;
+}
+
 uint32_t request__incomplete(const struct ledger *l, size_t i)
 {
 	return l->timeline->requests[i].incomplete | l->timeline->recording->requests[i].incomplete;
@@ -288,16 +298,33 @@ const struct pricing *ledger__main_pricing(const struct ledger *l)
 	return p && p->rule ? p : NULL;
 }
 
-bool reference_tokens(const struct ledger *l, const int64_t *cost, struct estimate *out)
+bool reference_tokens(const struct ledger *l, int64_t cost, int64_t low, int64_t high, struct estimate *out)
 {
 	const int k = resource__find(l, "cpu_ns");
-	const int64_t value = resource__value(l, k, cost);
 	struct estimate token;
 
-	if (value == ABSENT || !counterfactual__reference(l, (size_t)k, &token) || !(token.low > 0))
+	if (cost == ABSENT || k < 0 || !l->resources[k].measured || !counterfactual__reference(l, (size_t)k, &token) ||
+	    !(token.low > 0))
 		return false;
-	out->value = (double)value / token.value;
-	out->low = (double)value / token.high;
-	out->high = (double)value / token.low;
+	*out = (struct estimate){ .value = (double)cost / token.value, .low = NAN, .high = NAN };
+	if (low == ABSENT || high == ABSENT)
+		return true;
+	out->low = (double)low / (low < 0 ? token.low : token.high);
+	out->high = (double)high / (high < 0 ? token.high : token.low);
 	return true;
+}
+
+bool request__reference_tokens(const struct ledger *l, size_t i, struct estimate *out)
+{
+	const struct ledger_request *q = &l->requests[i];
+	const int k = resource__find(l, "cpu_ns");
+
+	if (k < 0 || !ledger__has_share(l, i, (size_t)k))
+		return false;
+	return reference_tokens(l, q->cost[k], q->low ? q->low[k] : ABSENT, q->high ? q->high[k] : ABSENT, out);
+}
+
+const struct fit *pricing__fit_used(const struct pricing *p)
+{
+	return p->rule && p->rule->by_fit && p->n_steps ? p->fit : NULL;
 }

@@ -75,6 +75,8 @@ const char *recording__context_role(const struct recording *r, int context_id);
 bool request__has_tokens(const struct ledger *l, size_t i);
 /* No generation was found for it, and nothing proves that there was none: what it took is among what is nobody's. */
 bool request__unmatched(const struct timeline_request *t);
+/* Figures of a request, or as many ABSENT where its cost is not known. @space of MAX_RESOURCES */
+const int64_t *request__figures(const struct ledger *l, size_t i, const int64_t *figures, int64_t *space);
 /* Why it cannot be accounted for whole, of the wire and of the analysis; enum request_incomplete. */
 uint32_t request__incomplete(const struct ledger *l, size_t i);
 
@@ -104,8 +106,15 @@ void sort_values(int64_t *values, size_t n);
 
 /* How CPU time was shared in the steps of the target; NULL in a ledger without it. */
 const struct pricing *ledger__main_pricing(const struct ledger *l);
-/* A cost in reference tokens, by its CPU time; both intervals are the fit's. @return false: not known */
-bool reference_tokens(const struct ledger *l, const int64_t *cost, struct estimate *out);
+/*
+ * A cost in reference tokens, by its CPU time; the interval takes in that of the cost and that of the token, and is NAN where
+ * `low` or `high` is ABSENT. @return false: not known
+ */
+bool reference_tokens(const struct ledger *l, int64_t cost, int64_t low, int64_t high, struct estimate *out);
+/* The same of request i, which may be one whose cost is not known. */
+bool request__reference_tokens(const struct ledger *l, size_t i, struct estimate *out);
+/* Is a resource shared by a fit, in the steps of a role, and by which? NULL: by none */
+const struct fit *pricing__fit_used(const struct pricing *p);
 
 extern const char *const fixed_by_names[]; /* by enum fixed_by; NULL-terminated */
 

@@ -143,16 +143,20 @@ static void put_tokens(struct json_writer *w, const struct row_request *row, con
 	json_writer__end_object(w);
 }
 
-static void put_request_cost(struct json_writer *w, const struct ledger *l, const struct ledger_request *request)
+static void put_request_cost(struct json_writer *w, const struct ledger *l, size_t i)
 {
+	const struct ledger_request *request = &l->requests[i];
+	int64_t space[MAX_RESOURCES];
+	const int64_t *cost = request__figures(l, i, request->cost, space);
+
 	json_writer__put_object(w, "cost");
-	json_detail__figures(w, l, request->cost, RESOURCE_ADDITIVE);
-	json_detail__figures(w, l, request->cost, RESOURCE_DURATION);
+	json_detail__figures(w, l, cost, RESOURCE_ADDITIVE);
+	json_detail__figures(w, l, cost, RESOURCE_DURATION);
 	json_writer__put_null(w, "ioctl");
 	json_writer__put_object(w, "by_phase");
 	for (int p = 0; p < N_PHASES; p++) {
 		json_writer__put_object(w, phase__name((enum phase)p));
-		json_detail__figures(w, l, request->by_phase[p], RESOURCE_ADDITIVE);
+		json_detail__figures(w, l, request__figures(l, i, request->by_phase[p], space), RESOURCE_ADDITIVE);
 		json_writer__end_object(w);
 	}
 	json_writer__end_object(w);
@@ -183,7 +187,7 @@ static void put_request(struct json_writer *w, const struct ledger *l, size_t i,
 	json_writer__put_optional(w, "ttft_ns", request->ttft_ns);
 	json_writer__put_optional(w, "tpot_ns", request->tpot_ns);
 	json_writer__put_optional(w, "e2el_ns", request->e2el_ns);
-	put_request_cost(w, l, &l->requests[i]);
+	put_request_cost(w, l, i);
 	json_writer__put_string(w, "method", row->method);
 	json_writer__put_string(w, "model", row->model);
 	json_writer__put_string(w, "response_model", row->response_model);
@@ -191,7 +195,7 @@ static void put_request(struct json_writer *w, const struct ledger *l, size_t i,
 	json_writer__put_integer(w, "n", row->n);
 	json_writer__put_bool(w, "client_left", row->client_left);
 	json_writer__put_string(w, "match_evidence", request->evidence[0] ? request->evidence : NULL);
-	json_cost__put_reference_tokens(w, l, &l->requests[i]);
+	json_cost__put_reference_tokens(w, l, i);
 	json_cost__put_waited_for(w, l->timeline->recording, wait);
 	json_writer__put_array(w, "incomplete_reasons");
 	for (size_t k = 0; k < N_INCOMPLETE_REASONS; k++)

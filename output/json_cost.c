@@ -19,6 +19,14 @@ static void put_relative(struct json_writer *w, const char *key, double value)
 	put_number(w, key, value < 1e6 ? round(value * 1e6) / 1e6 : value);
 }
 
+static void put_bound(struct json_writer *w, const char *key, double value)
+{
+	if (isnan(value))
+		json_writer__put_null(w, key);
+	else
+		put_relative(w, key, value);
+}
+
 static void put_pricing(struct json_writer *w, const char *role, const struct pricing *p)
 {
 	json_writer__put_object(w, role);
@@ -69,6 +77,23 @@ static const char *resource_name(const struct ledger *l, int id)
 	return NULL;
 }
 
+/* Terms that the steps of the fit could not tell apart. */
+static void put_merged(struct json_writer *w, const struct cost_model *m)
+{
+	char space[16];
+
+	json_writer__put_array(w, "merged");
+	for (size_t t = 0; t < COST_TERMS; t++) {
+		if (m->merged_with[t] < 0)
+			continue;
+		json_writer__begin_object(w);
+		json_writer__put_string(w, "term", cost_term__name(t, space, sizeof(space)));
+		json_writer__put_string(w, "with", cost_term__name((size_t)m->merged_with[t], space, sizeof(space)));
+		json_writer__end_object(w);
+	}
+	json_writer__end_array(w);
+}
+
 static void put_model(struct json_writer *w, const struct ledger *l, const struct cost_model *m)
 {
 	json_writer__begin_object(w);
@@ -82,7 +107,17 @@ static void put_model(struct json_writer *w, const struct ledger *l, const struc
 	put_relative(w, "model_error", m->model_error);
 	put_relative(w, "median_residual", m->median_residual);
 	put_relative(w, "condition", m->condition);
+	put_merged(w, m);
 	json_writer__end_object(w);
+}
+
+static bool any_used(const struct ledger *l)
+{
+	for (size_t slot = 0; slot <= PRICING_WALL; slot++)
+		for (int role = 0; role < N_ROLES; role++)
+			if (pricing__fit_used(&l->pricing[role][slot]))
+				return true;
+	return false;
 }
 
 static void put_fit(struct json_writer *w, const struct ledger *l)
@@ -98,6 +133,7 @@ static void put_fit(struct json_writer *w, const struct ledger *l)
 	json_writer__put_integer(w, "made_unix_ns", first->made_unix_ns);
 	json_writer__put_string(w, "model_name", first->model_name);
 	json_writer__put_string(w, "model_digest", first->key.model_digest);
+	json_writer__put_bool(w, "used", any_used(l));
 	json_writer__put_string(w, "engine", first->key.engine);
 	json_writer__put_string(w, "engine_version", first->engine_version);
 	json_writer__put_string(w, "build_id", first->key.build_id);
@@ -117,6 +153,11 @@ static void put_excess(struct json_writer *w, const struct ledger *l)
 	for (int d = 0; d < N_DISTURBANCES; d++)
 		json_writer__put_integer(w, disturbance_names[d], l->excess.n_by[d]);
 	json_writer__put_integer(w, "unexplained", l->excess.n_unexplained);
+	json_writer__put_object(w, "by_resource");
+	for (size_t k = 0; k < l->n_resources; k++)
+		if (l->excess.n_by_resource[k])
+			json_writer__put_integer(w, l->resources[k].row->name, l->excess.n_by_resource[k]);
+	json_writer__end_object(w);
 	json_writer__end_object(w);
 }
 
@@ -218,19 +259,18 @@ void json_cost__put_bounds(struct json_writer *w, const struct ledger *l, const 
 	put_figures(w, l, "rejected", request->rejected);
 }
 
-void json_cost__put_reference_tokens(struct json_writer *w, const struct ledger *l,
-				     const struct ledger_request *request)
+void json_cost__put_reference_tokens(struct json_writer *w, const struct ledger *l, size_t i)
 {
 	struct estimate tokens;
 
-	if (!reference_tokens(l, request->cost, &tokens)) {
+	if (!request__reference_tokens(l, i, &tokens)) {
 		json_writer__put_null(w, "reference_tokens");
 		return;
 	}
 	json_writer__put_object(w, "reference_tokens");
 	put_relative(w, "value", tokens.value);
-	put_relative(w, "low", tokens.low);
-	put_relative(w, "high", tokens.high);
+	put_bound(w, "low", tokens.low);
+	put_bound(w, "high", tokens.high);
 	json_writer__end_object(w);
 }
 

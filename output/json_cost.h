@@ -12,8 +12,7 @@ void json_cost__put_attribution(struct json_writer *w, const struct ledger *l);
 /* Members of the object "cost" of a request that is open: low, high, alone, rejected. */
 void json_cost__put_bounds(struct json_writer *w, const struct ledger *l, const struct ledger_request *request);
 /* The key "reference_tokens" of a request: a number, or null. */
-void json_cost__put_reference_tokens(struct json_writer *w, const struct ledger *l,
-				     const struct ledger_request *request);
+void json_cost__put_reference_tokens(struct json_writer *w, const struct ledger *l, size_t i);
 /* The key "waited_for"; @wait NULL: not known */
 void json_cost__put_waited_for(struct json_writer *w, const struct recording *r, const struct waiting *wait);
 

@@ -43,13 +43,24 @@ static void list_rules(const struct ledger *l, char *out, size_t size)
 		snprintf(out + n, size - n, ")");
 }
 
+/* Does any rule that shared something have a fixed part to share? */
+static bool has_fixed_part(const struct ledger *l)
+{
+	for (size_t k = 0; k < l->n_resources; k++)
+		for (int role = 0; role < N_ROLES; role++)
+			if (l->pricing[role][k].n_steps && l->pricing[role][k].rule->fixed_part)
+				return true;
+	return false;
+}
+
 void text__shared_by(const struct text *t)
 {
 	char list[MAX_NAMES];
 
 	list_rules(t->l, list, sizeof(list));
-	text__fact(t, "Shared by", "%s; fixed cost by %s", list[0] ? list : t->l->rule->name,
-		   fixed_by_names[t->l->fixed_by]);
+	text__fact(t, "Shared by", "%s%s%s", list[0] ? list : t->l->rule->name,
+		   has_fixed_part(t->l) ? "; fixed cost by " : "",
+		   has_fixed_part(t->l) ? fixed_by_names[t->l->fixed_by] : "");
 }
 
 /* ------------------------------------------------------------------------------------------------------ attribution --- */
@@ -137,9 +148,44 @@ static void put_others(const struct text *t)
 	}
 }
 
+static const struct fit *used_fit(const struct ledger *l)
+{
+	for (int role = 0; role < N_ROLES; role++)
+		for (size_t k = 0; k < l->n_resources; k++)
+			if (pricing__fit_used(&l->pricing[role][k]))
+				return pricing__fit_used(&l->pricing[role][k]);
+	return NULL;
+}
+
+/* Terms that the fits in use could not tell apart: "CPU time: G(3) with G(4)". */
+static void put_merged(const struct text *t)
+{
+	char list[MAX_NAMES], a[16], b[16], name[64];
+
+	for (size_t k = 0; k < t->l->n_resources; k++) {
+		for (int role = 0; role < N_ROLES; role++) {
+			const struct pricing *p = &t->l->pricing[role][k];
+			size_t n = 0;
+
+			for (size_t term = 0; p->n_steps && p->rule->by_model && term < COST_TERMS && n < sizeof(list);
+			     term++) {
+				const int32_t with = p->scope.model->merged_with[term];
+
+				if (with >= 0)
+					n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s with %s", n ? ", " : "",
+							      cost_term__name(term, a, sizeof(a)),
+							      cost_term__name((size_t)with, b, sizeof(b)));
+			}
+			name_pricing(t, k, role, name, sizeof(name));
+			if (n)
+				text__paragraph(t, "Not told apart by the fit of %s: %s.", name, list);
+		}
+	}
+}
+
 static void put_fit(const struct text *t)
 {
-	const struct fit *fit = t->l->fits.n ? &t->l->fits.fits[0] : NULL;
+	const struct fit *fit = used_fit(t->l);
 	char when[32] = "";
 	struct tm tm;
 	time_t seconds;
@@ -163,8 +209,8 @@ static void put_excess(const struct text *t)
 		[DISTURBED_NO_RETURN] = "left by an exception",
 	};
 	const struct excess *excess = &t->l->excess;
-	char list[MAX_NAMES] = "";
-	size_t n = 0;
+	char list[MAX_NAMES] = "", of[MAX_NAMES] = "";
+	size_t n = 0, m = 0;
 
 	if (!excess->n_steps)
 		return;
@@ -175,8 +221,13 @@ static void put_excess(const struct text *t)
 	if (excess->n_unexplained && n < sizeof(list))
 		snprintf(list + n, sizeof(list) - n, "%s%s without any evidence", n ? ", " : "",
 			 figure__count(excess->n_unexplained).s);
-	text__paragraph(t, "Steps that took more than the model allows: %s (%s). Their excess is no request's.",
-			figure__count(excess->n_steps).s, list);
+	for (size_t k = 0; k < t->l->n_resources && m < sizeof(of); k++)
+		if (excess->n_by_resource[k])
+			m += (size_t)snprintf(of + m, sizeof(of) - m, "%s%s %s", m ? ", " : "",
+					      resource__title(&t->l->resources[k]),
+					      figure__count(excess->n_by_resource[k]).s);
+	text__paragraph(t, "Steps that took more than the model allows: %s (%s), of %s. Their excess is no request's.",
+			figure__count(excess->n_steps).s, list, of);
 }
 
 /* -------------------------------------------------------------------------------------------------------- otherwise --- */
@@ -188,25 +239,43 @@ static int64_t sum_known(const struct ledger *l, size_t k, bool alone)
 	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
 		const struct ledger_request *q = &l->requests[i];
 
-		if (q->alone && q->alone[k] != ABSENT)
+		if (q->alone && q->alone[k] != ABSENT && request__has_tokens(l, i))
 			sum += alone ? q->alone[k] : q->cost[k];
 	}
 	return sum;
+}
+
+/* Requests with tokens. @known of them those whose cost alone is known */
+static size_t count_known(const struct ledger *l, size_t k, size_t *known)
+{
+	size_t n = 0;
+
+	*known = 0;
+	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
+		if (!request__has_tokens(l, i))
+			continue;
+		n++;
+		*known += l->requests[i].alone && l->requests[i].alone[k] != ABSENT;
+	}
+	return n;
 }
 
 static void put_saving(const struct text *t, size_t k)
 {
 	const int64_t cost = sum_known(t->l, k, false), alone = sum_known(t->l, k, true);
 	const char *unit = t->l->resources[k].row->unit;
+	size_t known, all = count_known(t->l, k, &known);
+	char who[64] = "the requests";
 
-	if (alone <= 0)
+	/* Without a model only steps of one request are known alone, and those are what they were. */
+	if (alone <= 0 || !t->l->pricing[ROLE_TARGET][k].rule->by_model)
 		return;
+	if (known < all)
+		snprintf(who, sizeof(who), "%zu of %zu requests", known, all);
 	text__paragraph(
-		t,
-		"Alone, each row in a step of its own, the requests would have taken %s of %s, not %s: batching "
-		"saves %s.",
-		figure__in_unit(alone, unit).s, resource__title(&t->l->resources[k]), figure__in_unit(cost, unit).s,
-		figure__percent(alone - cost, alone).s);
+		t, "Alone, nobody else's rows in their steps, %s would have taken %s of %s, not %s: batching saves %s.",
+		who, figure__in_unit(alone, unit).s, resource__title(&t->l->resources[k]),
+		figure__in_unit(cost, unit).s, figure__percent(alone - cost, alone).s);
 }
 
 static void cell_estimate(struct table *table, const struct estimate *e)
@@ -215,13 +284,14 @@ static void cell_estimate(struct table *table, const struct estimate *e)
 	table__cell(table, "(%s-%s)", figure__time(llround(e->low)).s, figure__time(llround(e->high)).s);
 }
 
-static void put_marginal(const struct text *t, struct table *table, const char *title, size_t slot)
+static void put_marginal(const struct text *t, struct table *table, const char *title, size_t slot, bool *negative)
 {
 	for (size_t i = 0; i < N_MARGINALS; i++) {
 		struct marginal m;
 
 		if (!counterfactual__marginal(t->l, slot, i, &m))
 			return;
+		*negative |= t->l->batch.n_rows && m.in_batch.value < 0;
 		table__cell(table, "%s", title);
 		table__cell(table, "%s", figure__integer(marginal_contexts[i]).s);
 		if (t->l->batch.n_rows) {
@@ -235,6 +305,19 @@ static void put_marginal(const struct text *t, struct table *table, const char *
 	}
 }
 
+/* Of a fit from elsewhere it is not known up to which contexts it was measured. */
+static bool contexts_are_beyond(const struct text *t)
+{
+	const struct fit *fit = used_fit(t->l);
+
+	if (!fit || !fit->origin || strcmp(fit->origin, FIT_ORIGIN_RECORDING) != 0)
+		return false;
+	for (size_t i = 0; i < t->l->timeline->n_rows; i++)
+		if (t->l->timeline->rows[i].first_pos >= (int64_t)marginal_contexts[N_MARGINALS - 1])
+			return false;
+	return true;
+}
+
 static int put_marginals(const struct text *t, size_t cpu)
 {
 	static const struct table_column columns[] = {
@@ -244,6 +327,7 @@ static int put_marginals(const struct text *t, size_t cpu)
 	};
 	struct marginal m;
 	struct table *table;
+	bool negative = false;
 	int rc;
 
 	if (!counterfactual__marginal(t->l, cpu, 0, &m))
@@ -252,23 +336,36 @@ static int put_marginals(const struct text *t, size_t cpu)
 	table = text__table(t, columns, 6);
 	if (!table)
 		return -ENOMEM;
-	put_marginal(t, table, "CPU time", cpu);
-	put_marginal(t, table, "step time", PRICING_WALL);
+	put_marginal(t, table, "CPU time", cpu, &negative);
+	put_marginal(t, table, "step time", PRICING_WALL, &negative);
 	rc = table__finish(table);
 	if (t->l->batch.n_rows)
 		text__paragraph(t, "The batch: %u sequence%s in a decode step, contexts of %u on the mean.",
 				t->l->batch.n_rows, t->l->batch.n_rows == 1 ? "" : "s", t->l->batch.context);
+	if (negative)
+		text__paragraph(
+			t,
+			"Below 0: by the fit a step of %u sequences takes less than one of %u. Engines compute some "
+			"numbers of rows faster than smaller ones.",
+			t->l->batch.n_rows + 1, t->l->batch.n_rows);
+	if (contexts_are_beyond(t))
+		text__paragraph(
+			t,
+			"The model was fitted to this recording, whose contexts are shorter than %s tokens: what is "
+			"said of longer ones is drawn on from them.",
+			figure__integer(marginal_contexts[N_MARGINALS - 1]).s);
 	return rc;
 }
 
 static void put_reference(const struct text *t, size_t cpu)
 {
-	int64_t *sum = calloc(t->l->n_resources, sizeof(*sum));
 	struct estimate token, all;
+	int64_t sum = 0;
 
-	for (size_t i = 0; sum && i < t->r->n_requests; i++)
-		sum[cpu] += t->l->requests[i].cost[cpu];
-	if (sum && counterfactual__reference(t->l, cpu, &token) && reference_tokens(t->l, sum, &all))
+	for (size_t i = 0; i < t->r->n_requests; i++)
+		sum += t->l->requests[i].cost[cpu];
+	/* How they divided it among themselves leaves nothing open of all together. */
+	if (counterfactual__reference(t->l, cpu, &token) && reference_tokens(t->l, sum, sum, sum, &all))
 		text__paragraph(
 			t,
 			"A reference token (output of a 7B model in F16 at 2,048 context, derived from the fit) would "
@@ -279,7 +376,6 @@ static void put_reference(const struct text *t, size_t cpu)
 			figure__time(llround(token.high)).s,
 			REFERENCE_WEIGHT_BYTES / t->l->facts[ROLE_TARGET].active_weight_bytes, all.value, all.low,
 			all.high);
-	free(sum);
 }
 
 int text__attribution(const struct text *t)
@@ -298,6 +394,8 @@ int text__attribution(const struct text *t)
 	rc = put_models(t);
 	put_others(t);
 	put_fit(t);
+	if (t->options->verbose)
+		put_merged(t);
 	put_excess(t);
 	if (rc < 0 || !p)
 		return rc;
@@ -349,16 +447,18 @@ int text__request_shares(const struct text *t)
 		table__cell(table, "%s",
 			    alone > 0 ? figure__percent(alone - q->cost[cpu], alone).s : figure__time(ABSENT).s);
 		table__cell(table, "%s", figure__time(figure_of(q->rejected, cpu)).s);
-		if (!unmatched && reference_tokens(t->l, q->cost, &tokens))
+		if (!unmatched && request__reference_tokens(t->l, i, &tokens))
 			table__cell(table, "%.2f", tokens.value);
 		else
 			table__cell(table, "-");
 		table__end_row(table);
 	}
 	rc = table__finish(table);
-	text__paragraph(t,
-			"CPU with what the sharing leaves open; alone: had each of its rows run in a step of its own; "
-			"rejected: part of CPU that is due to rejected drafts; reference: in reference tokens.");
+	text__paragraph(
+		t,
+		"CPU with what the sharing leaves open, by the cost model's own account: no other rule has one; alone: "
+		"had nobody else's rows been in its steps; "
+		"rejected: part of CPU that is due to rejected drafts; reference: in reference tokens.");
 	return rc;
 }
 

@@ -471,6 +471,8 @@ static void example__attribution(struct example *e)
 	}
 	l->pricing[ROLE_TARGET][0].scope =
 		(struct rule_scope){ .model = &e->fitted[0].cost, .facts = &l->facts[ROLE_TARGET] };
+	l->pricing[ROLE_TARGET][0].fit = &e->fitted[0];
+	e->fits[0].fit.cost.merged_with[5] = e->fitted[0].cost.merged_with[5] = 4;
 	l->pricing[ROLE_TARGET][PRICING_WALL] = (struct pricing){
 		.rule = rule__find("shapley"),
 		.scope = { .model = &e->fitted[1].cost, .facts = &l->facts[ROLE_TARGET] },
@@ -478,7 +480,7 @@ static void example__attribution(struct example *e)
 		.median_residual = 0.03,
 		.drifted = true,
 	};
-	l->excess = (struct excess){ .n_steps = 3, .n_unexplained = 1, .n_by = { 2, 1, 0 } };
+	l->excess = (struct excess){ .n_steps = 3, .n_unexplained = 1, .n_by = { 2, 1, 0 }, .n_by_resource = { 3 } };
 	l->batch = (struct typical_batch){ 2, 300 };
 	for (int i = 0; i < EXAMPLE_REQUESTS; i++) {
 		struct ledger_request *q = &e->costs[i];

@@ -449,7 +449,97 @@ static void a_fit_that_is_not_identified_gives_way_to_the_affine_one(void **unus
 	scene__report(&s, NULL, true);
 	assert_string_equal(pricing(&s)->rule->name, "affine");
 	assert_non_null(strstr(pricing(&s)->why, "all steps were alike"));
-	assert_true(request(&s, 0)->low[cpu(&s)] < cost(&s, 0) && request(&s, 0)->high[cpu(&s)] > cost(&s, 0));
+	/* How far the affine form is off as a form, nothing says: no width is better than one that is too narrow. */
+	assert_int_equal(request(&s, 0)->low[cpu(&s)], ABSENT);
+	assert_int_equal(request(&s, 0)->high[cpu(&s)], ABSENT);
+	scene__close(&s);
+}
+
+static void a_fit_that_cannot_be_known_to_be_of_these_weights_is_left_alone(void **unused)
+{
+	static const struct row_model large = { .id = 1, .digest = "aa", .weight_bytes = 1000, .n_layers = ABSENT },
+				      small = { .id = 2, .digest = "bb", .weight_bytes = 100, .n_layers = ABSENT };
+	struct scene s;
+
+	(void)unused;
+	/* Of no digest, and made before the recording began. */
+	decode_two(&s);
+	maker__meta(&s.m, "origin_unix_ns", "2000");
+	s.fit.fit.origin = FIT_ORIGIN_CALIBRATE;
+	s.fit.fit.made_unix_ns = 1000;
+	scene__report(&s, NULL, true);
+	assert_string_equal(pricing(&s)->rule->name, "per-token");
+	assert_non_null(strstr(pricing(&s)->why, "cannot be known"));
+	scene__close(&s);
+
+	/* Of a digest, where none was read here. */
+	decode_two(&s);
+	s.fit.fit.origin = FIT_ORIGIN_CALIBRATE;
+	s.fit.fit.key.model_digest = "aa";
+	scene__report(&s, NULL, true);
+	assert_non_null(strstr(pricing(&s)->why, "no weight file was read"));
+	scene__close(&s);
+
+	/* Two models and no draft. */
+	decode_two(&s);
+	maker__model(&s.m, &large);
+	maker__model(&s.m, &small);
+	s.fit.fit.key.model_digest = "aa";
+	scene__report(&s, NULL, true);
+	assert_non_null(strstr(pricing(&s)->why, "several weight files"));
+	scene__close(&s);
+}
+
+static void a_draft_is_priced_by_a_fit_of_its_own_weights_and_has_their_shape(void **unused)
+{
+	static const struct row_model
+		large = { .id = 1, .digest = "aa", .weight_bytes = 1000, .active_weight_bytes = 1000 },
+		small = { .id = 2, .digest = "bb", .weight_bytes = 100, .active_weight_bytes = 100 };
+	static const char *const digests[] = { "bb", "aa" };
+
+	(void)unused;
+	for (size_t i = 0; i < 2; i++) {
+		const struct pricing *drafts;
+		struct made_fit draft;
+		struct scene s;
+
+		decode_two(&s);
+		maker__model(&s.m, &large);
+		maker__model(&s.m, &small);
+		maker__context(&s.m, 2, "draft");
+		make_fit(&draft, "draft", RESOURCE_CPU_NS);
+		draft.fit.key.model_digest = digests[i];
+		s.fit.fit.key.model_digest = "aa";
+		maker__fit(&s.m, &draft.fit);
+		scene__report(&s, NULL, true);
+		drafts = &s.ledger.pricing[ROLE_DRAFT][cpu(&s)];
+		assert_string_equal(pricing(&s)->rule->name, "shapley");
+		assert_string_equal(drafts->rule->name, i ? "per-token" : "shapley");
+		assert_true(s.ledger.facts[ROLE_TARGET].active_weight_bytes == 1000);
+		assert_true(s.ledger.facts[ROLE_DRAFT].active_weight_bytes == 100);
+		scene__close(&s);
+	}
+}
+
+static void huge_values_that_are_finite_are_no_figures_either(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	decode_two(&s);
+	s.fit.fit.cost.value[0] = 9e17;
+	scene__report(&s, NULL, true);
+	assert_string_equal(pricing(&s)->rule->name, "per-token");
+	scene__close(&s);
+	decode_two(&s);
+	s.fit.fit.cost.value[COST_TERM_CONTEXT] = 4e14;
+	scene__report(&s, NULL, true);
+	assert_string_equal(pricing(&s)->rule->name, "per-token");
+	scene__close(&s);
+	decode_two(&s);
+	s.fit.draws[COST_TERM_CONTEXT] = 4e18;
+	scene__report(&s, NULL, true);
+	assert_string_equal(pricing(&s)->rule->name, "per-token");
 	scene__close(&s);
 }
 
@@ -531,6 +621,112 @@ static void a_request_without_a_known_generation_has_no_interval(void **unused)
 }
 
 /* ------------------------------------------------------------------------------------------------------ special rows --- */
+
+static void the_draft_models_prompt_is_no_rejected_draft(void **unused)
+{
+	int64_t prompt, drafts;
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 1);
+	maker__context(&s.m, 2, "draft");
+	scene__step(&s, (struct part[]){ { 0, 20, 1 } }, 1);
+	/* The draft's prompt, without outputs, then two tokens drafted one by one; both are rejected. */
+	s.pos[0] = 0;
+	scene__step(&s, (struct part[]){ { 0, 20, 0 } }, 1)->context = 2;
+	prompt = s.m.recording.step_resources[1].value;
+	scene__step(&s, (struct part[]){ { 0, 1, 1 } }, 1)->context = 2;
+	scene__step(&s, (struct part[]){ { 0, 1, 1 } }, 1)->context = 2;
+	drafts = s.m.recording.step_resources[2].value + s.m.recording.step_resources[3].value;
+	s.pos[0] = 20;
+	scene__step(&s, (struct part[]){ { 0, 3, 3 } }, 1);
+	maker__remove(&s.m, s.now - 50000, MAKER_TARGET, 0, 21);
+	s.pos[0] = 21;
+	scene__decode(&s, 1, 3);
+	scene__report(&s, NULL, true);
+	assert_int_equal(s.timeline.requests[0].draft_rejected_tokens, 2);
+	assert_int_equal(request(&s, 0)->by_phase[PHASE_DRAFT][cpu(&s)], prompt + drafts);
+	assert_true(request(&s, 0)->rejected[cpu(&s)] >= drafts);
+	assert_true(request(&s, 0)->rejected[cpu(&s)] < drafts + s.m.recording.step_resources[4].value);
+	scene__close(&s);
+}
+
+static void rejected_rows_whose_ubatches_interleave_are_booked_once(void **unused)
+{
+	int64_t rejected[2];
+
+	(void)unused;
+	for (int interleaved = 0; interleaved < 2; interleaved++) {
+		struct scene s;
+
+		scene__open(&s, 2);
+		scene__step(&s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
+		scene__decode(&s, 2, 1);
+		scene__step(&s, (struct part[]){ { 0, 5, 5 }, { 1, 1, 1 } }, 2);
+		if (interleaved) {
+			/* The verify row is cut by the other's: its last token is in an ubatch of its own. */
+			s.m.recording.rows[s.m.recording.n_rows - 2].n_tokens--;
+			s.m.recording.rows[s.m.recording.n_rows - 2].n_outputs--;
+			maker__row(&s.m, 0, 25, 1, 1);
+			s.m.recording.rows[s.m.recording.n_rows - 1].ubatch = 1;
+		}
+		maker__remove(&s.m, s.now - 50000, MAKER_TARGET, 0, 22);
+		s.pos[0] = 22;
+		scene__decode(&s, 2, 10);
+		scene__report(&s, NULL, true);
+		assert_int_equal(s.timeline.requests[0].draft_rejected_tokens, 4);
+		rejected[interleaved] = request(&s, 0)->rejected[cpu(&s)];
+		scene__close(&s);
+	}
+	/* Four of five tokens either way; twice booked it would be more than the row. */
+	assert_true(rejected[0] > 0 && rejected[1] > 0 && rejected[1] < 13000000);
+}
+
+static void what_a_context_shift_makes_the_engine_turn_is_recompute(void **unused)
+{
+	struct scene s;
+	int64_t excess;
+
+	(void)unused;
+	scene__open(&s, 2);
+	scene__step(&s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
+	scene__decode(&s, 2, 30);
+	maker__memory(&s.m, &(struct row_memory){ s.now - 2, MAKER_TID, MAKER_TARGET, MEMORY_SEQ_RM, 0, -1, 4, 14, 0 });
+	maker__memory(&s.m,
+		      &(struct row_memory){ s.now - 1, MAKER_TID, MAKER_TARGET, MEMORY_SEQ_ADD, 0, -1, 14, 50, -10 });
+	s.pos[0] -= 10;
+	s.factor = 1.02;
+	scene__decode(&s, 2, 1);
+	excess = (int64_t)llround((double)s.m.recording.step_resources[31].value * (0.02 / 1.02));
+	s.factor = 1;
+	scene__decode(&s, 2, 30);
+	scene__report(&s, NULL, true);
+	assert_in_range(account(&s, ACCOUNT_RECOMPUTE) - excess + 2, 0, 4);
+	assert_int_equal(s.ledger.excess.n_steps, 0);
+	assert_int_equal(account(&s, ACCOUNT_UNEXPLAINED), 0);
+	scene__close(&s);
+}
+
+static void one_more_token_may_cost_less_than_nothing_and_stays_inside_its_interval(void **unused)
+{
+	struct marginal m;
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 4);
+	scene__step(&s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 }, { 2, 20, 1 }, { 3, 20, 1 } }, 4);
+	scene__decode(&s, 4, 30);
+	scene__report(&s, NULL, true);
+	assert_int_equal(s.ledger.batch.n_rows, 4);
+	assert_true(counterfactual__marginal(&s.ledger, cpu(&s), 0, &m));
+	/* 5 rows are 0.9 ms cheaper than 4 by their curve. */
+	assert_in_range(llround(m.in_batch.value) + 900000 - (10000 + 50000 + 129 * 201), 0, 1);
+	assert_true(m.in_batch.value < 0);
+	assert_true(m.in_batch.low < m.in_batch.value && m.in_batch.value < m.in_batch.high);
+	/* 1 % of a step of 5 ms is open, and not 1 % of the difference. */
+	assert_true(m.in_batch.high - m.in_batch.value > 1.96 * 0.01 * 4.5e6);
+	scene__close(&s);
+}
 
 static void rejected_drafts_cost_what_the_row_would_have_saved_without_them(void **unused)
 {
@@ -839,10 +1035,17 @@ int main(void)
 		cmocka_unit_test(without_a_fit_tokens_pay_and_the_report_says_what_to_do),
 		cmocka_unit_test(a_fit_of_other_weights_or_another_host_is_left_alone),
 		cmocka_unit_test(a_fit_that_is_not_identified_gives_way_to_the_affine_one),
+		cmocka_unit_test(a_fit_that_cannot_be_known_to_be_of_these_weights_is_left_alone),
+		cmocka_unit_test(a_draft_is_priced_by_a_fit_of_its_own_weights_and_has_their_shape),
+		cmocka_unit_test(huge_values_that_are_finite_are_no_figures_either),
 		cmocka_unit_test(absurd_values_of_a_fit_become_words_and_no_figures),
 		cmocka_unit_test(a_fit_of_nothing_but_zeroes_prices_nothing),
 		cmocka_unit_test(a_rule_that_was_asked_for_and_cannot_work_is_an_error_in_words),
 		cmocka_unit_test(a_request_without_a_known_generation_has_no_interval),
+		cmocka_unit_test(the_draft_models_prompt_is_no_rejected_draft),
+		cmocka_unit_test(rejected_rows_whose_ubatches_interleave_are_booked_once),
+		cmocka_unit_test(what_a_context_shift_makes_the_engine_turn_is_recompute),
+		cmocka_unit_test(one_more_token_may_cost_less_than_nothing_and_stays_inside_its_interval),
 		cmocka_unit_test(rejected_drafts_cost_what_the_row_would_have_saved_without_them),
 		cmocka_unit_test(sharing_a_batch_saves_and_what_it_saves_is_said),
 		cmocka_unit_test(one_more_token_costs_what_the_model_says_and_a_reference_token_scales_it),

@@ -6,10 +6,11 @@
 #include <math.h>
 #include <sqlite3.h>
 
+#include "make_recording.h"
 #include "make_server.h"
 #include "userspace/cost/fit_store.h"
 
-static const struct fit_key here = { "00ff", "llama.cpp", "11ee", 4, "a host", "a processor" };
+static const struct fit_key here = { "00ff", "llama.cpp", "11ee", 4, "a host", "a processor", NULL };
 
 /* A folder for the fits, in the one of the test. */
 static int set_up(void **state)
@@ -147,6 +148,9 @@ static void a_fit_that_was_tampered_with_is_refused(void **state)
 		{ "UPDATE fit_draw SET term = 'x' WHERE draw = 3 AND term = 'G(1)'", "replicates are not complete" },
 		{ "UPDATE fit_term SET fitted = 0", "replicates are not complete" },
 		{ "DELETE FROM fit_term", "has 0 terms" },
+		{ "WITH RECURSIVE n(i) AS (SELECT 64 UNION ALL SELECT i + 1 FROM n WHERE i < 1100) "
+		  "INSERT INTO fit_draw SELECT fit, i, term, value FROM fit_draw JOIN n WHERE draw = 0",
+		  "at most 1024" },
 	};
 	struct folder *f = *state;
 	struct fit fit;
@@ -178,12 +182,12 @@ static void a_fit_that_was_tampered_with_is_refused(void **state)
 static void a_stored_fit_is_found_where_it_holds_and_nowhere_else(void **state)
 {
 	const struct fit_key others[] = {
-		{ "00ff", "llama.cpp", "11ee", 2, "a host", "a processor" },
-		{ "00ff", "llama.cpp", "22", 4, "a host", "a processor" },
-		{ "00ff", "llama.cpp", "11ee", 4, "b host", "b processor" },
-		{ "0011", "llama.cpp", "11ee", 4, "a host", "a processor" },
-		{ NULL, "llama.cpp", "11ee", 4, "a host", "a processor" },
-		{ "00ff", "llama.cpp", "11ee", ABSENT, "a host", "a processor" },
+		{ "00ff", "llama.cpp", "11ee", 2, "a host", "a processor", NULL },
+		{ "00ff", "llama.cpp", "22", 4, "a host", "a processor", NULL },
+		{ "00ff", "llama.cpp", "11ee", 4, "b host", "b processor", NULL },
+		{ "0011", "llama.cpp", "11ee", 4, "a host", "a processor", NULL },
+		{ NULL, "llama.cpp", "11ee", 4, "a host", "a processor", NULL },
+		{ "00ff", "llama.cpp", "11ee", ABSENT, "a host", "a processor", NULL },
 	};
 	static const char *const says[] = {
 		"nearest differs in threads (4, here 2)",
@@ -221,6 +225,63 @@ static void a_stored_fit_is_found_where_it_holds_and_nowhere_else(void **state)
 	fit_set__free(&set);
 	fit__free(&fit);
 	fit__free(&again);
+}
+
+static void a_fit_of_a_draft_is_stored_and_found_by_the_drafts_own_weights(void **state)
+{
+	struct fit_key with = here, other = here;
+	char words[1024];
+	struct fit fits[2];
+	struct fit_set set;
+
+	(void)state;
+	with.draft_digest = "dd";
+	other.draft_digest = "ee";
+	make_fit(&fits[0], 8, "target", RESOURCE_CPU_NS);
+	make_fit(&fits[1], 9, "draft", RESOURCE_CPU_NS);
+	assert_int_equal(fit_store__save(&with, fits, 2, NULL, 0, words, sizeof(words)), 0);
+	assert_string_equal(fits[0].key.model_digest, here.model_digest);
+	assert_string_equal(fits[1].key.model_digest, "dd");
+	assert_int_equal(fit_store__find(&with, &set, words, sizeof(words)), 0);
+	assert_int_equal(set.n, 2);
+	assert_string_equal(fit_set__find(&set, "draft", RESOURCE_CPU_NS)->key.model_digest, "dd");
+	fit_set__free(&set);
+	assert_int_equal(fit_store__find(&other, &set, words, sizeof(words)), -ENOENT);
+	assert_non_null(strstr(words, "draft's weight file (dd, here ee)"));
+	fit__free(&fits[0]);
+	fit__free(&fits[1]);
+}
+
+static void a_servers_weight_files_are_told_apart_by_what_drafts(void **unused)
+{
+	static const struct row_model large = { .id = 1, .digest = "aa", .weight_bytes = 1000 },
+				      small = { .id = 2, .digest = "bb", .weight_bytes = 100 },
+				      third = { .id = 3, .digest = "cc", .weight_bytes = 500 },
+				      eyes = { .id = 4, .digest = "ff", .weight_bytes = 5000, .arch = "clip" };
+	struct fit_key key;
+	struct maker m;
+	char why[160];
+
+	(void)unused;
+	maker__init(&m);
+	maker__model(&m, &large);
+	maker__model(&m, &eyes);
+	fit_key__of_server(&key, maker__finish(&m));
+	assert_string_equal(key.model_digest, "aa");
+	assert_null(key.draft_digest);
+	maker__model(&m, &small);
+	assert_true(fit_key__several(maker__finish(&m), why, sizeof(why)));
+	fit_key__of_server(&key, &m.recording);
+	assert_null(key.model_digest);
+	maker__context(&m, 2, "draft");
+	assert_false(fit_key__several(maker__finish(&m), why, sizeof(why)));
+	fit_key__of_server(&key, &m.recording);
+	assert_string_equal(key.model_digest, "aa");
+	assert_string_equal(key.draft_digest, "bb");
+	maker__model(&m, &third);
+	assert_true(fit_key__several(maker__finish(&m), why, sizeof(why)));
+	assert_non_null(strstr(why, "cannot be told"));
+	maker__free(&m);
 }
 
 static void what_could_not_be_found_again_is_not_stored(void **state)
@@ -324,6 +385,8 @@ int main(void)
 		TEST(a_recording_without_fits_has_an_empty_set),
 		TEST(a_fit_that_was_tampered_with_is_refused),
 		TEST(a_stored_fit_is_found_where_it_holds_and_nowhere_else),
+		TEST(a_fit_of_a_draft_is_stored_and_found_by_the_drafts_own_weights),
+		TEST(a_servers_weight_files_are_told_apart_by_what_drafts),
 		TEST(what_could_not_be_found_again_is_not_stored),
 		TEST(a_fit_of_no_figures_is_not_stored_and_leaves_no_file),
 		TEST(a_damaged_or_foreign_file_is_told_or_passed_over),

@@ -315,6 +315,31 @@ static void a_figure_of_an_unknown_resource_is_an_error(void **unused)
 	maker__free(&m);
 }
 
+static void meters_that_no_machine_moves_are_an_error_and_no_overflow(void **unused)
+{
+	(void)unused;
+	for (int where = 0; where < 3; where++) {
+		struct timeline t;
+		struct ledger l;
+		struct maker m;
+
+		maker__init(&m);
+		if (where == 2) {
+			maker__step(&m, MAKER_TARGET, 1000, 2000);
+			maker__cut(&m, RESOURCE_CPU_NS, INT64_MAX - 5, INT64_MAX - 5);
+		}
+		for (uint64_t i = 1; i < 6 && where < 2; i++)
+			maker__sample(&m, i * 1000, RESOURCE_CPU_NS,
+				      i % 2 ? INT64_C(1) << 62 :
+				      where ? -(INT64_C(1) << 62) :
+					      0);
+		assert_int_equal(timeline__build(&t, maker__finish(&m)), 0);
+		assert_int_equal(ledger__build(&l, &t, NULL), -EINVAL);
+		timeline__free(&t);
+		maker__free(&m);
+	}
+}
+
 static void an_empty_recording_balances(void **unused)
 {
 	struct recording nothing = { 0 };
@@ -402,6 +427,7 @@ int main(void)
 		cmocka_unit_test(what_was_not_collected_is_unavailable_and_not_zero),
 		cmocka_unit_test(a_total_without_an_account_of_its_own_is_only_derived),
 		cmocka_unit_test(a_figure_of_an_unknown_resource_is_an_error),
+		cmocka_unit_test(meters_that_no_machine_moves_are_an_error_and_no_overflow),
 		cmocka_unit_test(an_empty_recording_balances),
 		cmocka_unit_test(the_law_holds_on_random_recordings_and_unexplained_is_what_was_hidden),
 	};

@@ -42,6 +42,8 @@ void attribution__close(struct attribution *a)
 	intervals__close(&a->intervals);
 	step_view__free(&a->view);
 	free(a->ranges);
+	free(a->own);
+	free(a->done);
 	free(a->part_shares);
 	free(a->less);
 	free(a->weights);
@@ -58,7 +60,9 @@ static int reserve(struct attribution *a)
 	const size_t n_rows = a->view.end - a->view.first;
 	double *part_shares = array__reserve(a->part_shares, &a->parts_capacity, a->view.n, sizeof(*part_shares));
 	double *less, *weights;
+	struct cost_row *own;
 	int64_t *shares;
+	bool *done;
 
 	if (!part_shares)
 		return -ENOMEM;
@@ -75,6 +79,14 @@ static int reserve(struct attribution *a)
 	if (!shares)
 		return -ENOMEM;
 	a->shares = shares;
+	own = array__reserve(a->own, &a->own_capacity, a->view.n, sizeof(*own));
+	if (!own)
+		return -ENOMEM;
+	a->own = own;
+	done = array__reserve(a->done, &a->done_capacity, n_rows, sizeof(*done));
+	if (!done)
+		return -ENOMEM;
+	a->done = done;
 	return 0;
 }
 
@@ -118,6 +130,8 @@ static int64_t allowed(const struct attribution *a, const struct pricing *p, uin
 
 	if (!p->rule->by_model || p->drifted || !(expected > 0) || use <= 0 || survey__overlaps(&a->survey, step))
 		return use;
+	if (survey__is_after_shift(&a->survey, step))
+		return expected < (double)use ? (int64_t)llround(expected) : use;
 	sigma = sqrt(p->scope.model->sigma * p->scope.model->sigma +
 		     p->scope.model->model_error * p->scope.model->model_error);
 	if (sigma < SIGMA_FLOOR)
@@ -152,31 +166,69 @@ static uint32_t payer_of(const struct timeline *t, uint32_t index)
 
 /* -------------------------------------------------------------------------------------------------- what would be alone --- */
 
+static int compare_owners(const void *a, const void *b)
+{
+	const struct cost_row *x = a, *y = b;
+
+	return x->owner < y->owner ? -1 : x->owner > y->owner;
+}
+
+static void add_alone(struct attribution *a, size_t k, uint32_t owner, double amount)
+{
+	int64_t *sum = &a->l->requests[owner].alone[k];
+
+	if (!(fabs(amount) < 1e18) || __builtin_add_overflow(*sum, (int64_t)llround(amount), sum)) {
+		a->no_alone[owner] |= 1u << k;
+		*sum = 0;
+	}
+}
+
+/* Each payer's rows of a part as if nobody else's were in it; rows that nobody pays for are not among them. */
+static void book_parts_alone(struct attribution *a, size_t k, const struct pricing *p, double scale)
+{
+	const struct timeline *t = a->l->timeline;
+	size_t from = 0;
+
+	for (size_t part = 0; part < a->view.n_parts; part++) {
+		size_t n = 0;
+
+		for (; from < a->view.part_end[part]; from++) {
+			const uint32_t payer = payer_of(t, a->view.row_of[from]);
+
+			if (payer == REQUEST_NONE)
+				continue;
+			a->own[n] = a->view.rows[from];
+			a->own[n++].owner = payer;
+		}
+		qsort(a->own, n, sizeof(*a->own), compare_owners);
+		for (size_t first = 0, end; first < n; first = end) {
+			for (end = first + 1; end < n && a->own[end].owner == a->own[first].owner;)
+				end++;
+			add_alone(a, k, a->own[first].owner,
+				  scale * cost__predict(p->scope.model->value, a->own + first, end - first));
+		}
+	}
+}
+
+/* A step that nobody shares is what it was. */
 static void book_alone(struct attribution *a, size_t k, const struct pricing *p, int64_t amount, double expected,
 		       bool shared)
 {
 	const struct timeline *t = a->l->timeline;
-	const double scale = expected > 0 ? (double)amount / expected : 0;
 
-	if (shared && scale > 0) {
-		for (uint32_t i = 0; i < a->view.end - a->view.first; i++)
-			a->weights[i] = 0;
-		for (size_t i = 0; i < a->view.n; i++)
-			a->weights[a->view.row_of[i] - a->view.first] +=
-				cost__alone(p->scope.model->value, &a->view.rows[i]);
+	if (shared && expected > 0) {
+		book_parts_alone(a, k, p, (double)amount / expected);
+		return;
 	}
 	for (uint32_t i = 0; i < a->view.end - a->view.first; i++) {
 		const uint32_t owner = payer_of(t, a->view.first + i);
-		double alone = (double)a->shares[i];
 
 		if (owner == REQUEST_NONE)
 			continue;
-		if (shared && scale > 0)
-			alone = scale * a->weights[i];
-		else if (shared)
+		if (shared)
 			a->no_alone[owner] |= 1u << k;
-		if (fabs(alone) < 1e18)
-			a->l->requests[owner].alone[k] += (int64_t)llround(alone);
+		else
+			add_alone(a, k, owner, (double)a->shares[i]);
 	}
 }
 
@@ -213,6 +265,7 @@ static int rejected_part(struct attribution *a, const struct pricing *p, size_t 
 	return err;
 }
 
+/* Of a row of the draft model that drafts: one without outputs computes its prompt. */
 static double rejected_drafts(const struct timeline_run *run)
 {
 	if (run->n_drafted <= 0 || run->n_draft_rejected <= 0)
@@ -223,20 +276,24 @@ static double rejected_drafts(const struct timeline_run *run)
 static int book_rejected(struct attribution *a, size_t k, const struct pricing *p)
 {
 	const struct timeline *t = a->l->timeline;
-	uint32_t seen = UINT32_MAX;
+	const uint32_t first = a->view.first;
 
+	for (uint32_t i = first; i < a->view.end; i++)
+		a->done[i - first] = false;
 	for (size_t i = 0; i < a->view.n; i++) {
 		const uint32_t index = a->view.row_of[i], owner = payer_of(t, index);
 		const struct timeline_row *row = &t->rows[index];
 		double part = 0;
 		int err = 0;
 
-		if (owner == REQUEST_NONE || index == seen || (row->phase != PHASE_DRAFT && row->phase != PHASE_VERIFY))
+		/* Rows of ubatches may interleave, so that one comes again after another. */
+		if (owner == REQUEST_NONE || a->done[index - first] ||
+		    (row->phase != PHASE_DRAFT && row->phase != PHASE_VERIFY))
 			continue;
-		seen = index;
+		a->done[index - first] = true;
 		if (!t->runs[row->run].emitted_proven)
 			a->no_rejected[owner] |= 1u << k;
-		else if (row->phase == PHASE_DRAFT)
+		else if (row->phase == PHASE_DRAFT && row->n_outputs)
 			part = rejected_drafts(&t->runs[row->run]);
 		else if (rejected_tokens(row))
 			err = rejected_part(a, p, i, &part);
@@ -302,16 +359,20 @@ static void note_excess(struct attribution *a, uint32_t step, const int64_t *exc
 {
 	struct ledger *l = a->l;
 	const uint32_t evidence = survey__evidence(&a->survey, step);
+	const bool shifted = survey__is_after_shift(&a->survey, step);
 	bool any = false;
 
 	for (size_t k = 0; k < l->n_resources; k++) {
 		any |= excess[k] != 0;
-		if (evidence)
+		l->excess.n_by_resource[k] += excess[k] != 0 && !shifted;
+		if (shifted)
+			l->accounts[ACCOUNT_RECOMPUTE][k] += excess[k];
+		else if (evidence)
 			l->accounts[ACCOUNT_DISTURBANCE][k] += excess[k];
 		else
 			a->nobody[k] += excess[k];
 	}
-	if (!any)
+	if (!any || shifted)
 		return;
 	l->excess.n_steps++;
 	l->excess.n_unexplained += evidence == 0;
@@ -320,7 +381,7 @@ static void note_excess(struct attribution *a, uint32_t step, const int64_t *exc
 }
 
 /* Run queue and blocked time are not shared: each request in the step waited all of it, once. */
-static void book_durations(struct attribution *a, uint32_t step, uint32_t first, uint32_t end)
+static int book_durations(struct attribution *a, uint32_t step, uint32_t first, uint32_t end)
 {
 	struct ledger *l = a->l;
 	const struct row_step *s = &l->timeline->recording->steps[step];
@@ -337,12 +398,17 @@ static void book_durations(struct attribution *a, uint32_t step, uint32_t first,
 				continue;
 			if (l->row_cost)
 				l->row_cost[(size_t)i * l->n_resources + (size_t)positions[d]] = (int64_t)values[d];
-			if (!again)
-				l->requests[owner].by_phase[row->phase][positions[d]] += (int64_t)values[d];
+			if (again)
+				continue;
+			if (values[d] > (uint64_t)(INT64_MAX / N_PHASES - a->waited[d]))
+				return -EINVAL;
+			a->waited[d] += (int64_t)values[d];
+			l->requests[owner].by_phase[row->phase][positions[d]] += (int64_t)values[d];
 		}
 		if (owner != REQUEST_NONE)
 			a->last_step[owner] = step + 1;
 	}
+	return 0;
 }
 
 static void book_without_rows(struct attribution *a, uint32_t step, const int64_t *use)
@@ -396,8 +462,7 @@ int attribution__share_step(void *ctx, uint32_t step, const int64_t *use)
 		return err;
 	note_excess(a, step, excess);
 	note_batch(a, role);
-	book_durations(a, step, a->view.first, a->view.end);
-	return 0;
+	return book_durations(a, step, a->view.first, a->view.end);
 }
 
 /* The middle of the decode steps by their number of rows. */

@@ -5,7 +5,7 @@
  * A rule that predicts is held against the measurement: with T measured, T' expected and sigma the model's own spread,
  * the shares are scaled to T while T <= T' (1 + 3 sigma). Beyond, the rows get T' and what is more goes to `disturbance`
  * where there is evidence of one, else it stays `unexplained`. A step that took less is scaled down: no row is given more
- * than was measured.
+ * than was measured. Of the step after a context was shifted the excess is `recompute`: in it the engine turns the keys it keeps.
  */
 #ifndef TOKPROF_ATTRIBUTION_H
 #define TOKPROF_ATTRIBUTION_H
@@ -24,12 +24,15 @@ struct attribution {
 	struct survey survey;
 	struct intervals intervals;
 	struct step_view view;
+	struct cost_row *own;		/* of parts, by payer: what would be alone */
+	bool *done;			/* per row of the step: its rejected drafts are booked */
 	double *part_shares, *weights, *less;	/* of parts; of rows; of parts, with rejected drafts left out */
 	int64_t *shares;
-	size_t parts_capacity, weights_capacity, less_capacity, shares_capacity;
+	size_t parts_capacity, weights_capacity, less_capacity, shares_capacity, own_capacity, done_capacity;
 	uint32_t *no_alone, *no_rejected;	/* per request: bits of resources for which it is not known */
 	uint32_t *last_step;			/* per request: step + 1 whose durations it has been given */
 	int64_t *run_cost;		/* n_runs x n_resources, where a match is ambiguous; NULL */
+	int64_t waited[2];			/* of the two, by all requests together */
 	int runq, blocked;			/* positions of the two durations; -1 */
 	uint64_t n_decode_steps[MAX_BATCH];	/* by their number of rows, from 1; more count as MAX_BATCH */
 	uint64_t n_decode_rows, decode_context;	/* rows in these, and the sum of their contexts */

@@ -12,13 +12,15 @@ const uint32_t marginal_contexts[N_MARGINALS] = { 128, 2048, 8192 };
 /* What is estimated, as a function of the model's terms. */
 typedef double (*quantity)(const double *terms, const void *ctx);
 
-static struct estimate estimate(const struct pricing *p, quantity of, const void *ctx)
+/* @of_what: the figure that model_error is a part of; where the value is a difference, what it is a difference of */
+static struct estimate estimate(const struct pricing *p, quantity of, quantity of_what, const void *ctx)
 {
 	const struct cost_model *m = p->scope.model;
 	/* A figure that no measurement scales: with a fit that has drifted it is off by as much as the steps were. */
 	const double here = p->drifted ? rule__spread(p->median_residual) : 0;
 	const double error = here > m->model_error ? here : m->model_error;
 	struct estimate e = { .value = of(m->value, ctx) };
+	const double whole = of_what(m->value, ctx);
 	double sum = 0, half;
 
 	for (uint32_t draw = 0; draw < m->n_draws; draw++) {
@@ -27,8 +29,9 @@ static struct estimate estimate(const struct pricing *p, quantity of, const void
 		sum += off * off;
 	}
 	half = m->n_draws ? sum / m->n_draws : 0;
-	half = Z95 * sqrt(half + error * error * e.value * e.value);
-	e.low = e.value > half ? e.value - half : 0;
+	half = Z95 * sqrt(half + error * error * whole * whole);
+	/* Nothing takes less than nothing; a difference may. */
+	e.low = of == of_what && half > e.value ? 0 : e.value - half;
 	e.high = e.value + half;
 	return e;
 }
@@ -64,6 +67,17 @@ static double in_batch(const double *terms, const void *ctx)
 	return curve__at(terms, x->batch.n_rows + 1.0) - curve__at(terms, x->batch.n_rows) + row__private(terms, &row);
 }
 
+/* The step with the one more in it. */
+static double batch_step(const double *terms, const void *ctx)
+{
+	const struct one_more *x = ctx;
+	const struct cost_row more = { .n_tokens = 1, .context = x->context, .n_outputs = 1 };
+	const struct cost_row other = { .n_tokens = 1, .context = x->batch.context, .n_outputs = 1 };
+
+	return curve__at(terms, x->batch.n_rows + 1.0) + x->batch.n_rows * row__private(terms, &other) +
+	       row__private(terms, &more);
+}
+
 bool counterfactual__marginal(const struct ledger *l, size_t slot, size_t which, struct marginal *out)
 {
 	const struct one_more x = { l->batch, marginal_contexts[which] };
@@ -71,9 +85,9 @@ bool counterfactual__marginal(const struct ledger *l, size_t slot, size_t which,
 
 	if (!p)
 		return false;
-	*out = (struct marginal){ .alone = estimate(p, alone, &x) };
+	*out = (struct marginal){ .alone = estimate(p, alone, alone, &x) };
 	if (l->batch.n_rows)
-		out->in_batch = estimate(p, in_batch, &x);
+		out->in_batch = estimate(p, in_batch, batch_step, &x);
 	return true;
 }
 
@@ -100,6 +114,6 @@ bool counterfactual__reference(const struct ledger *l, size_t slot, struct estim
 	if (!p || !facts || !(facts->active_weight_bytes > 0) || !(facts->kv_bytes_per_token > 0) ||
 	    !(facts->n_layers > 0) || !(facts->d_attn > 0))
 		return false;
-	*out = estimate(p, reference, facts);
-	return out->value > 0;
+	*out = estimate(p, reference, reference, facts);
+	return out->value > 0 && out->value < COST_MOST && out->high < COST_MOST;
 }

@@ -16,7 +16,8 @@ struct estimate {
 extern const uint32_t marginal_contexts[N_MARGINALS];
 
 struct marginal {
-	struct estimate in_batch;	/* beside the typical batch; only where there is one */
+	struct estimate
+		in_batch; /* beside the typical batch; only where there is one. May be negative: G is not monotone */
 	struct estimate alone;
 };
 

@@ -31,10 +31,10 @@ static size_t count_slots(struct intervals *v, size_t *n_draws)
 		for (size_t role = 0; role < N_ROLES; role++) {
 			const struct pricing *p = &l->pricing[role][k];
 
-			if (!p->rule || !p->rule->error)
+			if (!p->rule || !p->rule->by_model)
 				continue;
 			any = true;
-			if (p->rule->by_model && p->scope.model->n_draws < *n_draws)
+			if (p->scope.model->n_draws < *n_draws)
 				*n_draws = p->scope.model->n_draws;
 		}
 		if (any)
@@ -210,7 +210,7 @@ int intervals__add(struct intervals *v, size_t k, const struct pricing *p, const
 	size_t slot;
 	int err;
 
-	if (!p->rule->error) {
+	if (!p->rule->by_model) {
 		for (uint32_t i = view->first; i < view->end; i++) {
 			const uint32_t request = request_of(v->l->timeline, i);
 
@@ -229,13 +229,10 @@ int intervals__add(struct intervals *v, size_t k, const struct pricing *p, const
 	err = reserve(v, view);
 	if (!err)
 		err = share_again(v, slot, p->rule, &with, view, v->n_draws, (double)sum / chance);
-	if (p->rule->by_model)
-		replicate = *p->scope.model;
+	replicate = *p->scope.model;
+	with.model = &replicate;
 	for (size_t draw = 0; draw < v->n_draws && !err; draw++) {
-		if (p->rule->by_model) {
-			memcpy(replicate.value, p->scope.model->draws + draw * COST_TERMS, sizeof(replicate.value));
-			with.model = &replicate;
-		}
+		memcpy(replicate.value, p->scope.model->draws + draw * COST_TERMS, sizeof(replicate.value));
 		err = share_again(v, slot, p->rule, &with, view, draw, (double)sum / chance);
 	}
 	return err;

@@ -40,8 +40,8 @@ void intervals__close(struct intervals *v);
 bool intervals__is_shared(const struct step_view *view);
 
 /*
- * What the rows of a shared step were given of resource k: booked[i] of row view->first + i, `sum` together. By a rule that
- * only divides, the intervals of their requests are unknown. @return 0, -ENOMEM
+ * What the rows of a shared step were given of resource k: booked[i] of row view->first + i, `sum` together. By any rule but
+ * the cost model's, the intervals of their requests are unknown. @return 0, -ENOMEM
  */
 int intervals__add(struct intervals *v, size_t k, const struct pricing *p, const struct step_view *view, uint32_t step,
 		   const int64_t *booked, int64_t sum);

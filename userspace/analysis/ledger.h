@@ -53,7 +53,7 @@ struct ledger_request {
 	int64_t *completion_cost;	/* decode + verify + draft, for "per generated token" */
 	/* Of additive resources; ABSENT where not known. In a ledger that somebody made by hand they may be NULL. */
 	int64_t *low, *high;		/* of cost, 95 %: what the sharing leaves open */
-	int64_t *alone;			/* had its rows run by themselves, each in a step of its own */
+	int64_t *alone;			/* had nobody else's rows been in its steps */
 	int64_t *rejected;		/* part of cost that is due to rejected drafts */
 };
 
@@ -88,6 +88,7 @@ extern const char *const disturbance_names[N_DISTURBANCES];
 /* Steps that took more than the model allows for. */
 struct excess {
 	int64_t n_steps, n_unexplained;	/* beyond 3 sigma in any resource; of them without evidence */
+	int64_t n_by_resource[MAX_RESOURCES];	/* by position; a step may be beyond in several */
 	int64_t n_by[N_DISTURBANCES];	/* with this evidence; a step may have several */
 };
 
@@ -130,7 +131,7 @@ struct ledger_options {
 
 /*
  * @return 0; -ENOMEM; -EINVAL (a total, sample or step_resource of a resource that the recording does not declare, or more
- *	than MAX_RESOURCES of them); -ENOTSUP (options.rule can share nothing of this recording). The timeline must outlive
+ *	than MAX_RESOURCES of them; or meters that no machine moves); -ENOTSUP (options.rule can share nothing of this recording). The timeline must outlive
  *	the ledger.
  */
 int ledger__build(struct ledger *out, const struct timeline *t, const struct ledger_options *options);

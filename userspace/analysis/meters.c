@@ -9,6 +9,9 @@
 
 __extension__ typedef __int128 i128;
 
+/* An eighth of what fits: three such sums may be added, and a total that a file says. 36 years of one CPU in ns. */
+#define MOVED_MOST (INT64_MAX / 8)
+
 struct interval {
 	uint64_t start_ns, end_ns;
 };
@@ -39,6 +42,7 @@ struct walk {
 	size_t n_mixed, mixed_capacity;
 	size_t next_sample;
 	struct meter_state state[MAX_RESOURCES];
+	int64_t moved[MAX_RESOURCES];	/* what a meter was said to move in all, up or down */
 	/* Cuts of the steps of one group of overlapping steps. */
 	struct cut *cuts;
 	size_t cuts_capacity;
@@ -118,16 +122,37 @@ static uint64_t busy_within(const struct walk *w, struct meter_state *s, uint64_
 
 /* --------------------------------------------------------------------------------------------------------------- gaps --- */
 
+/*
+ * Everything that the ledger adds up is a part of what the meters moved. So where all of that together is a figure, no sum
+ * overflows; meters that moved further than one can are not those of any machine.
+ */
+static int charge(struct walk *w, int k, int64_t use)
+{
+	if (use < -MOVED_MOST || use > MOVED_MOST)
+		return -EINVAL;
+	w->moved[k] += use < 0 ? -use : use;
+	return w->moved[k] > MOVED_MOST ? -EINVAL : 0;
+}
+
+/* What a meter read after a step, or -EINVAL. */
+static int end_value(const struct row_step_resource *figure, int64_t *value)
+{
+	return __builtin_add_overflow(figure->start_value, figure->value, value) ? -EINVAL : 0;
+}
+
 static int take_gap(struct walk *w, int k, uint64_t end_ns, int64_t value)
 {
 	struct meter_state *s = &w->state[k];
-	const int64_t use = value - s->last;
+	int64_t use;
 	const uint64_t start_ns = s->last_ns;
-	const bool tainted = s->tainted || use < 0;
 	uint64_t length = end_ns > start_ns ? end_ns - start_ns : 1;
 	struct mixed_gap *moved;
 	uint64_t busy;
+	bool tainted;
 
+	if (__builtin_sub_overflow(value, s->last, &use) || charge(w, k, use))
+		return -EINVAL;
+	tainted = s->tainted || use < 0;
 	w->out->seen[k] = true;
 	s->tainted = false;
 	s->last = value;
@@ -257,7 +282,8 @@ static int single_step(struct walk *w, uint32_t step)
 		if (err)
 			return err;
 		use[k] = figure->value;
-		w->state[k].last = figure->start_value + figure->value;
+		if (charge(w, (int)k, use[k]) || end_value(figure, &w->state[k].last))
+			return -EINVAL;
 		w->state[k].last_ns = step__end(s);
 	}
 	return w->out->step(w->out->ctx, step, use);
@@ -278,14 +304,16 @@ static int cut_group(struct walk *w, int k, const uint32_t *steps, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		const struct row_step *s = &w->r->steps[steps[i]];
 		const struct row_step_resource *figure = find_figure(w, steps[i], w->out->resources[k].row->id);
+		int64_t end;
 
 		if (!figure) {
 			w->state[k].tainted = true;
 			continue;
 		}
+		if (end_value(figure, &end))
+			return -EINVAL;
 		w->cuts[n_cuts++] = (struct cut){ s->start_ns, figure->start_value, (uint32_t)i, false };
-		w->cuts[n_cuts++] =
-			(struct cut){ step__end(s), figure->start_value + figure->value, (uint32_t)i, true };
+		w->cuts[n_cuts++] = (struct cut){ step__end(s), end, (uint32_t)i, true };
 	}
 	qsort(w->cuts, n_cuts, sizeof(*w->cuts), compare_cuts);
 	active = array__zeroed(n, sizeof(*active));
@@ -293,10 +321,12 @@ static int cut_group(struct walk *w, int k, const uint32_t *steps, size_t n)
 		return -ENOMEM;
 	for (size_t c = 0; !err && c < n_cuts; c++) {
 		const struct cut *cut = &w->cuts[c];
-		const int64_t moved_by = cut->value - w->state[k].last;
+		int64_t moved_by;
 
 		if (n_active == 0) {
 			err = take_gap(w, k, cut->time_ns, cut->value);
+		} else if (__builtin_sub_overflow(cut->value, w->state[k].last, &moved_by) || charge(w, k, moved_by)) {
+			err = -EINVAL;
 		} else {
 			const int64_t each = moved_by / (int64_t)n_active;
 			int64_t rest = moved_by % (int64_t)n_active;

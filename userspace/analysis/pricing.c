@@ -22,16 +22,36 @@ static void forget_unknown(const char **a, const char **b)
 		*a = *b = "";
 }
 
-static bool has_model(const struct recording *r, const char *digest)
+/* Made of the steps of this recording, and not carried into it: then it needs no digest to be of its weights. */
+static bool is_own(const struct recording *r, const struct fit *fit)
 {
-	bool any = false;
+	const int64_t begun = recording__meta_int(r, "origin_unix_ns");
 
-	for (size_t i = 0; i < r->n_models; i++) {
-		if (r->models[i].digest && strcmp(r->models[i].digest, digest) == 0)
+	return (fit->origin && strcmp(fit->origin, FIT_ORIGIN_RECORDING) == 0) ||
+	       (begun != ABSENT && fit->made_unix_ns >= begun);
+}
+
+static bool has_model(const struct recording *r, const struct fit *fit, char *why, size_t size)
+{
+	const char *digest = fit->key.model_digest;
+	char unknown[160];
+	const struct row_model *model =
+		fit_key__model(r, strcmp(fit->cost.role, "draft") == 0, unknown, sizeof(unknown));
+
+	if (digest && model) {
+		if (strcmp(digest, model->digest) == 0)
 			return true;
-		any |= r->models[i].digest != NULL;
+		snprintf(why, size, "the cost model in this recording is of another weight file; calibrate again");
+		return false;
 	}
-	return !any;
+	/* Two servers or models in one recording: no fit of one is a fit of the others. */
+	if (!fit_key__several(r, unknown, sizeof(unknown)) && is_own(r, fit))
+		return true;
+	snprintf(why, size, "the cost model in this recording cannot be known to be of these weights: %.120s",
+		 unknown[0] ? unknown :
+		 digest	    ? "no weight file was read" :
+			      "it does not say which weights it is of");
+	return false;
 }
 
 /*
@@ -44,10 +64,8 @@ static bool holds_here(const struct recording *r, const struct fit *fit, char *w
 	char words[160];
 
 	fit_key__from_recording(&here, r, NULL);
-	if (key.model_digest && !has_model(r, key.model_digest)) {
-		snprintf(why, size, "the cost model in this recording is of another weight file; calibrate again");
+	if (!has_model(r, fit, why, size))
 		return false;
-	}
 	key.model_digest = here.model_digest = "";
 	here.n_threads = key.n_threads = 0;
 	forget_unknown(&key.engine, &here.engine);
@@ -60,17 +78,26 @@ static bool holds_here(const struct recording *r, const struct fit *fit, char *w
 	return false;
 }
 
+static bool are_sound(const double *terms)
+{
+	const struct cost_row far = { .n_tokens = 1, .context = 8192, .n_outputs = 1 };
+
+	for (size_t i = 0; i < COST_TERMS; i++) {
+		if (!(terms[i] >= 0 && terms[i] < COST_MOST))
+			return false;
+	}
+	return cost__alone(terms, &far) < COST_MOST;
+}
+
 /* A model out of a file that a program has edited must not become a figure. */
 static bool is_sound(const struct cost_model *m)
 {
 	const struct cost_row one = { .n_tokens = 1, .context = 1, .n_outputs = 1 };
 
-	for (size_t i = 0; i < COST_TERMS; i++) {
-		if (!isfinite(m->value[i]) || m->value[i] < 0)
-			return false;
-	}
-	for (size_t i = 0; i < (size_t)m->n_draws * COST_TERMS; i++) {
-		if (!isfinite(m->draws[i]) || m->draws[i] < 0)
+	if (!are_sound(m->value))
+		return false;
+	for (size_t i = 0; i < m->n_draws; i++) {
+		if (!are_sound(m->draws + i * COST_TERMS))
 			return false;
 	}
 	return isfinite(m->sigma) && m->sigma >= 0 && isfinite(m->model_error) && m->model_error >= 0 &&
@@ -114,24 +141,16 @@ static void read_facts(struct model_facts *out, const struct row_model *m)
 		out->d_attn = known(m->attention_flops_per_pair) / 4 / out->n_layers;
 }
 
-/* The one weight file, or where there are several the one that the role's fit was made for. */
 static void find_facts(struct ledger *l, enum step_role role)
 {
 	const struct recording *r = l->timeline->recording;
+	char why[160];
+	const struct row_model *m = fit_key__model(r, role == ROLE_DRAFT, why, sizeof(why));
 
-	for (size_t i = 0; i < l->fits.n; i++) {
-		const struct fit *f = &l->fits.fits[i];
-
-		for (size_t k = 0; k < r->n_models && f->key.model_digest; k++) {
-			if (strcmp(f->cost.role, step_role__name(role)) == 0 && r->models[k].digest &&
-			    strcmp(r->models[k].digest, f->key.model_digest) == 0) {
-				read_facts(&l->facts[role], &r->models[k]);
-				return;
-			}
-		}
-	}
-	if (r->n_models == 1 && role == ROLE_TARGET)
-		read_facts(&l->facts[role], &r->models[0]);
+	if (!m && r->n_models == 1 && role == ROLE_TARGET)
+		m = &r->models[0];
+	if (m)
+		read_facts(&l->facts[role], m);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- choice --- */
@@ -213,7 +232,7 @@ int pricing__choose(struct ledger *l, const struct ledger_options *options)
 
 double pricing__error(const struct pricing *p)
 {
-	const double own = p->rule->error(&p->scope);
+	const double own = p->scope.model->model_error;
 
 	return p->form_error > own ? p->form_error : own;
 }

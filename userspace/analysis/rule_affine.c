@@ -21,16 +21,12 @@ static int share(const struct rule_scope *scope, const struct rule_step *step, d
 	return rule__each_part(scope, step, shares, share_part);
 }
 
-static double error(const struct rule_scope *scope)
-{
-	return rule__spread(scope->affine->median_residual);
-}
-
 extern const struct rule rule_affine;
 const struct rule rule_affine = {
 	.name = "affine",
 	.doc = "a fixed part shared alike, the rest by tokens, contexts and attention as fitted",
 	.applies = applies,
 	.share = share,
-	.error = error,
+	.by_fit = true,
+	.fixed_part = true,
 };

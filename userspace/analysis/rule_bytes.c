@@ -11,7 +11,9 @@ static bool applies(const struct rule_scope *scope, char *why, size_t size)
 	if (facts && facts->active_weight_bytes > 0 && facts->kv_bytes_per_token > 0)
 		return true;
 	snprintf(why, size,
-		 "the shape of the model is not in this recording: the header of its weight file was not read");
+		 "the shape of the model is not known: the header of its weight file was not read, or which of several "
+		 "files it "
+		 "is of cannot be told");
 	return false;
 }
 
@@ -31,4 +33,5 @@ const struct rule rule_bytes = {
 	.doc = "each row pays by its memory traffic, counted from the shape of the model",
 	.applies = applies,
 	.share = share,
+	.fixed_part = true,
 };

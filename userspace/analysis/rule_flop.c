@@ -11,7 +11,9 @@ static bool applies(const struct rule_scope *scope, char *why, size_t size)
 	if (facts && facts->active_params > 0 && facts->n_layers > 0 && facts->d_attn > 0)
 		return true;
 	snprintf(why, size,
-		 "the shape of the model is not in this recording: the header of its weight file was not read");
+		 "the shape of the model is not known: the header of its weight file was not read, or which of several "
+		 "files it "
+		 "is of cannot be told");
 	return false;
 }
 

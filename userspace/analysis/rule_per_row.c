@@ -28,4 +28,5 @@ const struct rule rule_per_row = {
 	.doc = "the rows of an ubatch pay alike, whatever they computed",
 	.applies = applies,
 	.share = share,
+	.fixed_part = true,
 };

@@ -21,16 +21,12 @@ static int share(const struct rule_scope *scope, const struct rule_step *step, d
 	return rule__each_part(scope, step, shares, share_part);
 }
 
-static double error(const struct rule_scope *scope)
-{
-	return rule__spread(scope->roofline->median_residual);
-}
-
 extern const struct rule rule_roofline;
 const struct rule rule_roofline = {
 	.name = "roofline",
 	.doc = "the weights shared alike, then a row's own bytes or arithmetic, whichever is the limit",
 	.applies = applies,
 	.share = share,
-	.error = error,
+	.by_fit = true,
+	.fixed_part = true,
 };

@@ -28,17 +28,13 @@ static int share(const struct rule_scope *scope, const struct rule_step *step, d
 	return rule__each_part(scope, step, shares, share_part);
 }
 
-static double error(const struct rule_scope *scope)
-{
-	return scope->model->model_error;
-}
-
 extern const struct rule rule_shapley;
 const struct rule rule_shapley = {
 	.name = "shapley",
 	.doc = "what each row adds to its step by the fitted cost model, over all orders of the rows",
 	.applies = applies,
 	.share = share,
-	.error = error,
+	.by_fit = true,
 	.by_model = true,
+	.fixed_part = true,
 };

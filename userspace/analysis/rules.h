@@ -34,12 +34,13 @@ struct rule {
 	bool (*applies)(const struct rule_scope *scope, char *why, size_t size);
 	/* One share (>= 0) per row of the step; in proportion only, where the rule does not predict. @return 0, -ENOMEM */
 	int (*share)(const struct rule_scope *scope, const struct rule_step *step, double *shares);
+	bool by_fit;		/* by something fitted; else it only divides */
 	/*
-	 * NULL: it only divides. Else its shares sum to what it expects of the step, in the resource's unit, and this is
-	 * the relative error of it that more steps do not take away.
+	 * By the terms of scope.model: its shares sum to what is expected of the step, in the resource's unit, and the replicates
+	 * and model_error say how sure that is. Of the other rules nothing does.
 	 */
-	double (*error)(const struct rule_scope *scope);
-	bool by_model;	/* by the terms of scope.model, and so by its replicates too */
+	bool by_model;
+	bool fixed_part;	/* it shares a fixed part, so that fixed_by matters */
 };
 
 extern const struct rule *const rules[];	/* NULL-terminated; the first is the default */

@@ -9,6 +9,7 @@
 #include "bpf/records.h"
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/meters.h"
+#include "userspace/cost/samples.h"
 
 /* Fewer steps say nothing of drift; of more, so many are looked at. */
 #define DRIFT_LEAST 20
@@ -16,6 +17,9 @@
 #define DRIFT_FACTOR 2
 /* Below this the clocks and meters themselves are no better. */
 #define DRIFT_FLOOR 0.01
+
+/* Steps of other contexts that may come between a shift and the next step of its own. */
+#define SHIFT_LOOK_AHEAD 64
 
 /* A step is preempted where its own thread waited this part of the step for a CPU. */
 #define PREEMPTED_PART 20
@@ -77,6 +81,35 @@ bool survey__overlaps(const struct survey *s, uint32_t step)
 	return s->overlapping[step / 64] >> step % 64 & 1;
 }
 
+static int mark_shifted(struct survey *s, const struct recording *r)
+{
+	size_t event = 0;
+
+	s->shifted = array__zeroed(r->n_steps / 64 + 1, sizeof(*s->shifted));
+	if (!s->shifted)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->n_memories; i++) {
+		const struct row_memory *m = &r->memories[i];
+
+		if (m->op != MEMORY_SEQ_ADD || m->delta == 0)
+			continue;
+		while (event < r->n_steps && r->steps[event].start_ns < m->time_ns)
+			event++;
+		for (size_t k = event; k < r->n_steps && k < event + SHIFT_LOOK_AHEAD; k++) {
+			if (r->steps[k].context != m->context || r->steps[k].kind != STEP_DECODE)
+				continue;
+			s->shifted[k / 64] |= UINT64_C(1) << k % 64;
+			break;
+		}
+	}
+	return 0;
+}
+
+bool survey__is_after_shift(const struct survey *s, uint32_t step)
+{
+	return s->shifted[step / 64] >> step % 64 & 1;
+}
+
 static void note_ratio(struct survey *s, enum step_role role, size_t slot, double expected, double measured)
 {
 	if (s->ratios[role][slot] && expected > 0 && measured > 0)
@@ -115,7 +148,8 @@ static int survey_step(void *ctx, uint32_t step, const int64_t *use)
 	if (step % s->stride)
 		return 0;
 	err = step_view__set(&s->view, s->l->timeline, s->ranges, step);
-	if (err || s->view.n == 0 || survey__overlaps(s, step) || !step__returned(row))
+	if (err || s->view.n == 0 || survey__overlaps(s, step) || survey__is_after_shift(s, step) ||
+	    !step__returned(row) || !rows__known(r, &s->ranges[step]))
 		return err;
 	for (size_t slot = 0; slot <= PRICING_WALL && !err; slot++) {
 		double expected;
@@ -185,6 +219,8 @@ int survey__run(struct survey *s, struct ledger *l, const struct row_range *rang
 	s->stride = (uint32_t)(r->n_steps / DRIFT_MOST + 1);
 	walk.n_resources = l->n_resources;
 	err = mark_overlapping(s, r);
+	if (!err)
+		err = mark_shifted(s, r);
 	for (size_t role = 0; role < N_ROLES && !err; role++) {
 		for (size_t slot = 0; slot <= PRICING_WALL && !err; slot++) {
 			const struct pricing *p = &l->pricing[role][slot];
@@ -222,6 +258,7 @@ void survey__free(struct survey *s)
 	free(s->shares);
 	free(s->faults);
 	free(s->overlapping);
+	free(s->shifted);
 	step_view__free(&s->view);
 	memset(s, 0, sizeof(*s));
 }

@@ -20,6 +20,7 @@ struct survey {
 	uint32_t stride;		/* every so many-th step is looked at for the ratios */
 	uint32_t *faults;		/* per step; NULL: not measured */
 	uint64_t *overlapping;		/* a bit per step */
+	uint64_t *shifted;		/* a bit per step: the first of its context after a shift */
 	int faults_at;			/* position of the resource; -1 */
 };
 
@@ -27,6 +28,11 @@ struct survey {
 int survey__run(struct survey *s, struct ledger *l, const struct row_range *ranges);
 void survey__free(struct survey *s);
 
+/*
+ * Did the positions of its context move (MEMORY_SEQ_ADD) since the one before? The engine then turns all keys it keeps, in the
+ * step and for none of its rows.
+ */
+bool survey__is_after_shift(const struct survey *s, uint32_t step);
 bool survey__overlaps(const struct survey *s, uint32_t step);
 /* Evidence that something disturbed a step: bits of enum disturbance. */
 uint32_t survey__evidence(const struct survey *s, uint32_t step);

@@ -59,12 +59,13 @@ static bool has_several(const struct recording *r)
 
 static size_t carry_stored(struct recording_writer *writer, const struct recording *facts, char *words, size_t size)
 {
-	const struct row_model *model = fits__model(facts);
 	struct fit_set set = { 0 };
 	struct fit_key key;
 	size_t n = 0;
 
-	fit_key__from_recording(&key, facts, model ? model->digest : NULL);
+	if (fit_key__several(facts, words, size))
+		return 0;
+	fit_key__of_server(&key, facts);
 	if (fit_store__find(&key, &set, words, size) == 0)
 		n = put(set.fits, set.n, writer, words, size);
 	fit_set__free(&set);

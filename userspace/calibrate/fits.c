@@ -53,12 +53,14 @@ static void thin(struct cost_samples *s, size_t most)
 
 static void name_fit(struct fit *f, const struct recording *r, const struct fit_key *key, const char *origin)
 {
-	const struct row_model *model = fits__model(r);
+	const bool draft = strcmp(f->cost.role, "draft") == 0;
+	char why[160];
+	const struct row_model *model = fit_key__model(r, draft, why, sizeof(why));
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	f->key = *key;
-	f->model_name = model ? model->name : r->n_models ? r->models[0].name : NULL;
+	f->key = fit_key__of_role(key, f->cost.role);
+	f->model_name = model ? model->name : r->n_models == 1 ? r->models[0].name : NULL;
 	f->engine_version = r->n_engines ? r->engines[0].version : NULL;
 	f->made_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	f->origin = origin;
@@ -109,16 +111,18 @@ static bool may_be_fitted(const struct row_resource *resource)
 int fits__make(struct fits *out, const struct timeline *t, const struct fits_options *options)
 {
 	const struct recording *r = t->recording;
-	const struct row_model *model = fits__model(r);
 	size_t role, i;
 	int err = 0;
 
 	memset(out, 0, sizeof(*out));
-	fit_key__from_recording(&out->key, r, model ? model->digest : NULL);
+	fit_key__of_server(&out->key, r);
 	out->fits = calloc(N_ROLES * (r->n_resources + 1), sizeof(*out->fits));
 	out->quality = calloc(N_ROLES * (r->n_resources + 1), sizeof(*out->quality));
 	if (!out->fits || !out->quality)
 		err = -ENOMEM;
+	/* Steps of several models under one role are no steps of one model. */
+	if (!err && fit_key__several(r, out->why, sizeof(out->why)))
+		return 0;
 	for (role = 0; role < N_ROLES && !err; role++) {
 		err = add_fit(out, t, roles[role], COST_RESOURCE_WALL, options);
 		for (i = 0; i < r->n_resources && !err; i++)

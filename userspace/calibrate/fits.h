@@ -11,6 +11,7 @@ struct fits {
 	struct fit *fits;
 	struct quality *quality;	/* of each */
 	size_t n;
+	char why[160];			/* nothing could be fitted at all; "" */
 	int64_t n_steps;		/* that could be fitted, over all roles */
 	int64_t n_left_out;		/* failed, without rows, overlapping */
 };
@@ -30,7 +31,7 @@ struct fits_options {
 int fits__make(struct fits *out, const struct timeline *t, const struct fits_options *options);
 void fits__free(struct fits *f);
 
-/* The weight file that a fit's key names: the largest of the recording whose digest is known. NULL */
+/* The weight file to name for people: the largest of the recording whose digest is known. NULL */
 const struct row_model *fits__model(const struct recording *r);
 
 /* "wall_ns", "cpu_ns", ... */

@@ -307,6 +307,12 @@ static int fit_and_print(struct calibrate *c, const struct server *server, const
 	struct fits fits;
 	int err = fits__make(&fits, t, &options), code;
 
+	if (!err && fits.why[0]) {
+		message__error("calibrate a server of one model, or of one and its draft", "no fit can be made: %s",
+			       fits.why);
+		fits__free(&fits);
+		return EXIT_CODE_USAGE;
+	}
 	if (!err && (fits.n == 0 || fits.n_steps < LEAST_STEPS)) {
 		message__error(
 			"measure longer, with --seconds",

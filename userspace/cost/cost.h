@@ -29,6 +29,9 @@
 
 #define COST_RESOURCE_WALL 0	/* beside enum resource_id: ns from a step's start to its end */
 
+/* No figure of a fit is more, in any unit (a fortnight in ns, a petabyte): beyond, it is damaged. */
+#define COST_MOST 1e15
+
 /* One sequence's rows in one part. */
 struct cost_row {
 	uint32_t n_tokens;	/* q >= 1 */

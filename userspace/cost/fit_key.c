@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "userspace/analysis/runs.h"
 #include "userspace/cost/fit_set.h"
 
 int64_t fit_key__threads(const struct recording *r)
@@ -26,6 +27,84 @@ void fit_key__from_recording(struct fit_key *key, const struct recording *r, con
 		.host = recording__meta(r, "host"),
 		.cpu_model = recording__meta(r, "cpu_model"),
 	};
+}
+
+/* Distinct weight files, by digest; one without a digest is distinct from all. */
+static size_t list_models(const struct recording *r, const struct row_model **out, size_t most)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_models && n < most; i++) {
+		const struct row_model *m = &r->models[i];
+		bool seen = m->arch && strcmp(m->arch, "clip") == 0;
+
+		for (size_t k = 0; k < n && !seen; k++)
+			seen = m->digest && out[k]->digest && strcmp(m->digest, out[k]->digest) == 0;
+		if (!seen)
+			out[n++] = m;
+	}
+	return n;
+}
+
+static bool has_draft(const struct recording *r)
+{
+	for (size_t i = 0; i < r->n_contexts; i++)
+		if (context__is_draft(r, r->contexts[i].id))
+			return true;
+	return false;
+}
+
+bool fit_key__several(const struct recording *r, char *why, size_t size)
+{
+	const struct row_model *models[3];
+	const size_t n = list_models(r, models, 3);
+
+	why[0] = '\0';
+	if (n < 2 || (n == 2 && has_draft(r) && models[0]->weight_bytes != models[1]->weight_bytes))
+		return false;
+	snprintf(why, size, "several weight files are mapped, and which of them computed a step cannot be told");
+	return true;
+}
+
+const struct row_model *fit_key__model(const struct recording *r, bool draft, char *why, size_t size)
+{
+	const struct row_model *models[3], *found;
+	const size_t n = list_models(r, models, 3);
+
+	why[0] = '\0';
+	if (n == 0) {
+		snprintf(why, size, "no weight file was read");
+		return NULL;
+	}
+	if (fit_key__several(r, why, size) || (draft && !has_draft(r)))
+		return NULL;
+	found = models[0];
+	if (n == 2 && (models[1]->weight_bytes > found->weight_bytes) != draft)
+		found = models[1];
+	if (found->digest)
+		return found;
+	snprintf(why, size, "the header of its weight file was not read");
+	return NULL;
+}
+
+void fit_key__of_server(struct fit_key *key, const struct recording *r)
+{
+	char why[160];
+	const struct row_model *target = fit_key__model(r, false, why, sizeof(why));
+	const struct row_model *draft = fit_key__model(r, true, why, sizeof(why));
+
+	fit_key__from_recording(key, r, target ? target->digest : NULL);
+	key->draft_digest = draft ? draft->digest : NULL;
+}
+
+struct fit_key fit_key__of_role(const struct fit_key *key, const char *role)
+{
+	struct fit_key own = *key;
+
+	if (strcmp(role, "draft") == 0)
+		own.model_digest = key->draft_digest;
+	own.draft_digest = NULL;
+	return own;
 }
 
 struct words {
@@ -61,6 +140,8 @@ int fit_key__differences(const struct fit_key *a, const struct fit_key *b, char 
 	compare(&w, "weight file", a->model_digest, b->model_digest);
 	compare(&w, "engine", a->engine, b->engine);
 	compare(&w, "engine build", a->build_id, b->build_id);
+	if (a->draft_digest || b->draft_digest)
+		compare(&w, "draft's weight file", a->draft_digest, b->draft_digest);
 	snprintf(threads[0], sizeof(threads[0]), "%lld", (long long)a->n_threads);
 	snprintf(threads[1], sizeof(threads[1]), "%lld", (long long)b->n_threads);
 	compare(&w, "threads", a->n_threads == ABSENT ? NULL : threads[0], b->n_threads == ABSENT ? NULL : threads[1]);

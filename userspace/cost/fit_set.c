@@ -12,6 +12,9 @@
 #include "userspace/cost/design.h"
 #include "userspace/recording_strings.h"
 
+/* Each is 37 reals in memory, and a file may say anything. */
+#define MOST_DRAWS 1024
+
 int fit__make(struct fit *out, const struct cost_samples *samples, const char *role, int resource,
 	      const struct cost_fit_options *options)
 {
@@ -217,8 +220,10 @@ static int read_draws(struct reader *r, int64_t id, struct cost_model *m)
 	n = r->draw - first;
 	if (n == 0)
 		return 0;
-	if (n_fitted == 0 || n % n_fitted || n / n_fitted > UINT32_MAX)
+	if (n_fitted == 0 || n % n_fitted)
 		return refuse(r, id, "its replicates are not complete");
+	if (n / n_fitted > MOST_DRAWS)
+		return refuse(r, id, "it has %zu replicates, and at most %d make sense", n / n_fitted, MOST_DRAWS);
 	m->n_draws = (uint32_t)(n / n_fitted);
 	m->draws = array__zeroed(m->n_draws, COST_TERMS * sizeof(*m->draws));
 	if (!m->draws) {
@@ -266,9 +271,13 @@ static int read_fit(struct reader *r, const struct row_fit *row, struct fit *f)
 	m->n_held_out = row->n_held_out;
 	m->identified = row->identified;
 	snprintf(m->reason, sizeof(m->reason), "%s", row->reason ? row->reason : "");
-	f->key = (struct fit_key){ keep(r, row->model_digest), keep(r, row->engine),
-				   keep(r, row->build_id),     row->n_threads,
-				   keep(r, row->host),	       keep(r, row->cpu_model) };
+	f->key = (struct fit_key){ keep(r, row->model_digest),
+				   keep(r, row->engine),
+				   keep(r, row->build_id),
+				   row->n_threads,
+				   keep(r, row->host),
+				   keep(r, row->cpu_model),
+				   NULL };
 	f->model_name = keep(r, row->model_name);
 	f->engine_version = keep(r, row->engine_version);
 	f->made_unix_ns = row->made_unix_ns;

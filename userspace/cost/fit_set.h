@@ -18,10 +18,11 @@
 
 /* Where a fit holds: the same in every field. Borrowed texts; NULL or ABSENT: not known. */
 struct fit_key {
-	const char *model_digest;	/* of the weight file of the fit's role */
+	const char *model_digest;	/* of the weight file of the fit's role; of a set, of its target */
 	const char *engine, *build_id;
 	int64_t n_threads;
 	const char *host, *cpu_model;
+	const char *draft_digest;	/* of a set: of its draft's weight file; NULL: it has none, or a fit's own */
 };
 
 struct fit {
@@ -54,6 +55,18 @@ void fit__free(struct fit *f);
  * are left out. ABSENT where no thread's time was measured.
  */
 int64_t fit_key__threads(const struct recording *r);
+/*
+ * Which weight file the steps of a role were computed with. Recordings tell which contexts draft, not which file they are of:
+ * one file is every context's, of two with a draft context the smaller drafts. Projectors of images ("clip") compute no steps.
+ * @why where it is NULL: "its weight file was not read", ...; at least 1 byte
+ */
+const struct row_model *fit_key__model(const struct recording *r, bool draft, char *why, size_t size);
+/* Is it NULL because there are several that it could be? Nothing can then be fitted. */
+bool fit_key__several(const struct recording *r, char *why, size_t size);
+/* The key of a whole set, by the above. */
+void fit_key__of_server(struct fit_key *key, const struct recording *r);
+/* The key of a fit of the role in a set of this key. @role "target", "draft" */
+struct fit_key fit_key__of_role(const struct fit_key *key, const char *role);
 /* The key of a recording; texts are borrowed from it. @model_digest of the role's weight file, NULL: not read */
 void fit_key__from_recording(struct fit_key *key, const struct recording *r, const char *model_digest);
 /*

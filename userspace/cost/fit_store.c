@@ -94,6 +94,8 @@ static int key__path(const struct fit_key *key, const char *folder, char *out, s
 	hash = hash_text(hash, threads);
 	hash = hash_text(hash, key->host);
 	hash = hash_text(hash, key->cpu_model);
+	if (key->draft_digest)
+		hash = hash_text(hash, key->draft_digest);
 	if (snprintf(out, size, "%s/%016llx" SUFFIX, folder, (unsigned long long)hash) >= (int)size)
 		return -ENAMETOOLONG;
 	return 0;
@@ -161,7 +163,7 @@ int fit_store__save(const struct fit_key *key, struct fit *fits, size_t n, char 
 		return err;
 	}
 	for (size_t i = 0; i < n; i++)
-		fits[i].key = *key;
+		fits[i].key = fit_key__of_role(key, fits[i].cost.role);
 	snprintf(temporary, sizeof(temporary), "%s.%d", name, (int)getpid());
 	err = write_set(temporary, fits, n, error, error_size);
 	if (!err && rename(temporary, name)) {
@@ -192,15 +194,27 @@ static bool is_fit_file(const char *name)
 	return n > strlen(SUFFIX) && name[0] != '.' && strcmp(name + n - strlen(SUFFIX), SUFFIX) == 0;
 }
 
-static void consider(struct search *s, const struct fit *f)
+static struct fit_key key_of_set(const struct fit_set *set)
 {
+	struct fit_key key = set->fits[0].key;
+
+	for (size_t i = 0; i < set->n; i++)
+		if (strcmp(set->fits[i].cost.role, "draft") == 0)
+			key.draft_digest = set->fits[i].key.model_digest;
+	return key;
+}
+
+static void consider(struct search *s, const struct fit_set *set)
+{
+	const struct fit_key key = key_of_set(set);
+	const struct fit *f = &set->fits[0];
 	char words[sizeof(s->differences)];
 	int n;
 
-	if (!s->key->model_digest || !f->key.model_digest || strcmp(s->key->model_digest, f->key.model_digest) != 0)
+	if (!s->key->model_digest || !key.model_digest || strcmp(s->key->model_digest, key.model_digest) != 0)
 		return;
 	s->n_of_model++;
-	n = fit_key__differences(&f->key, s->key, words, sizeof(words));
+	n = fit_key__differences(&key, s->key, words, sizeof(words));
 	if (n > s->fewest || (n == s->fewest && f->made_unix_ns <= s->made_unix_ns))
 		return;
 	s->fewest = n;
@@ -224,7 +238,7 @@ static void search_folder(struct search *s, const char *folder)
 		if (load_set(path, &set, error, sizeof(error)))
 			continue;
 		if (set.n)
-			consider(s, &set.fits[0]);
+			consider(s, &set);
 		fit_set__free(&set);
 	}
 	if (d)
@@ -244,9 +258,12 @@ static int load_exact(const struct fit_key *key, const char *folder, struct fit_
 	err = load_set(path, out, words, size);
 	if (err)
 		return err;
-	for (size_t i = 0; i < out->n; i++)
-		if (fit_key__differences(&out->fits[i].key, key, differences, sizeof(differences)))
+	for (size_t i = 0; i < out->n; i++) {
+		const struct fit_key own = fit_key__of_role(key, out->fits[i].cost.role);
+
+		if (fit_key__differences(&out->fits[i].key, &own, differences, sizeof(differences)))
 			err = -ENOENT;
+	}
 	err = out->n ? err : -ENOENT;
 	if (err)
 		fit_set__free(out);

@@ -78,7 +78,7 @@ static uint32_t row__owner(const struct timeline *t, size_t step, const struct r
 	return COST_OWNER_UNKNOWN | (uint32_t)row->seq;
 }
 
-static bool rows__known(const struct recording *r, const struct row_range *range)
+bool rows__known(const struct recording *r, const struct row_range *range)
 {
 	for (uint32_t i = range->first; i < range->first + range->n; i++)
 		if (r->rows[i].seq < 0 || r->rows[i].n_tokens <= 0 || r->rows[i].first_pos < 0)
