@@ -113,7 +113,6 @@ static void put_request(struct csv *c, const struct ledger *l, size_t i)
 {
 	const struct row_request *row = &l->timeline->recording->requests[i];
 	const struct timeline_request *request = &l->timeline->requests[i];
-	int64_t space[MAX_RESOURCES];
 
 	csv__number(c, row->id);
 	csv__text(c, row->api_id);
@@ -141,7 +140,7 @@ static void put_request(struct csv *c, const struct ledger *l, size_t i)
 	csv__number(c, request->ttft_ns);
 	csv__number(c, request->tpot_ns);
 	csv__number(c, request->e2el_ns);
-	csv__resources(c, l, request__figures(l, i, l->requests[i].cost, space), true);
+	csv__resources(c, l, l->requests[i].cost, true);
 }
 
 static int write_requests(struct csv *c, const struct ledger *l, enum report_by by)

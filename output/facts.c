@@ -225,15 +225,6 @@ bool request__unmatched(const struct timeline_request *t)
 	return !t->n_runs && t->completion_tokens == ABSENT;
 }
 
-const int64_t *request__figures(const struct ledger *l, size_t i, const int64_t *figures, int64_t *space)
-{
-	if (!request__unmatched(&l->timeline->requests[i]))
-		return figures;
-	for (size_t k = 0; k < l->n_resources; k++)
-		space[k] = ABSENT;
-	return space;
-}
-
 uint32_t request__incomplete(const struct ledger *l, size_t i)
 {
 	return l->timeline->requests[i].incomplete | l->timeline->recording->requests[i].incomplete;

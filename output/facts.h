@@ -75,8 +75,6 @@ const char *recording__context_role(const struct recording *r, int context_id);
 bool request__has_tokens(const struct ledger *l, size_t i);
 /* No generation was found for it, and nothing proves that there was none: what it took is among what is nobody's. */
 bool request__unmatched(const struct timeline_request *t);
-/* Figures of a request, or as many ABSENT where its cost is not known. @space of MAX_RESOURCES */
-const int64_t *request__figures(const struct ledger *l, size_t i, const int64_t *figures, int64_t *space);
 /* Why it cannot be accounted for whole, of the wire and of the analysis; enum request_incomplete. */
 uint32_t request__incomplete(const struct ledger *l, size_t i);
 
