@@ -30,7 +30,7 @@ const struct incomplete_reason incomplete_reasons[N_INCOMPLETE_REASONS] = {
 	{ INCOMPLETE_PARSE, "parse", "its bytes are no HTTP that could be parsed" },
 	{ INCOMPLETE_ROWS, "rows", "which sequence a step computed was not known in its time" },
 	{ INCOMPLETE_EMITTED, "emitted", "tokens emitted by a speculative step cannot be proven" },
-	{ INCOMPLETE_UNANSWERED, "unanswered", "the server never answered it" },
+	{ INCOMPLETE_UNANSWERED, "unanswered", "the server did not answer it, or not to the end" },
 	{ INCOMPLETE_UNMATCHED, "unmatched",
 	  "generations of the engine in its time could not be told to be its or not" },
 	{ INCOMPLETE_UNWATCHED, "unwatched", "no known engine was being watched that could have computed it" },

@@ -179,7 +179,7 @@ enum request_incomplete {		/* why a request cannot be accounted for whole; bits 
 			  INCOMPLETE_ROWS = 32, /* per-sequence rows unknown in its time (set by the analysis) */
 			  INCOMPLETE_EMITTED =
 				  64, /* tokens emitted in a speculative step cannot be proven (set by the analysis) */
-			  INCOMPLETE_UNANSWERED = 128, /* the server never answered it */
+			  INCOMPLETE_UNANSWERED = 128, /* the server did not answer it, or not to the end */
 			  INCOMPLETE_UNMATCHED =
 				  256, /* not all of its generations could be told from others (set by the analysis) */
 			  INCOMPLETE_UNWATCHED =

@@ -272,7 +272,7 @@ static void a_server_that_dies_in_its_answer_ends_the_request(void **state)
 	(void)state;
 	assert_int_equal(tape__only(t)->row.end_ns, t->now_ns);
 	assert_false(tape__only(t)->row.client_left);
-	assert_int_equal(tape__only(t)->row.incomplete, 0);
+	assert_int_equal(tape__only(t)->row.incomplete, INCOMPLETE_UNANSWERED);
 	tape__free(t);
 }
 

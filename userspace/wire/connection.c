@@ -662,7 +662,8 @@ void connection__close(struct connection *c, uint64_t time_ns, bool at_end)
 			x->incomplete |= INCOMPLETE_AT_END;
 		if (!x->answered && !at_end) {
 			x->end_ns = c->now_ns;
-			if (!x->answering && !c->dead)
+			/* Where the client left, what it got is what it is to get. */
+			if (!c->dead && (!x->answering || (!x->client_left && !x->incomplete)))
 				x->incomplete |= INCOMPLETE_UNANSWERED;
 		}
 		settle(c, x);
