@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
 /*
- * The engine's steps, seen by uprobes at function entries and `ret` instructions. Never a return probe: it replaces the
- * return address, so that an exception thrown through the function aborts the server and no unwinder gets past it.
+ * The engine's steps, seen by uprobes at function entries and before `ret` instructions. Never a return probe: it replaces
+ * the return address, so that an exception thrown through the function aborts the server and no unwinder gets past it.
  *
  * A step's frame is known by its stack pointer: at a `ret` it equals the entry's, whatever was called in between and also
- * through tail jumps; a frame that an exception has unwound is recognised by the next entry at the same depth or above.
+ * through tail jumps, and before the `ret` by how far it is still away (userspace/probe_place.h); a frame that an exception
+ * has unwound is recognised by the next entry at the same depth or above.
  *
- * Budget: three hits per step (entry, ubatch, return) whatever the number of streams; in each 0.3-0.6 us of BPF, in the
- * ubatch about 30 ns more per token, beside the trap itself.
+ * Budget: three hits per step (entry, ubatch, return) whatever the number of streams, at instructions that the kernel
+ * emulates where the code allows it: 0.6 us each, elsewhere 1 (metal) to 10 us (virtual machines). In each 0.3-0.6 us of
+ * BPF, in the ubatch about 30 ns more per token.
  */
 #include "bpf/common.bpf.h"
 
@@ -539,7 +541,7 @@ struct user_regs {		/* asm/ptrace.h, a stable interface */
 #define ARG3(r) ((r)->dx)
 #define ARG4(r) ((r)->cx)
 #define ARG5(r) ((r)->r8)
-#define RET(r) ((r)->ax)
+#define FLAGS(r) ((r)->flags)
 /* The public batch is larger than two registers: the caller leaves it on the stack. */
 #define BATCH(r, config) ((r)->sp + (config)->batch_stack)
 #elif defined(__TARGET_ARCH_arm64)
@@ -551,10 +553,67 @@ struct user_regs {
 #define ARG3(r) ((r)->regs[2])
 #define ARG4(r) ((r)->regs[3])
 #define ARG5(r) ((r)->regs[4])
-#define RET(r) ((r)->regs[0])
+#define FLAGS(r) 0	/* no place has a condition */
 /* AAPCS64 6.8.2, B.4: of what is larger than 16 bytes the caller makes a copy, and passes its address. */
 #define BATCH(r, config) ARG2(r)
 #endif
+
+/* Whether a conditional jump with these flags is taken (Intel SDM volume 1, appendix B). */
+static __always_inline bool holds(tp_u32 condition, tp_u64 flags)
+{
+	const bool carry = flags & 1, parity = flags & 4, zero = flags & 0x40, sign = flags & 0x80,
+		   overflow = flags & 0x800;
+	bool yes;
+
+	switch (condition >> 1) {
+	case 0:
+		yes = overflow;
+		break;
+	case 1:
+		yes = carry;
+		break;
+	case 2:
+		yes = zero;
+		break;
+	case 3:
+		yes = carry || zero;
+		break;
+	case 4:
+		yes = sign;
+		break;
+	case 5:
+		yes = parity;
+		break;
+	case 6:
+		yes = sign != overflow;
+		break;
+	default:
+		yes = zero || sign != overflow;
+		break;
+	}
+	return yes != (condition & 1);
+}
+
+static __always_inline tp_u64 saved_word(struct user_regs *regs, tp_u32 word)
+{
+	tp_u64 value = 0;
+
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)regs + (word & 31) * sizeof(value));
+	return value;
+}
+
+static __always_inline int value_of(const struct engine_probe_config *config, struct user_regs *regs)
+{
+	if (config->value_word == PROBE_CONSTANT)
+		return config->value;
+	return (int)saved_word(regs, config->value_word);
+}
+
+/* The stack pointer at the entry of the function that is being left. */
+static __always_inline tp_u64 entry_sp(const struct engine_probe_config *config, struct user_regs *regs)
+{
+	return saved_word(regs, config->frame_word) + (tp_s64)config->frame;
+}
 
 static __always_inline int on_probe(struct user_regs *regs)
 {
@@ -568,12 +627,15 @@ static __always_inline int on_probe(struct user_regs *regs)
 	config = bpf_map_lookup_elem(&engine_probes, &index);
 	if (!config)
 		return 0;
+	__sync_fetch_and_add(&config->hits, 1);
+	if (config->condition != PROBE_ALWAYS && !holds(config->condition, FLAGS(regs)))
+		return 0;
 	switch (config->role) {
 	case PROBE_STEP_ENTRY:
 		on_step_entry(config, regs->sp, ARG1(regs), BATCH(regs, config));
 		break;
 	case PROBE_STEP_RETURN:
-		on_step_return(regs->sp, (int)RET(regs));
+		on_step_return(entry_sp(config, regs), value_of(config, regs));
 		break;
 	case PROBE_UBATCH:
 		on_ubatch(config, ARG2(regs));
@@ -588,7 +650,7 @@ static __always_inline int on_probe(struct user_regs *regs)
 		break;
 	case PROBE_SPECULATION_RETURN:
 		w = workspace__get(false);
-		if (w && w->speculation_sp == regs->sp)
+		if (w && w->speculation_sp == entry_sp(config, regs))
 			w->speculation_sp = 0;
 		break;
 	}

@@ -113,8 +113,17 @@ struct engine_probe_config {
 				 * only whether there is one: its address is the second argument */
 	tp_u32 layout_first;	/* PROBE_UBATCH: the layouts to try: all that pass the self-check count, */
 	tp_u32 layout_count;	/* exactly one must */
+	/* Of a probe that stands for a return without being at it (userspace/probe_place.h): */
+	tp_s32 frame;		/* the stack pointer at the function's entry, less `frame_word` of the saved registers */
+	tp_u32 frame_word;
+	tp_u32 condition;	/* the place counts where this x86 condition holds; PROBE_ALWAYS */
+	tp_u32 value_word;	/* the function's value: this word of the saved registers, PROBE_CONSTANT: `value` */
+	tp_s32 value;
 	tp_u32 reserved;
+	tp_u64 hits;		/* written by the BPF program */
 };
+#define PROBE_ALWAYS 0xff
+#define PROBE_CONSTANT 0xff
 
 /* Map `engine_control`, entry 0. */
 struct engine_control {

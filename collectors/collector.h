@@ -47,6 +47,8 @@ struct collector {
 	int (*set_enabled)(struct session *s, void *state, bool on);
 	/* Its BPF programs, for the kernel's own account of their run time. @return number of descriptors written */
 	size_t (*programs)(void *state, int *fds, size_t max);
+	/* NULL, or how many hits so far were at instructions that the kernel's uprobes do not emulate. */
+	uint64_t (*stepped_hits)(void *state);
 	bool traps;		/* its programs run from traps in the server's code: a hit costs more than the program */
 	/* Detach and write what is left; frees state. */
 	void (*close)(struct session *s, void *state);

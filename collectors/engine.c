@@ -117,12 +117,18 @@ static int fill_maps(struct engine_collector *c, struct attached_engine *e)
 	}
 	e->first_probe = c->n_probes;
 	for (i = 0; i < in->n_probes; i++) {
+		const struct probe_place *place = &in->probes[i].place;
 		struct engine_probe_config config = {
 			.role = in->probes[i].role,
 			.kind = in->probes[i].kind,
 			.batch_stack = in->probes[i].batch_stack,
 			.layout_first = e->first_layout,
 			.layout_count = (uint32_t)in->n_layouts,
+			.frame = place->frame,
+			.frame_word = place->frame_word,
+			.condition = place->condition,
+			.value_word = place->value_is_constant ? PROBE_CONSTANT : place->value_word,
+			.value = place->constant,
 		};
 		uint32_t key = c->n_probes++;
 		int err = bpf_map_update_elem(bpf_map__fd(c->skel->maps.engine_probes), &key, &config, BPF_ANY);
@@ -152,7 +158,8 @@ static int attach(struct engine_collector *c, struct attached_engine *e)
 		n = 0;
 		for (i = 0; i < in->n_probes; i++)
 			if (in->probes[i].module == m)
-				points[n++] = (struct uprobe_point){ in->probes[i].file_offset, e->first_probe + i };
+				points[n++] =
+					(struct uprobe_point){ in->probes[i].place.file_offset, e->first_probe + i };
 		if (n == 0)
 			continue;
 		err = uprobe_links__attach(&e->links[m], bpf_program__fd(c->skel->progs.on_uprobe),
@@ -219,7 +226,7 @@ static void write_probes(struct session *s, const struct engine_instance *in)
 
 		snprintf(point, sizeof(point), "%s %s", p->symbol, leaves ? "return" : "entry");
 		snprintf(detail, sizeof(detail), "%s+0x%llx", in->modules[p->module].path,
-			 (unsigned long long)p->file_offset);
+			 (unsigned long long)p->place.file_offset);
 		recording_writer__probe(s->writer, &row);
 	}
 	for (i = 0; s->writer && i < in->n_missing; i++) {
@@ -386,6 +393,24 @@ static size_t engine_programs(void *state, int *fds, size_t max)
 	return 1;
 }
 
+static uint64_t engine_stepped_hits(void *state)
+{
+	const struct engine_collector *c = state;
+	uint64_t hits = 0;
+	size_t e, i;
+
+	for (e = 0; e < c->n_engines; e++)
+		for (i = 0; i < c->engines[e].instance->n_probes; i++) {
+			uint32_t key = c->engines[e].first_probe + (uint32_t)i;
+			struct engine_probe_config config;
+
+			if (!c->engines[e].instance->probes[i].place.emulated &&
+			    !bpf_map_lookup_elem(bpf_map__fd(c->skel->maps.engine_probes), &key, &config))
+				hits += config.hits;
+		}
+	return hits;
+}
+
 static void engine_close(struct session *s, void *state)
 {
 	struct engine_collector *c = state;
@@ -440,6 +465,7 @@ const struct collector collector_engine = {
 	.tick = engine_tick,
 	.set_enabled = engine_set_enabled,
 	.programs = engine_programs,
+	.stepped_hits = engine_stepped_hits,
 	.traps = true,
 	.close = engine_close,
 };

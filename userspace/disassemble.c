@@ -11,22 +11,14 @@
 #include "userspace/disassemble_isa.h"
 
 #define MAX_FUNCTION_BYTES (1u << 20)
-#define MAX_PARTS 32 /* the function, its moved parts, and the functions it jumps to */
 #define MAX_DEPTH 4
-
-struct part {
-	uint64_t start, size;
-	int depth; /* tail calls on the way here */
-};
 
 struct sweep {
 	const struct elf_file *f;
 	const struct isa *isa;
 	enum return_points points;
 	struct function_returns *out;
-	struct part parts[MAX_PARTS];
-	size_t n_parts;
-	struct part now;
+	struct function_part now;
 };
 
 static int fail(struct function_returns *out, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -40,7 +32,7 @@ static int fail(struct function_returns *out, int err, const char *format, ...)
 	return err;
 }
 
-static const struct isa *find_isa(const struct elf_file *f)
+const struct isa *isa__find(const struct elf_file *f)
 {
 	static const struct isa *const known[] = { &isa_x86_64, &isa_aarch64 };
 	size_t i;
@@ -51,38 +43,32 @@ static const struct isa *find_isa(const struct elf_file *f)
 	return NULL;
 }
 
-/* @return the code, to be freed; NULL with err set */
-static uint8_t *read_code(const struct elf_file *f, uint64_t start, uint64_t size, int *err)
+int disassemble__read_code(const struct elf_file *f, uint64_t start, uint64_t size, uint8_t **out)
 {
-	uint8_t *code;
+	int err;
 
-	if (size == 0 || size > MAX_FUNCTION_BYTES) {
-		*err = -E2BIG;
-		return NULL;
-	}
-	code = malloc(size);
-	if (!code) {
-		*err = -ENOMEM;
-		return NULL;
-	}
-	*err = elf_file__read(f, start, code, size);
-	if (*err) {
-		free(code);
-		return NULL;
-	}
-	return code;
+	if (size == 0 || size > MAX_FUNCTION_BYTES)
+		return -E2BIG;
+	*out = malloc(size);
+	if (!*out)
+		return -ENOMEM;
+	err = elf_file__read(f, start, *out, size);
+	if (err)
+		free(*out);
+	return err;
 }
 
 static int add_part(struct sweep *s, uint64_t start, uint64_t size, int depth)
 {
+	struct function_returns *out = s->out;
 	size_t i;
 
-	for (i = 0; i < s->n_parts; i++)
-		if (s->parts[i].start == start)
+	for (i = 0; i < out->n_parts; i++)
+		if (out->parts[i].start == start)
 			return 0;
-	if (s->n_parts == MAX_PARTS)
-		return fail(s->out, -E2BIG, "more than %d functions are reached by tail calls", MAX_PARTS);
-	s->parts[s->n_parts++] = (struct part){ .start = start, .size = size, .depth = depth };
+	if (out->n_parts == MAX_FUNCTION_PARTS)
+		return fail(out, -E2BIG, "more than %d functions are reached by tail calls", MAX_FUNCTION_PARTS);
+	out->parts[out->n_parts++] = (struct function_part){ .start = start, .size = size, .depth = depth };
 	return 0;
 }
 
@@ -206,8 +192,8 @@ static int sweep_part(struct sweep *s)
 
 	if (s->now.depth > MAX_DEPTH)
 		return fail(s->out, -ENOLINK, "more than %d tail calls in a row", MAX_DEPTH);
-	bytes = read_code(s->f, s->now.start, s->now.size, &err);
-	if (!bytes)
+	err = disassemble__read_code(s->f, s->now.start, s->now.size, &bytes);
+	if (err)
 		return fail(s->out, err, "its code of %llu bytes cannot be read", (unsigned long long)s->now.size);
 	code.bytes = bytes;
 	err = s->isa->walk(&code, on_leaving, s, &bad);
@@ -220,7 +206,7 @@ static int sweep_part(struct sweep *s)
 int disassemble__returns(const struct elf_file *f, const struct elf_symbol *function, enum return_points points,
 			 struct function_returns *out)
 {
-	struct sweep s = { .f = f, .isa = find_isa(f), .points = points, .out = out };
+	struct sweep s = { .f = f, .isa = isa__find(f), .points = points, .out = out };
 	size_t i;
 	int err;
 
@@ -228,8 +214,8 @@ int disassemble__returns(const struct elf_file *f, const struct elf_symbol *func
 	if (!s.isa)
 		return fail(out, -ENOTSUP, "returns can be found in x86-64 and AArch64 code only");
 	err = add_part(&s, function->vaddr, function->size, 0);
-	for (i = 0; i < s.n_parts && !err; i++) {
-		s.now = s.parts[i];
+	for (i = 0; i < out->n_parts && !err; i++) {
+		s.now = out->parts[i];
 		err = sweep_part(&s);
 	}
 	if (!err && out->n == 0)
@@ -240,7 +226,7 @@ int disassemble__returns(const struct elf_file *f, const struct elf_symbol *func
 int disassemble__getter_offset(const struct elf_file *f, const struct elf_symbol *function, uint32_t *offset)
 {
 	struct code code = { .file = f, .size = function->size, .address = function->vaddr };
-	const struct isa *isa = find_isa(f);
+	const struct isa *isa = isa__find(f);
 	uint8_t *bytes;
 	int err;
 
@@ -248,8 +234,8 @@ int disassemble__getter_offset(const struct elf_file *f, const struct elf_symbol
 		return -ENOTSUP;
 	if (function->size > 64)
 		return -ENODATA;
-	bytes = read_code(f, function->vaddr, function->size, &err);
-	if (!bytes)
+	err = disassemble__read_code(f, function->vaddr, function->size, &bytes);
+	if (err)
 		return err;
 	code.bytes = bytes;
 	err = isa->getter(&code, offset);

@@ -28,10 +28,20 @@ enum return_points {
 	RETURNS_ANY, /* tail calls count at their jump and are not followed */
 };
 
+#define MAX_FUNCTION_PARTS 32
+
+/* A stretch of code: the function, a part of it that the compiler moved away, or a function that it jumps to. */
+struct function_part {
+	uint64_t start, size;
+	int depth; /* tail calls on the way here */
+};
+
 struct function_returns {
 	uint64_t vaddr[MAX_RETURNS]; /* ascending, each once */
 	uint64_t file_offset[MAX_RETURNS];
 	size_t n;
+	struct function_part parts[MAX_FUNCTION_PARTS]; /* all that was swept */
+	size_t n_parts;
 	char note[192]; /* why it failed, or what could not be followed; "" */
 };
 
@@ -45,6 +55,9 @@ struct function_returns {
  */
 int disassemble__returns(const struct elf_file *f, const struct elf_symbol *function, enum return_points points,
 			 struct function_returns *out);
+
+/* Bytes of code, to be freed. @return 0, -E2BIG, -ENOMEM, or what elf_file__read() returns */
+int disassemble__read_code(const struct elf_file *f, uint64_t start, uint64_t size, uint8_t **out);
 
 /*
  * The offset D of a function that is nothing but `return *(T *)(argument + D)`, a getter of a C++ class.

@@ -249,8 +249,13 @@ static int getter(const struct code *code, uint32_t *offset)
 	return 0;
 }
 
+/* struct user_pt_regs in arch/arm64/include/uapi/asm/ptrace.h: the value is in x0, and word 31 is the stack pointer. */
+static const uint8_t saved_words[16] = { [4] = 31 };
+
 const struct isa isa_aarch64 = {
 	.machine = EM_AARCH64,
+	.saved_words = saved_words,
+	.emulates_return = true, /* simulate_br_blr_ret() in arch/arm64/kernel/probes/simulate-insn.c */
 	.walk = walk,
 	.plt_slot = plt_slot,
 	.getter = getter,

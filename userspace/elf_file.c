@@ -286,6 +286,19 @@ int elf_file__read(const struct elf_file *f, uint64_t vaddr, void *out, size_t s
 	return 0;
 }
 
+int elf_file__executable(const struct elf_file *f, size_t i, uint64_t *vaddr, uint64_t *size)
+{
+	size_t s;
+
+	for (s = 0; s < f->n_segments; s++)
+		if (f->segments[s].executable && i-- == 0) {
+			*vaddr = f->segments[s].vaddr;
+			*size = f->segments[s].size;
+			return 0;
+		}
+	return -ENOENT;
+}
+
 int elf_file__bias(const struct elf_file *f, uint64_t map_start, uint64_t map_offset, uint64_t map_size, uint64_t *bias)
 {
 	size_t i;

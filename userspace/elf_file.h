@@ -59,6 +59,8 @@ int elf_file__function_around(const struct elf_file *f, uint64_t vaddr, struct e
 
 /* @return 0, -ENOENT where the address has no bytes in the file */
 int elf_file__offset(const struct elf_file *f, uint64_t vaddr, uint64_t *offset);
+/* The i-th stretch of code, as much of it as the file has. @return 0, -ENOENT: there are no more */
+int elf_file__executable(const struct elf_file *f, size_t i, uint64_t *vaddr, uint64_t *size);
 /* Bytes as the file has them (not relocated). @return 0; -ENOENT, -EIO where not all of them are there */
 int elf_file__read(const struct elf_file *f, uint64_t vaddr, void *out, size_t size);
 

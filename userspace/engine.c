@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "userspace/disassemble.h"
 #include "userspace/dwarf_layout.h"
 #include "userspace/engine_version.h"
 #include "userspace/process.h"
@@ -288,38 +287,45 @@ static void miss(struct engine_instance *out, const char *point, const char *for
 	va_end(args);
 }
 
-static bool has_probe(const struct engine_instance *out, enum probe_role role, uint32_t module, uint64_t offset)
+static bool has_probe(const struct engine_instance *out, enum probe_role role, uint32_t module,
+		      const struct probe_place *place)
 {
 	size_t i;
 
 	for (i = 0; i < out->n_probes; i++)
 		if (out->probes[i].role == role && out->probes[i].module == module &&
-		    out->probes[i].file_offset == offset)
+		    out->probes[i].place.file_offset == place->file_offset)
 			return true;
 	return false;
 }
 
-static void add_probe(struct engine_instance *out, enum probe_role role, const struct found *found, uint64_t offset)
+static void add_probe(struct engine_instance *out, enum probe_role role, const struct found *found,
+		      const struct probe_place *place)
 {
 	struct engine_probe *p = &out->probes[out->n_probes];
 
-	if (has_probe(out, role, found->module, offset))
+	if (has_probe(out, role, found->module, place))
 		return;
 	out->n_probes++;
 	p->role = role;
 	p->kind = found->pattern->kind;
 	p->batch_stack = role == PROBE_STEP_ENTRY ? found->section->batch_stack : 0;
 	p->module = found->module;
-	p->file_offset = offset;
+	p->place = *place;
 	snprintf(p->symbol, sizeof(p->symbol), "%s", found->symbol.name);
 }
 
-static void add_entry(struct engine_instance *out, enum probe_role role, const struct found *found)
+static void add_entry(struct finder *f, enum probe_role role, const struct found *found)
 {
-	if (out->n_probes == MAX_ENGINE_PROBES)
+	struct engine_instance *out = f->out;
+	struct probe_place entry;
+
+	if (out->n_probes == MAX_ENGINE_PROBES) {
 		miss(out, found->symbol.name, "more than %d probe points", MAX_ENGINE_PROBES);
-	else
-		add_probe(out, role, found, found->symbol.file_offset);
+		return;
+	}
+	probe_place__entry(f->files[found->module], &found->symbol, &entry);
+	add_probe(out, role, found, &entry);
 }
 
 /* The entry and all returns of a function, or nothing: half of a pair would be worse than none. */
@@ -327,22 +333,28 @@ static void add_pair(struct finder *f, enum probe_role entry, enum probe_role le
 		     const struct found *found)
 {
 	struct engine_instance *out = f->out;
-	struct function_returns returns;
+	struct return_places returns;
+	struct probe_place first;
 	size_t i;
 
-	if (disassemble__returns(f->files[found->module], &found->symbol, points, &returns)) {
+	if (probe_place__returns(f->files[found->module], &found->symbol, points, &returns)) {
 		miss(out, found->symbol.name, "its returns cannot be found: %s", returns.note);
 		return;
 	}
-	if (returns.file_offset[0] == found->symbol.file_offset)
+	if (returns.at[0].file_offset == found->symbol.file_offset)
 		return; /* it begins with its return: an empty function, in which nothing happens */
 	if (out->n_probes + 1 + returns.n > MAX_ENGINE_PROBES) {
 		miss(out, found->symbol.name, "more than %d probe points", MAX_ENGINE_PROBES);
 		return;
 	}
-	add_probe(out, entry, found, found->symbol.file_offset);
+	probe_place__entry(f->files[found->module], &found->symbol, &first);
+	/* Of two probes at one address either may run first. */
 	for (i = 0; i < returns.n; i++)
-		add_probe(out, leave, found, returns.file_offset[i]);
+		if (returns.at[i].vaddr == first.vaddr)
+			probe_place__start(&found->symbol, &first);
+	add_probe(out, entry, found, &first);
+	for (i = 0; i < returns.n; i++)
+		add_probe(out, leave, found, &returns.at[i]);
 }
 
 static void add_step(struct finder *f, const struct found *found)
@@ -352,12 +364,12 @@ static void add_step(struct finder *f, const struct found *found)
 
 static void add_ubatch(struct finder *f, const struct found *found)
 {
-	add_entry(f->out, PROBE_UBATCH, found);
+	add_entry(f, PROBE_UBATCH, found);
 }
 
 static void add_memory(struct finder *f, const struct found *found)
 {
-	add_entry(f->out, PROBE_MEMORY, found);
+	add_entry(f, PROBE_MEMORY, found);
 }
 
 static void add_speculation(struct finder *f, const struct found *found)

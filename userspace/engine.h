@@ -12,6 +12,7 @@
 
 #include "userspace/elf_file.h"
 #include "userspace/engine_profile.h"
+#include "userspace/probe_place.h"
 
 #define ENGINE_MAX_MODULES 8
 #define ENGINE_MAX_MISSING 32
@@ -31,7 +32,7 @@ struct engine_probe {
 	uint32_t kind; /* enum step_kind of a step, enum memory_op of a memory function */
 	uint32_t batch_stack; /* step entries: offset of the public batch from the stack pointer; 0: not in the open */
 	uint32_t module; /* index into engine_instance.modules */
-	uint64_t file_offset;
+	struct probe_place place;
 	char symbol[PROFILE_SYMBOL_SIZE]; /* the function; for returns the one whose return it is */
 };
 
@@ -47,7 +48,7 @@ struct engine_instance {
 	char profile[256]; /* where the profile came from */
 	struct engine_module modules[ENGINE_MAX_MODULES]; /* the first is the one that was recognised */
 	size_t n_modules;
-	struct engine_probe probes[MAX_ENGINE_PROBES]; /* steps first; each file offset once per module and role */
+	struct engine_probe probes[MAX_ENGINE_PROBES]; /* steps first; each place once per module and role */
 	size_t n_probes;
 	struct engine_missing missing[ENGINE_MAX_MISSING];
 	size_t n_missing;

@@ -37,7 +37,9 @@
 #define SETTLE_MS 3		/* after a switch: caches and pipelines as they were */
 #define ACCOUNT_SHARE 5		/* one part in so many of the time goes to the accounted cost */
 #define MAX_PROGRAMS 32
-#define HIT_NS_ON_METAL 1000	/* what a hit costs on a host without a hypervisor; metering.md's sources: 0.65-0.9 us */
+/* What a hit costs on a host without a hypervisor, at most; metering.md's sources: 0.65-0.9 us. */
+#define HIT_NS_ON_METAL 1000
+static const struct hit_cost on_metal = { HIT_NS_ON_METAL, HIT_NS_ON_METAL };
 
 enum { OPT_JSON = 256 };
 
@@ -57,7 +59,7 @@ struct program_account {
 };
 
 struct collector_account {
-	uint64_t hits, hit_ns, bpf_ns;
+	uint64_t hits, stepped, hit_ns, bpf_ns;
 };
 
 struct overhead {
@@ -70,7 +72,7 @@ struct overhead {
 	size_t n_windows, windows_capacity;
 	struct pulse *pulses;
 	size_t n_pulses, pulses_capacity;
-	int64_t hit_ns;
+	struct hit_cost hit_cost;
 	struct program_account programs[MAX_PROGRAMS];
 	size_t n_programs;
 	struct collector_account by_collector[MAX_COLLECTORS];
@@ -232,6 +234,19 @@ static size_t active_index(const struct session *s, const struct collector *c)
 	return i;
 }
 
+static uint64_t hits_ns(const struct collector_account *c, struct hit_cost cost)
+{
+	return (c->hits - c->stepped) * (uint64_t)cost.emulated_ns + c->stepped * (uint64_t)cost.stepped_ns;
+}
+
+/* Of its hits so far, those at instructions that the kernel does not emulate. */
+static uint64_t stepped_hits(const struct session *s, size_t active)
+{
+	const struct collector *c = s->active[active];
+
+	return c->stepped_hits ? c->stepped_hits(s->state[active]) : 0;
+}
+
 static int account(struct overhead *o, uint64_t until_ns)
 {
 	int stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);	/* for as long as the descriptor is open */
@@ -244,6 +259,8 @@ static int account(struct overhead *o, uint64_t until_ns)
 	list_programs(o);
 	for (i = 0; i < o->n_programs; i++)
 		read_program(o->programs[i].fd, &o->programs[i].run_ns, &o->programs[i].hits);
+	for (i = 0; i < o->session.n_active; i++)
+		o->by_collector[i].stepped = -stepped_hits(&o->session, i);
 	o->server_cpu_ns = -server_cpu_ns(&o->session);
 	o->own_cpu_ns = -own_cpu_ns();
 	while ((now = monotonic_ns()) < until_ns && !stop_requested && session__any_alive(&o->session)) {
@@ -265,14 +282,19 @@ static int account(struct overhead *o, uint64_t until_ns)
 		read_program(p->fd, &run_ns, &hits);
 		c->hits += hits - p->hits;
 		c->bpf_ns += run_ns - p->run_ns;
-		if (p->collector->traps)
-			c->hit_ns += (hits - p->hits) * (uint64_t)o->hit_ns;
+	}
+	for (i = 0; i < o->session.n_active; i++) {
+		struct collector_account *c = &o->by_collector[i];
+
+		c->stepped += stepped_hits(&o->session, i);
+		if (o->session.active[i]->traps)
+			c->hit_ns = hits_ns(c, o->hit_cost);
 	}
 	close(stats_fd);
 	return 0;
 }
 
-static double accounted_pct(const struct overhead *o, int64_t hit_ns)
+static double accounted_pct(const struct overhead *o, struct hit_cost cost_of_hit)
 {
 	double cost = o->own_cpu_ns;
 	size_t i;
@@ -280,7 +302,7 @@ static double accounted_pct(const struct overhead *o, int64_t hit_ns)
 	for (i = 0; i < o->session.n_active; i++) {
 		cost += (double)o->by_collector[i].bpf_ns;
 		if (o->session.active[i]->traps)
-			cost += (double)o->by_collector[i].hits * (double)hit_ns;
+			cost += (double)hits_ns(&o->by_collector[i], cost_of_hit);
 	}
 	return o->server_cpu_ns > 0 ? 100 * cost / o->server_cpu_ns : 0;
 }
@@ -330,17 +352,19 @@ static int print_json(const struct overhead *o)
 	put_number_or_null(&w, "high", known, o->slow_down.percent.high);
 	json_writer__put_integer(&w, "steps_on", (int64_t)o->slow_down.n_gaps_on);
 	json_writer__put_integer(&w, "steps_off", (int64_t)o->slow_down.n_gaps_off);
-	put_number_or_null(&w, "accounted_pct", o->server_cpu_ns > 0, accounted_pct(o, o->hit_ns));
-	put_number_or_null(&w, "accounted_pct_at_1us_per_hit", o->server_cpu_ns > 0, accounted_pct(o, HIT_NS_ON_METAL));
+	put_number_or_null(&w, "accounted_pct", o->server_cpu_ns > 0, accounted_pct(o, o->hit_cost));
+	put_number_or_null(&w, "accounted_pct_at_1us_per_hit", o->server_cpu_ns > 0, accounted_pct(o, on_metal));
 	put_number_or_null(&w, "own_cpu_pct", o->account_s > 0, 100 * o->own_cpu_ns / 1e9 / o->account_s);
 	put_number_or_null(&w, "hits_per_step", o->account_steps > 0, hits_per_step(o));
-	json_writer__put_integer(&w, "ns_per_hit", o->hit_ns);
+	json_writer__put_integer(&w, "ns_per_hit", o->hit_cost.emulated_ns);
+	json_writer__put_integer(&w, "ns_per_stepped_hit", o->hit_cost.stepped_ns);
 	json_writer__put_object(&w, "by_collector");
 	for (i = 0; i < o->session.n_active; i++) {
 		const struct collector_account *c = &o->by_collector[i];
 
 		json_writer__put_object(&w, o->session.active[i]->name);
 		json_writer__put_integer(&w, "hits", (int64_t)c->hits);
+		json_writer__put_integer(&w, "hits_stepped", (int64_t)c->stepped);
 		/* What a tracepoint costs before its program runs is not calibrated: tens of nanoseconds. */
 		json_writer__put_optional(&w, "hit_ns", o->session.active[i]->traps ? (int64_t)c->hit_ns : ABSENT);
 		json_writer__put_integer(&w, "bpf_ns", (int64_t)c->bpf_ns);
@@ -370,9 +394,10 @@ static int print_text(const struct overhead *o)
 		printf("cost accounted       unavailable: the server used no CPU time\n");
 		return 0;
 	}
-	printf("cost accounted       %.2f %% of the server's CPU time, at %lld ns a probe hit (calibrated here)\n",
-	       accounted_pct(o, o->hit_ns), (long long)o->hit_ns);
-	printf("                     %.2f %% on a host where a hit costs %d ns\n", accounted_pct(o, HIT_NS_ON_METAL),
+	printf("cost accounted       %.2f %% of the server's CPU time, at %lld ns a probe hit (calibrated here;\n"
+	       "                     %lld ns where the kernel cannot emulate the instruction)\n",
+	       accounted_pct(o, o->hit_cost), (long long)o->hit_cost.emulated_ns, (long long)o->hit_cost.stepped_ns);
+	printf("                     %.2f %% on a host where a hit costs %d ns\n", accounted_pct(o, on_metal),
 	       HIT_NS_ON_METAL);
 	if (o->account_steps)
 		printf("                     %.2f hits a step over %llu steps\n", hits_per_step(o),
@@ -407,9 +432,9 @@ static int open_observer(struct overhead *o)
 		err = overhead_bpf__load(o->skel);
 	if (err)
 		return err;
-	o->hit_ns = hit_cost__calibrate(bpf_program__fd(o->skel->progs.on_empty_uprobe));
-	if (o->hit_ns < 0)
-		return (int)o->hit_ns;
+	err = hit_cost__calibrate(&o->hit_cost, bpf_program__fd(o->skel->progs.on_empty_uprobe));
+	if (err)
+		return err;
 	o->skel->links.on_send = bpf_program__attach(o->skel->progs.on_send);
 	if (!o->skel->links.on_send)
 		return -errno;
