@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Functions in assembly, so that the bytes and with them the places of their returns are known: x86-64. */
+/* The returns of functions in assembly: x86-64. */
 #include "userspace/disassemble.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "compiled.h"
+#include "returns_example.h"
 
 /* A listing, kept in lines. */
 /* clang-format off */
-#define BODY(name, body) ".type " name ",@function\n" name ":\n" body "\n.size " name ",.-" name "\n"
-#define FUNCTION(name, body) ".globl " name "\n" BODY(name, body)
-#define LOCAL(name, body) BODY(name, body)
-
 static const char source[] =
 	"__asm__(R\"(\n.text\n"
 	FUNCTION("two_returns", "test %edi,%edi\n je 1f\n ret\n1: ret")			/* at 2 + 2 = 4, and 5 */
@@ -48,63 +43,12 @@ static const char source[] =
 /* clang-format on */
 
 static char library[128];
-static struct elf_file *file;
 
 static int build(void **state)
 {
 	(void)state;
 	compiled__build("returns.so", source, "-shared -fPIC -nostdlib -Wl,-z,lazy", library, sizeof(library));
 	return elf_file__open(&file, library);
-}
-
-static int end(void **state)
-{
-	(void)state;
-	elf_file__free(file);
-	return 0;
-}
-
-static struct elf_symbol symbol(const struct elf_file *f, const char *name)
-{
-	struct elf_match *matches;
-	struct elf_symbol found;
-	size_t n;
-
-	assert_int_equal(elf_file__find(f, &name, 1, &matches, &n), 0);
-	assert_true(n > 0);
-	found = matches[0].symbol;
-	free(matches);
-	return found;
-}
-
-static int returns_of(const char *name, enum return_points points, struct function_returns *out)
-{
-	struct elf_symbol s = symbol(file, name);
-
-	return disassemble__returns(file, &s, points, out);
-}
-
-static void check(const char *name, size_t n, ...)
-{
-	struct function_returns returns;
-	va_list args;
-	size_t i;
-
-	assert_int_equal(returns_of(name, RETURNS_WITH_VALUE, &returns), 0);
-	assert_int_equal(returns.n, n);
-	va_start(args, n);
-	for (i = 0; i < n; i++) {
-		const char *function = va_arg(args, const char *);
-		uint64_t expected = symbol(file, function).vaddr + (uint64_t)va_arg(args, int), offset;
-		size_t k;
-
-		for (k = 0; k < returns.n && returns.vaddr[k] != expected; k++)
-			;
-		assert_true(k < returns.n);
-		assert_int_equal(elf_file__offset(file, expected, &offset), 0);
-		assert_int_equal(returns.file_offset[k], offset);
-	}
-	va_end(args);
 }
 
 static void every_return_is_found(void **state)
@@ -218,19 +162,11 @@ static void another_architecture_is_refused_in_words(void **state)
 
 static void a_getter_tells_the_offset_of_its_field(void **state)
 {
-	struct elf_symbol s = symbol(file, "getter");
-	uint32_t offset = 0;
-
 	(void)state;
-	assert_int_equal(disassemble__getter_offset(file, &s, &offset), 0);
-	assert_int_equal(offset, 0x118);
-	s = symbol(file, "getter_with_endbr");
-	assert_int_equal(disassemble__getter_offset(file, &s, &offset), 0);
-	assert_int_equal(offset, 0x40);
-	s = symbol(file, "no_getter");
-	assert_int_equal(disassemble__getter_offset(file, &s, &offset), -ENODATA);
-	s = symbol(file, "leaf");
-	assert_int_equal(disassemble__getter_offset(file, &s, &offset), -ENODATA);
+	check_getter("getter", 0x118);
+	check_getter("getter_with_endbr", 0x40);
+	check_no_getter("no_getter");
+	check_no_getter("leaf");
 }
 
 int main(void)
@@ -251,5 +187,5 @@ int main(void)
 		cmocka_unit_test(a_getter_tells_the_offset_of_its_field),
 	};
 
-	return cmocka_run_group_tests_name("disassemble", tests, build, end);
+	return cmocka_run_group_tests_name("disassemble", tests, build, close_file);
 }

@@ -6,21 +6,18 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "compiled.h"
+#include "returns_example.h"
 
 #define CLANG "clang --target=aarch64-linux-gnu -x "
 #define LINK "-shared -nostdlib -fuse-ld=lld "
 
 /* A listing, kept in lines. Every instruction is four bytes. */
 /* clang-format off */
-#define BODY(name, body) ".type " name ",@function\n" name ":\n" body "\n.size " name ",.-" name "\n"
-#define FUNCTION(name, body) ".globl " name "\n" BODY(name, body)
-#define LOCAL(name, body) BODY(name, body)
 #define RET_AS_DATA ".word 0xd65f03c0\n"
 
 static const char source[] =
@@ -60,71 +57,13 @@ static const char source[] =
 	FUNCTION("no_getter", "ldr x0,[x1,#0x118]\n ret");
 /* clang-format on */
 
-static char library[128];
-static struct elf_file *file;
-
 static int build(void **state)
 {
+	char library[128];
+
 	(void)state;
 	compiled__build_by(CLANG "assembler", "returns.so", source, LINK "-Wl,-z,lazy", library, sizeof(library));
 	return elf_file__open(&file, library);
-}
-
-static int end(void **state)
-{
-	(void)state;
-	elf_file__free(file);
-	return 0;
-}
-
-static struct elf_symbol symbol(const struct elf_file *f, const char *name)
-{
-	struct elf_match *matches;
-	struct elf_symbol found;
-	size_t n;
-
-	assert_int_equal(elf_file__find(f, &name, 1, &matches, &n), 0);
-	assert_true(n > 0);
-	found = matches[0].symbol;
-	free(matches);
-	return found;
-}
-
-static int returns_of(const char *name, enum return_points points, struct function_returns *out)
-{
-	struct elf_symbol s = symbol(file, name);
-
-	return disassemble__returns(file, &s, points, out);
-}
-
-/* Its returns: n pairs of a function and an offset in it. */
-static void check_in(const struct elf_file *f, const char *name, size_t n, va_list args)
-{
-	struct elf_symbol s = symbol(f, name);
-	struct function_returns returns;
-	size_t i, k;
-
-	assert_int_equal(disassemble__returns(f, &s, RETURNS_WITH_VALUE, &returns), 0);
-	assert_int_equal(returns.n, n);
-	for (i = 0; i < n; i++) {
-		const char *function = va_arg(args, const char *);
-		uint64_t expected = symbol(f, function).vaddr + (uint64_t)va_arg(args, int), offset;
-
-		for (k = 0; k < returns.n && returns.vaddr[k] != expected; k++)
-			;
-		assert_true(k < returns.n);
-		assert_int_equal(elf_file__offset(f, expected, &offset), 0);
-		assert_int_equal(returns.file_offset[k], offset);
-	}
-}
-
-static void check(const char *name, size_t n, ...)
-{
-	va_list args;
-
-	va_start(args, n);
-	check_in(file, name, n, args);
-	va_end(args);
 }
 
 static void check_stripped(const struct elf_file *f, const char *name, size_t n, ...)
@@ -255,19 +194,11 @@ static void a_function_at_an_odd_address_is_refused(void **state)
 
 static void a_getter_tells_the_offset_of_its_field(void **state)
 {
-	struct elf_symbol s = symbol(file, "getter");
-	uint32_t offset = 0;
-
 	(void)state;
-	assert_int_equal(disassemble__getter_offset(file, &s, &offset), 0);
-	assert_int_equal(offset, 0x118);
-	s = symbol(file, "getter_with_bti");
-	assert_int_equal(disassemble__getter_offset(file, &s, &offset), 0);
-	assert_int_equal(offset, 0x40);
-	s = symbol(file, "no_getter");
-	assert_int_equal(disassemble__getter_offset(file, &s, &offset), -ENODATA);
-	s = symbol(file, "leaf");
-	assert_int_equal(disassemble__getter_offset(file, &s, &offset), -ENODATA);
+	check_getter("getter", 0x118);
+	check_getter("getter_with_bti", 0x40);
+	check_no_getter("no_getter");
+	check_no_getter("leaf");
 }
 
 /* Switches, early returns, a tail call, and constants that stand in the text section with -mcmodel=tiny or none. */
@@ -339,5 +270,5 @@ int main(void)
 		cmocka_unit_test(returns_of_compiled_code_are_those_that_a_disassembler_lists),
 	};
 
-	return cmocka_run_group_tests_name("disassemble AArch64", tests, build, end);
+	return cmocka_run_group_tests_name("disassemble AArch64", tests, build, close_file);
 }
