@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "userspace/analysis/rules.h"
+#include "userspace/analysis/steps.h"
 #include "userspace/analysis/timeline.h"
 #include "userspace/cost/fit_set.h"
 
@@ -56,10 +57,6 @@ struct ledger_request {
 	int64_t *alone;			/* had nobody else's rows been in its steps */
 	int64_t *rejected;		/* part of cost that is due to rejected drafts */
 };
-
-/* Which cost model a step is priced with. */
-enum step_role { ROLE_TARGET = 0, ROLE_DRAFT = 1, N_ROLES = 2 };
-const char *step_role__name(enum step_role role);
 
 /* How one resource is shared in the steps of one role. */
 struct pricing {

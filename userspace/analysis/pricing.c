@@ -9,11 +9,6 @@
 /* Bytes of an element of keys or values: F16, llama.cpp's own default. What else it was set to, no header tells. */
 #define KV_ELEMENT_BYTES 2
 
-const char *step_role__name(enum step_role role)
-{
-	return role == ROLE_DRAFT ? "draft" : "target";
-}
-
 /* --------------------------------------------------------------------------------------------------------------- fits --- */
 
 static void forget_unknown(const char **a, const char **b)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "bpf/records.h"
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/runs.h"
+#include "userspace/analysis/steps.h"
 
 struct id_index {
 	int64_t id;
@@ -50,15 +50,6 @@ uint32_t *steps__by_id(const struct recording *r)
 		order[i] = sorted[i].index;
 	free(sorted);
 	return order;
-}
-
-bool context__is_draft(const struct recording *r, int context)
-{
-	for (size_t i = 0; i < r->n_contexts; i++) {
-		if (r->contexts[i].id == context)
-			return r->contexts[i].role && strcmp(r->contexts[i].role, "draft") == 0;
-	}
-	return false;
 }
 
 /* Rows without a step (its end was lost, or the recording ended inside it) stay outside: they have no time. */
@@ -146,14 +137,17 @@ struct row_range *rows__ranges(const struct recording *r)
 	return NULL;
 }
 
+bool rows__known(const struct recording *r, const struct row_range *range)
+{
+	for (uint32_t i = range->first; i < range->first + range->n; i++)
+		if (r->rows[i].seq < 0 || r->rows[i].n_tokens <= 0 || r->rows[i].first_pos < 0)
+			return false;
+	return range->n > 0;
+}
+
 static uint32_t to_u32(int64_t n)
 {
 	return n < 0 ? 0 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
-}
-
-static bool step__counts(const struct row_step *step)
-{
-	return step->ret == 0 && !(step->flags & STEP_NO_RETURN);
 }
 
 /* Where in this step the row continues: only rows of a later ubatch can, the kernel has joined those of one. */
@@ -171,10 +165,11 @@ static struct timeline_row *row_to_extend(struct timeline_row *rows, size_t n, c
 	return NULL;
 }
 
-static void collect_step(struct timeline *t, uint32_t step, const struct row_range *range, bool draft)
+static void collect_step(struct timeline *t, uint32_t step, const struct row_range *range)
 {
 	const struct recording *r = t->recording;
 	const struct row_step *source = &r->steps[range->source];
+	const bool draft = step__role(r, &r->steps[step]) == ROLE_DRAFT;
 	struct timeline_row *rows = &t->rows[t->n_rows];
 	size_t n = 0;
 
@@ -197,7 +192,7 @@ static void collect_step(struct timeline *t, uint32_t step, const struct row_ran
 			.phase = draft			     ? PHASE_DRAFT :
 				 source->kind == STEP_ENCODE ? PHASE_ENCODE :
 							       PHASE_DECODE,
-			.counted = step__counts(&r->steps[step]) && step__counts(source),
+			.counted = step__returned(&r->steps[step]) && step__returned(source),
 		};
 	}
 	t->n_rows += n;
@@ -215,10 +210,8 @@ int rows__collect(struct timeline *t)
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < r->n_steps; i++) {
-		const bool draft = (r->steps[i].flags & STEP_DRAFT) || context__is_draft(r, r->steps[i].context);
-
 		t->step_first_row[i] = (uint32_t)t->n_rows;
-		collect_step(t, (uint32_t)i, &ranges[i], draft);
+		collect_step(t, (uint32_t)i, &ranges[i]);
 	}
 	t->step_first_row[r->n_steps] = (uint32_t)t->n_rows;
 	free(ranges);

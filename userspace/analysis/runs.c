@@ -19,6 +19,7 @@
 #include "bpf/records.h"
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/sequences.h"
+#include "userspace/analysis/steps.h"
 
 /* ----------------------------------------------------------------------------------------------- what is known so far --- */
 

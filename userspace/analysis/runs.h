@@ -60,8 +60,7 @@ struct row_range {
 
 /* One per recording.steps, rows of nested steps moved to their parents; malloc()ed. NULL: out of memory */
 struct row_range *rows__ranges(const struct recording *r);
-
-/* Whether a step's context is a draft model's. */
-bool context__is_draft(const struct recording *r, int context);
+/* Are there rows of a step, all of them of known sequences? */
+bool rows__known(const struct recording *r, const struct row_range *range);
 
 #endif

@@ -9,7 +9,6 @@
 #include "bpf/records.h"
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/meters.h"
-#include "userspace/cost/samples.h"
 
 /* Fewer steps say nothing of drift; of more, so many are looked at. */
 #define DRIFT_LEAST 20
@@ -34,51 +33,11 @@ const char *const disturbance_names[N_DISTURBANCES] = {
 	[DISTURBED_NO_RETURN] = "no_return",
 };
 
-enum step_role step__role(const struct recording *r, const struct row_step *step)
-{
-	return (step->flags & STEP_DRAFT) || context__is_draft(r, step->context) ? ROLE_DRAFT : ROLE_TARGET;
-}
-
-uint64_t step__duration_ns(const struct row_step *step)
-{
-	return step->end_ns > step->start_ns ? step->end_ns - step->start_ns : 0;
-}
-
-static bool step__returned(const struct row_step *step)
-{
-	return step->ret == 0 && !(step->flags & STEP_NO_RETURN);
-}
-
 /* -------------------------------------------------------------------------------------------------------------- steps --- */
-
-static int mark_overlapping(struct survey *s, const struct recording *r)
-{
-	uint64_t end = 0;
-	size_t longest = 0;
-
-	s->overlapping = array__zeroed(r->n_steps / 64 + 1, sizeof(*s->overlapping));
-	if (!s->overlapping)
-		return -ENOMEM;
-	for (size_t i = 0; i < r->n_steps; i++) {
-		const struct row_step *step = &r->steps[i];
-
-		if (step->flags & STEP_NESTED)
-			continue;
-		if (end > step->start_ns) {
-			s->overlapping[i / 64] |= UINT64_C(1) << i % 64;
-			s->overlapping[longest / 64] |= UINT64_C(1) << longest % 64;
-		}
-		if (step->end_ns >= end) {
-			end = step->end_ns;
-			longest = i;
-		}
-	}
-	return 0;
-}
 
 bool survey__overlaps(const struct survey *s, uint32_t step)
 {
-	return s->overlapping[step / 64] >> step % 64 & 1;
+	return s->overlapping[step];
 }
 
 static int mark_shifted(struct survey *s, const struct recording *r)
@@ -218,9 +177,8 @@ int survey__run(struct survey *s, struct ledger *l, const struct row_range *rang
 	*s = (struct survey){ .l = l, .ranges = ranges, .faults_at = -1 };
 	s->stride = (uint32_t)(r->n_steps / DRIFT_MOST + 1);
 	walk.n_resources = l->n_resources;
-	err = mark_overlapping(s, r);
-	if (!err)
-		err = mark_shifted(s, r);
+	s->overlapping = steps__overlapping(r);
+	err = s->overlapping ? mark_shifted(s, r) : -ENOMEM;
 	for (size_t role = 0; role < N_ROLES && !err; role++) {
 		for (size_t slot = 0; slot <= PRICING_WALL && !err; slot++) {
 			const struct pricing *p = &l->pricing[role][slot];

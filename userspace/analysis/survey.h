@@ -19,7 +19,7 @@ struct survey {
 	size_t n[N_ROLES][MAX_RESOURCES + 1];
 	uint32_t stride;		/* every so many-th step is looked at for the ratios */
 	uint32_t *faults;		/* per step; NULL: not measured */
-	uint64_t *overlapping;		/* a bit per step */
+	bool *overlapping;		/* per step */
 	uint64_t *shifted;		/* a bit per step: the first of its context after a shift */
 	int faults_at;			/* position of the resource; -1 */
 };
@@ -36,8 +36,5 @@ bool survey__is_after_shift(const struct survey *s, uint32_t step);
 bool survey__overlaps(const struct survey *s, uint32_t step);
 /* Evidence that something disturbed a step: bits of enum disturbance. */
 uint32_t survey__evidence(const struct survey *s, uint32_t step);
-
-enum step_role step__role(const struct recording *r, const struct row_step *step);
-uint64_t step__duration_ns(const struct row_step *step);
 
 #endif

@@ -6,12 +6,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "userspace/analysis/steps.h"
+
 #define SEED 1
 #define KNOWN_WELL 0.2
 #define BLOCK 32	/* neighbouring steps that are taken together, so that drift stays visible to the fit */
-
-static const char *const roles[] = { "target", "draft" };
-#define N_ROLES (sizeof(roles) / sizeof(roles[0]))
 
 const struct row_model *fits__model(const struct recording *r)
 {
@@ -124,10 +123,12 @@ int fits__make(struct fits *out, const struct timeline *t, const struct fits_opt
 	if (!err && fit_key__several(r, out->why, sizeof(out->why)))
 		return 0;
 	for (role = 0; role < N_ROLES && !err; role++) {
-		err = add_fit(out, t, roles[role], COST_RESOURCE_WALL, options);
+		const char *name = step_role__name((enum step_role)role);
+
+		err = add_fit(out, t, name, COST_RESOURCE_WALL, options);
 		for (i = 0; i < r->n_resources && !err; i++)
 			if (may_be_fitted(&r->resources[i]))
-				err = add_fit(out, t, roles[role], r->resources[i].id, options);
+				err = add_fit(out, t, name, r->resources[i].id, options);
 	}
 	if (err)
 		fits__free(out);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "userspace/analysis/runs.h"
+#include "userspace/analysis/steps.h"
 #include "userspace/cost/fit_set.h"
 
 int64_t fit_key__threads(const struct recording *r)

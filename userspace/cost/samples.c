@@ -8,6 +8,7 @@
 #include "bpf/records.h"
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/runs.h"
+#include "userspace/analysis/steps.h"
 
 /* What the samples are gathered from, and how far the arrays are filled. */
 struct gatherer {
@@ -18,38 +19,13 @@ struct gatherer {
 	size_t n_rows, n_parts;
 };
 
-static bool step__returned(const struct row_step *step)
-{
-	return step->ret == 0 && !(step->flags & STEP_NO_RETURN);
-}
-
-/* Marks steps during which another one ran; those inside another are part of it. */
-static void mark_overlapping(const struct recording *r, bool *overlapping)
-{
-	uint64_t end = 0;
-	size_t longest = 0;
-
-	for (size_t i = 0; i < r->n_steps; i++) {
-		const struct row_step *step = &r->steps[i];
-
-		if (step->flags & STEP_NESTED)
-			continue;
-		if (end > step->start_ns)
-			overlapping[i] = overlapping[longest] = true;
-		if (step->end_ns >= end) {
-			end = step->end_ns;
-			longest = i;
-		}
-	}
-}
-
 /* Of the resource in a step; ABSENT. The table is sorted by step and resource. */
 static int64_t step__value(const struct recording *r, const struct row_step *step, int resource)
 {
 	size_t low = 0, high = r->n_step_resources;
 
 	if (resource == COST_RESOURCE_WALL)
-		return (int64_t)(step->end_ns - step->start_ns);
+		return (int64_t)step__duration_ns(step);
 	while (low < high) {
 		const size_t middle = low + (high - low) / 2;
 		const struct row_step_resource *at = &r->step_resources[middle];
@@ -76,14 +52,6 @@ static uint32_t row__owner(const struct timeline *t, size_t step, const struct r
 			return t->runs[at->run].request;
 	}
 	return COST_OWNER_UNKNOWN | (uint32_t)row->seq;
-}
-
-bool rows__known(const struct recording *r, const struct row_range *range)
-{
-	for (uint32_t i = range->first; i < range->first + range->n; i++)
-		if (r->rows[i].seq < 0 || r->rows[i].n_tokens <= 0 || r->rows[i].first_pos < 0)
-			return false;
-	return range->n > 0;
 }
 
 static void add_sample(struct gatherer *g, size_t step, double value)
@@ -116,7 +84,7 @@ static void add_sample(struct gatherer *g, size_t step, double value)
 	g->out->steps[g->out->n++] = (uint32_t)step;
 }
 
-static void gather(struct gatherer *g, const bool *overlapping, bool draft, int resource)
+static void gather(struct gatherer *g, const bool *overlapping, enum step_role role, int resource)
 {
 	const struct recording *r = g->recording;
 
@@ -125,8 +93,7 @@ static void gather(struct gatherer *g, const bool *overlapping, bool draft, int 
 		const struct row_range *range = &g->ranges[i];
 		int64_t value;
 
-		if (step->flags & STEP_NESTED ||
-		    ((step->flags & STEP_DRAFT) || context__is_draft(r, step->context)) != draft)
+		if (step->flags & STEP_NESTED || step__role(r, step) != role)
 			continue;
 		value = step__value(r, step, resource);
 		if (!step__returned(step) || !step__returned(&r->steps[range->source]))
@@ -146,7 +113,7 @@ int cost__samples(const struct timeline *t, const char *role, int resource, stru
 {
 	const struct recording *r = t->recording;
 	struct gatherer g = { .timeline = t, .recording = r, .ranges = rows__ranges(r), .out = out };
-	bool *overlapping = array__zeroed(r->n_steps, sizeof(*overlapping));
+	bool *overlapping = steps__overlapping(r);
 	int err = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -155,8 +122,7 @@ int cost__samples(const struct timeline *t, const char *role, int resource, stru
 	out->rows = array__zeroed(r->n_rows, sizeof(*out->rows));
 	out->part_end = array__zeroed(r->n_rows, sizeof(*out->part_end));
 	if (g.ranges && overlapping && out->samples && out->steps && out->rows && out->part_end) {
-		mark_overlapping(r, overlapping);
-		gather(&g, overlapping, strcmp(role, "draft") == 0, resource);
+		gather(&g, overlapping, strcmp(role, "draft") == 0 ? ROLE_DRAFT : ROLE_TARGET, resource);
 	} else {
 		cost_samples__free(out);
 		err = -ENOMEM;

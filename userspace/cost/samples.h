@@ -4,7 +4,6 @@
 #define TOKPROF_COST_SAMPLES_H
 
 #include "userspace/analysis/timeline.h"
-#include "userspace/analysis/runs.h"
 #include "userspace/cost/cost.h"
 
 /* Owners of rows that no request is known for: one per sequence, above all indexes of requests. */
@@ -27,8 +26,6 @@ struct cost_samples {
  * The timeline need not outlive the samples. @return 0, -ENOMEM
  */
 int cost__samples(const struct timeline *t, const char *role, int resource, struct cost_samples *out);
-/* Are there rows of a step, all of them of known sequences? @range of rows__ranges() */
-bool rows__known(const struct recording *r, const struct row_range *range);
 
 void cost_samples__free(struct cost_samples *s);
 
