@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* T = a + what is each row's own: the fit that few steps determine. Its Shapley value is a / n and the row's own. */
-#include <stdio.h>
-
 #include "userspace/analysis/rules.h"
 
 static bool applies(const struct rule_scope *scope, char *why, size_t size)
 {
-	if (!scope->affine)
-		snprintf(why, size, "no cost model of it in this recording; tokprof calibrate -p PID makes one");
-	return scope->affine != NULL;
+	return rule__has_fit(scope->affine, why, size);
 }
 
 static int share_part(const struct rule_scope *scope, const struct cost_row *rows, size_t n, double *shares)

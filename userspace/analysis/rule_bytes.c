@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* In proportion to memory traffic: the weights once per ubatch, and each row's keys and values. */
-#include <stdio.h>
-
 #include "userspace/analysis/rules.h"
 
 static bool applies(const struct rule_scope *scope, char *why, size_t size)
 {
 	const struct model_facts *facts = scope->facts;
 
-	if (facts && facts->active_weight_bytes > 0 && facts->kv_bytes_per_token > 0)
-		return true;
-	snprintf(why, size,
-		 "the shape of the model is not known: the header of its weight file was not read, or which of several "
-		 "files it "
-		 "is of cannot be told");
-	return false;
+	return rule__has_shape(facts && facts->active_weight_bytes > 0 && facts->kv_bytes_per_token > 0, why, size);
 }
 
 static int share_part(const struct rule_scope *scope, const struct cost_row *rows, size_t n, double *shares)

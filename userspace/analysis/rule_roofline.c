@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* T = c0 + max(W + bytes, arithmetic), priced after Aumann and Shapley: the closed form of one roof. */
-#include <stdio.h>
-
 #include "userspace/analysis/rules.h"
 
 static bool applies(const struct rule_scope *scope, char *why, size_t size)
 {
-	if (!scope->roofline)
-		snprintf(why, size, "no cost model of it in this recording; tokprof calibrate -p PID makes one");
-	return scope->roofline != NULL;
+	return rule__has_fit(scope->roofline, why, size);
 }
 
 static int share_part(const struct rule_scope *scope, const struct cost_row *rows, size_t n, double *shares)

@@ -10,12 +10,12 @@
 
 static bool applies(const struct rule_scope *scope, char *why, size_t size)
 {
-	if (!scope->model)
-		snprintf(why, size, "no cost model of it in this recording; tokprof calibrate -p PID makes one");
-	else if (!scope->model->identified)
+	if (!rule__has_fit(scope->model, why, size))
+		return false;
+	if (!scope->model->identified)
 		snprintf(why, size, "its cost model is not identified%s%s", scope->model->reason[0] ? ": " : "",
 			 scope->model->reason);
-	return scope->model && scope->model->identified;
+	return scope->model->identified;
 }
 
 static int share_part(const struct rule_scope *scope, const struct cost_row *rows, size_t n, double *shares)

@@ -2,6 +2,7 @@
 /* The registry of sharing rules: one file and one line each. */
 #include "userspace/analysis/rules.h"
 
+#include <stdio.h>
 #include <string.h>
 
 extern const struct rule rule_shapley, rule_affine, rule_roofline, rule_flop, rule_bytes, rule_per_token, rule_per_row;
@@ -19,6 +20,22 @@ const struct rule *rule__find(const char *name)
 			return rules[i];
 	}
 	return NULL;
+}
+
+bool rule__has_fit(const void *fit, char *why, size_t size)
+{
+	if (!fit)
+		snprintf(why, size, "no cost model of it in this recording; tokprof calibrate -p PID makes one");
+	return fit;
+}
+
+bool rule__has_shape(bool known, char *why, size_t size)
+{
+	if (!known)
+		snprintf(why, size,
+			 "the shape of the model is not known: the header of its weight file was not read, or which of "
+			 "several files it is of cannot be told");
+	return known;
 }
 
 int rule__each_part(const struct rule_scope *scope, const struct rule_step *step, double *shares,

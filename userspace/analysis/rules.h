@@ -48,6 +48,10 @@ extern const struct rule *const rules[];	/* NULL-terminated; the first is the de
 extern const struct rule *const default_rules[];
 const struct rule *rule__find(const char *name);
 
+/* What most rules need, for applies(). @return whether it is there, else why */
+bool rule__has_fit(const void *fit, char *why, size_t size);
+bool rule__has_shape(bool known, char *why, size_t size);
+
 /* For rules that share each part by itself. */
 int rule__each_part(const struct rule_scope *scope, const struct rule_step *step, double *shares,
 		    int (*each)(const struct rule_scope *scope, const struct cost_row *rows, size_t n, double *shares));
