@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "userspace/cost/features.h"
+#include "userspace/cost/robust.h"
 
 #define Z95 1.96
 
@@ -17,7 +18,7 @@ static struct estimate estimate(const struct pricing *p, quantity of, quantity o
 {
 	const struct cost_model *m = p->scope.model;
 	/* A figure that no measurement scales: with a fit that has drifted it is off by as much as the steps were. */
-	const double here = p->drifted ? rule__spread(p->median_residual) : 0;
+	const double here = p->drifted ? MAD_TO_SD * p->median_residual : 0;
 	const double error = here > m->model_error ? here : m->model_error;
 	struct estimate e = { .value = of(m->value, ctx) };
 	const double whole = of_what(m->value, ctx);

@@ -52,8 +52,3 @@ int rule__each_part(const struct rule_scope *scope, const struct rule_step *step
 	}
 	return err;
 }
-
-double rule__spread(double median_residual)
-{
-	return 1.4826 * median_residual;
-}

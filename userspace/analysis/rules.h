@@ -56,7 +56,4 @@ bool rule__has_shape(bool known, char *why, size_t size);
 int rule__each_part(const struct rule_scope *scope, const struct rule_step *step, double *shares,
 		    int (*each)(const struct rule_scope *scope, const struct cost_row *rows, size_t n, double *shares));
 
-/* A median |residual| as a standard deviation. */
-double rule__spread(double median_residual);
-
 #endif

@@ -9,6 +9,7 @@
 #include "bpf/records.h"
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/meters.h"
+#include "userspace/cost/robust.h"
 
 /* Fewer steps say nothing of drift; of more, so many are looked at. */
 #define DRIFT_LEAST 20
@@ -162,7 +163,7 @@ static int judge_drift(struct pricing *p, float *ratios, size_t n)
 	middle = median_of(ratios, n);
 	for (size_t i = 0; i < n; i++)
 		ratios[i] = fabsf(ratios[i] / middle - 1);
-	spread = rule__spread(median_of(ratios, n));
+	spread = MAD_TO_SD * median_of(ratios, n);
 	p->form_error = spread > m->sigma ? sqrt(spread * spread - m->sigma * m->sigma) : 0;
 	return 0;
 }

@@ -7,11 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/cost/robust.h"
+
 #define BLOCK_NS 1000000000ULL
 #define SEED 1
-
-/* A median absolute deviation, scaled to the standard deviation of a normal distribution. */
-#define MAD_TO_SIGMA 1.4826
 
 struct content {
 	size_t n_single, n_long, n_verify;
@@ -82,13 +81,6 @@ static struct quality_class *class__find(struct quality *q, const char *name)
 	return &q->classes[q->n++];
 }
 
-static int compare_doubles(const void *pa, const void *pb)
-{
-	double a = *(const double *)pa, b = *(const double *)pb;
-
-	return (a > b) - (a < b);
-}
-
 static int compare_names(const void *pa, const void *pb)
 {
 	return strverscmp(((const struct quality_class *)pa)->name, ((const struct quality_class *)pb)->name);
@@ -100,12 +92,10 @@ static void summarise(struct quality_class *c, double *ratios, size_t n)
 	size_t i;
 
 	c->bias = c->predicted > 0 ? c->measured / c->predicted - 1 : 0;
-	qsort(ratios, n, sizeof(*ratios), compare_doubles);
-	middle = ratios[n / 2];
+	middle = select__median(ratios, n);
 	for (i = 0; i < n; i++)
 		ratios[i] = fabs(ratios[i] - middle);
-	qsort(ratios, n, sizeof(*ratios), compare_doubles);
-	c->spread = MAD_TO_SIGMA * ratios[n / 2];
+	c->spread = MAD_TO_SD * select__median(ratios, n);
 }
 
 static void find_worst(struct quality *q)

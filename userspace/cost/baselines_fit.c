@@ -10,11 +10,10 @@
 #include "userspace/cost/design.h"
 #include "userspace/cost/features.h"
 #include "userspace/cost/nnls.h"
+#include "userspace/cost/robust.h"
 
 #define MIN_SAMPLES 8
 #define MAX_COLUMNS 5
-#define HUBER 1.345
-#define MAD_TO_SD 1.4826
 /* Of weights, and of the choice of sides; both settle in a few. */
 #define MAX_ROUNDS 25
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "userspace/analysis/array.h"
+#include "userspace/cost/robust.h"
 
 /* The mean of fewer steps says more of them than of the model. */
 #define MIN_STEPS 4

@@ -9,16 +9,13 @@
 #include "userspace/analysis/array.h"
 #include "userspace/cost/features.h"
 #include "userspace/cost/nnls.h"
+#include "userspace/cost/robust.h"
 
 /* A value outside is no measurement: 146 years in ns, and less than squares can be told from 0. */
 #define VALUE_MAX 4611686018427387904.0
 #define VALUE_MIN 1e-12
 /* A knot needs the weight of so many steps, else its neighbours know it better. */
 #define MIN_KNOT_WEIGHT 3.0
-/* Huber's constant: 95 % as efficient as least squares where errors are normal. */
-#define HUBER 1.345
-/* Median of |residuals| to standard deviation, where errors are normal. */
-#define MAD_TO_SD 1.4826
 #define MAX_ROUNDS 20
 /* A guess that comes from the whole is near: a replicate needs few rounds. */
 #define REPLICATE_ROUNDS 3
@@ -332,43 +329,4 @@ void design__fit(const struct design *d, const uint16_t *taken, const struct bas
 			break;
 		has_guess = true;
 	}
-}
-
-/* ------------------------------------------------------------------------------------------------- order statistics --- */
-
-double select__kth(double *values, size_t n, size_t k)
-{
-	size_t low = 0, high = n - 1;
-
-	while (low < high) {
-		const double pivot = values[low + (high - low) / 2];
-		size_t i = low, j = high;
-
-		for (;;) {
-			double kept;
-
-			while (values[i] < pivot)
-				i++;
-			while (values[j] > pivot)
-				j--;
-			if (i >= j)
-				break;
-			kept = values[i];
-			values[i++] = values[j];
-			values[j--] = kept;
-		}
-		/* Up to j nothing is above the pivot, and beyond it nothing below. */
-		if (k <= j)
-			high = j;
-		else
-			low = j + 1;
-	}
-	return values[k];
-}
-
-double select__median(double *values, size_t n)
-{
-	const double high = select__kth(values, n, n / 2);
-
-	return n % 2 ? high : (select__kth(values, n, n / 2 - 1) + high) / 2;
 }

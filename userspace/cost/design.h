@@ -61,8 +61,4 @@ struct normal {
 void design__fit(const struct design *d, const uint16_t *taken, const struct basis *b, double *scale, double *terms,
 		 struct normal *normal);
 
-/* The k-th smallest of n values, which are reordered; 0 <= k < n. */
-double select__kth(double *values, size_t n, size_t k);
-double select__median(double *values, size_t n);
-
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "userspace/cost/design.h"
+#include "userspace/cost/robust.h"
 
 #define MIN_SAMPLES 8
 /* No fit is better than this on a real machine; it keeps the ratio finite for one that is exact. */

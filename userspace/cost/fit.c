@@ -15,6 +15,7 @@
 #include "userspace/analysis/bootstrap.h"
 #include "userspace/cost/compositions.h"
 #include "userspace/cost/identify.h"
+#include "userspace/cost/robust.h"
 
 #define MIN_SAMPLES 8
 #define DEFAULT_DRAWS 64
@@ -23,7 +24,6 @@
 #define MIN_BLOCKS 24
 /* Every second of these blocks is held out. */
 #define HELD_OUT_STEPS 20
-#define MAD_TO_SD 1.4826
 
 struct fit {
 	struct cost_model *m;

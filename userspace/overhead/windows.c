@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/cost/robust.h"
+
 #define POSITIONS_PER_BIN 16
 #define N_BINS 512
 #define PAIRS_PER_BLOCK 4
@@ -31,26 +33,13 @@ static int compare_pulses(const void *a, const void *b)
 	return (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t n)
-{
-	qsort(values, n, sizeof(*values), compare_doubles);
-	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
 static double median_gap(const struct gap *gaps, size_t n, double *scratch)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++)
 		scratch[i] = gaps[i].ns;
-	return n ? median(scratch, n) : 0;
+	return n ? select__median(scratch, n) : 0;
 }
 
 /* Gaps of all connections; a stream's position starts anew after a pause. */
