@@ -7,24 +7,10 @@
 #include "output/json_detail.h"
 #include "userspace/analysis/counterfactual.h"
 
-static void put_number(struct json_writer *w, const char *key, double value)
-{
-	json_writer__key(w, key);
-	json_writer__number(w, value);
-}
-
 /* Relative figures are of a fit: to six digits they say all that they know. */
 static void put_relative(struct json_writer *w, const char *key, double value)
 {
-	put_number(w, key, value < 1e6 ? round(value * 1e6) / 1e6 : value);
-}
-
-static void put_bound(struct json_writer *w, const char *key, double value)
-{
-	if (isnan(value))
-		json_writer__put_null(w, key);
-	else
-		put_relative(w, key, value);
+	json_writer__put_number(w, key, value < 1e6 ? round(value * 1e6) / 1e6 : value);
 }
 
 static void put_pricing(struct json_writer *w, const char *role, const struct pricing *p)
@@ -33,10 +19,7 @@ static void put_pricing(struct json_writer *w, const char *role, const struct pr
 	json_writer__put_string(w, "rule", p->rule->name);
 	json_writer__put_string(w, "why", p->why[0] ? p->why : NULL);
 	json_writer__put_integer(w, "n_steps", p->n_steps);
-	if (p->median_residual >= 0)
-		put_relative(w, "median_residual", p->median_residual);
-	else
-		json_writer__put_null(w, "median_residual");
+	put_relative(w, "median_residual", p->median_residual >= 0 ? p->median_residual : NAN);
 	json_writer__put_bool(w, "drifted", p->drifted);
 	json_writer__end_object(w);
 }
@@ -269,8 +252,8 @@ void json_cost__put_reference_tokens(struct json_writer *w, const struct ledger 
 	}
 	json_writer__put_object(w, "reference_tokens");
 	put_relative(w, "value", tokens.value);
-	put_bound(w, "low", tokens.low);
-	put_bound(w, "high", tokens.high);
+	put_relative(w, "low", tokens.low);
+	put_relative(w, "high", tokens.high);
 	json_writer__end_object(w);
 }
 

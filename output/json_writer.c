@@ -232,6 +232,12 @@ void json_writer__put_optional(struct json_writer *w, const char *key, int64_t v
 	json_writer__optional(w, value);
 }
 
+void json_writer__put_number(struct json_writer *w, const char *key, double value)
+{
+	json_writer__key(w, key);
+	json_writer__number(w, value);
+}
+
 void json_writer__put_bool(struct json_writer *w, const char *key, bool value)
 {
 	json_writer__key(w, key);

@@ -48,6 +48,7 @@ void json_writer__null(struct json_writer *w);
 void json_writer__put_string(struct json_writer *w, const char *key, const char *value);
 void json_writer__put_integer(struct json_writer *w, const char *key, int64_t value);
 void json_writer__put_optional(struct json_writer *w, const char *key, int64_t value);
+void json_writer__put_number(struct json_writer *w, const char *key, double value);
 void json_writer__put_bool(struct json_writer *w, const char *key, bool value);
 void json_writer__put_null(struct json_writer *w, const char *key);
 void json_writer__put_object(struct json_writer *w, const char *key); /* begins it */

@@ -215,12 +215,6 @@ int calibrated__print_text(const struct calibrated *c, FILE *f)
 
 /* --- JSON ---------------------------------------------------------------------------------------------------------- */
 
-static void put_number(struct json_writer *w, const char *key, double value)
-{
-	json_writer__key(w, key);
-	json_writer__number(w, value);
-}
-
 static void write_server(struct json_writer *w, const struct calibrated *c)
 {
 	const struct row_model *m = fits__model(c->recording);
@@ -273,9 +267,9 @@ static void write_terms(struct json_writer *w, const struct cost_model *m)
 			continue;
 		json_writer__begin_object(w);
 		json_writer__put_string(w, "term", cost_term__name(t, space, sizeof(space)));
-		put_number(w, "value", m->value[t]);
-		put_number(w, "low", m->low[t]);
-		put_number(w, "high", m->high[t]);
+		json_writer__put_number(w, "value", m->value[t]);
+		json_writer__put_number(w, "low", m->low[t]);
+		json_writer__put_number(w, "high", m->high[t]);
 		json_writer__put_bool(w, "fitted", m->fitted[t]);
 		json_writer__put_string(w, "merged_with",
 					with < 0 ? NULL : cost_term__name((size_t)with, other, sizeof(other)));
@@ -295,10 +289,10 @@ static void write_classes(struct json_writer *w, const struct quality *q)
 		json_writer__begin_object(w);
 		json_writer__put_string(w, "name", k->name);
 		json_writer__put_integer(w, "held_out_steps", (int64_t)k->n);
-		put_number(w, "measured", k->measured);
-		put_number(w, "predicted", k->predicted);
-		put_number(w, "bias", k->bias);
-		put_number(w, "spread", k->spread);
+		json_writer__put_number(w, "measured", k->measured);
+		json_writer__put_number(w, "predicted", k->predicted);
+		json_writer__put_number(w, "bias", k->bias);
+		json_writer__put_number(w, "spread", k->spread);
 		json_writer__end_object(w);
 	}
 	json_writer__end_array(w);
@@ -316,10 +310,10 @@ static void write_fit(struct json_writer *w, const struct calibrated *c, size_t 
 	json_writer__put_integer(w, "held_out_steps", m->n_held_out);
 	json_writer__put_bool(w, "identified", m->identified);
 	json_writer__put_string(w, "reason", m->reason[0] ? m->reason : NULL);
-	put_number(w, "median_residual", m->median_residual);
-	put_number(w, "sigma", m->sigma);
-	put_number(w, "model_error", m->model_error);
-	put_number(w, "condition", m->condition);
+	json_writer__put_number(w, "median_residual", m->median_residual);
+	json_writer__put_number(w, "sigma", m->sigma);
+	json_writer__put_number(w, "model_error", m->model_error);
+	json_writer__put_number(w, "condition", m->condition);
 	write_terms(w, m);
 	write_classes(w, &c->fits->quality[i]);
 	json_writer__end_object(w);

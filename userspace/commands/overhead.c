@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -320,15 +321,6 @@ static double hits_per_step(const struct overhead *o)
 
 /* --- output -------------------------------------------------------------------------------------------------------- */
 
-static void put_number_or_null(struct json_writer *w, const char *key, bool known, double value)
-{
-	json_writer__key(w, key);
-	if (known)
-		json_writer__number(w, value);
-	else
-		json_writer__null(w);
-}
-
 static int print_json(const struct overhead *o)
 {
 	bool known = o->slow_down_err == 0;
@@ -347,15 +339,16 @@ static int print_json(const struct overhead *o)
 		json_writer__end_object(&w);
 	}
 	json_writer__end_array(&w);
-	put_number_or_null(&w, "slow_down_pct", known, o->slow_down.percent.estimate);
-	put_number_or_null(&w, "low", known, o->slow_down.percent.low);
-	put_number_or_null(&w, "high", known, o->slow_down.percent.high);
+	json_writer__put_number(&w, "slow_down_pct", known ? o->slow_down.percent.estimate : NAN);
+	json_writer__put_number(&w, "low", known ? o->slow_down.percent.low : NAN);
+	json_writer__put_number(&w, "high", known ? o->slow_down.percent.high : NAN);
 	json_writer__put_integer(&w, "steps_on", (int64_t)o->slow_down.n_gaps_on);
 	json_writer__put_integer(&w, "steps_off", (int64_t)o->slow_down.n_gaps_off);
-	put_number_or_null(&w, "accounted_pct", o->server_cpu_ns > 0, accounted_pct(o, o->hit_cost));
-	put_number_or_null(&w, "accounted_pct_at_1us_per_hit", o->server_cpu_ns > 0, accounted_pct(o, on_metal));
-	put_number_or_null(&w, "own_cpu_pct", o->account_s > 0, 100 * o->own_cpu_ns / 1e9 / o->account_s);
-	put_number_or_null(&w, "hits_per_step", o->account_steps > 0, hits_per_step(o));
+	json_writer__put_number(&w, "accounted_pct", o->server_cpu_ns > 0 ? accounted_pct(o, o->hit_cost) : NAN);
+	json_writer__put_number(&w, "accounted_pct_at_1us_per_hit",
+				o->server_cpu_ns > 0 ? accounted_pct(o, on_metal) : NAN);
+	json_writer__put_number(&w, "own_cpu_pct", o->account_s > 0 ? 100 * o->own_cpu_ns / 1e9 / o->account_s : NAN);
+	json_writer__put_number(&w, "hits_per_step", o->account_steps > 0 ? hits_per_step(o) : NAN);
 	json_writer__put_integer(&w, "ns_per_hit", o->hit_cost.emulated_ns);
 	json_writer__put_integer(&w, "ns_per_stepped_hit", o->hit_cost.stepped_ns);
 	json_writer__put_object(&w, "by_collector");
