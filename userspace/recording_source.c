@@ -185,39 +185,15 @@ static int copy_file(const char *from, const char *to)
 	return r;
 }
 
-static void remove_copy(struct recording_source *s)
-{
-	static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
-	char name[PATH_MAX + 32];
-
-	if (!s->is_copy)
-		return;
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-		snprintf(name, sizeof(name), "%s%s", s->copy_path, suffixes[i]);
-		unlink(name);
-	}
-	rmdir(s->copy_dir);
-	s->is_copy = false;
-}
-
 static int make_copy(struct recording_source *s, struct message *m, const char *path)
 {
 	static const char *const suffixes[] = { "", "-wal", "-journal" };
-	const char *tmp = getenv("TMPDIR");
-	char from[PATH_MAX + 16], to[PATH_MAX + 32];
-	int r = 0;
+	char from[PATH_MAX + 16], to[PATH_MAX + 16];
+	int r = temporary__new(&s->copy);
 
-	if (!tmp || !*tmp)
-		tmp = "/var/tmp";
-	if (snprintf(s->copy_dir, sizeof(s->copy_dir), "%s/tokprof-XXXXXX", tmp) >= (int)sizeof(s->copy_dir))
-		r = -ENAMETOOLONG;
-	else if (!mkdtemp(s->copy_dir))
-		r = -errno;
-	s->is_copy = !r;
-	snprintf(s->copy_path, sizeof(s->copy_path), "%s/copy", s->copy_dir);
 	for (size_t i = 0; !r && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
 		snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
-		snprintf(to, sizeof(to), "%s%s", s->copy_path, suffixes[i]);
+		snprintf(to, sizeof(to), "%s%s", s->copy.path, suffixes[i]);
 		if (!i || !access(from, F_OK))
 			r = copy_file(from, to);
 	}
@@ -226,7 +202,7 @@ static int make_copy(struct recording_source *s, struct message *m, const char *
 	snprintf(m->text, m->size,
 		 "%s: cannot make the private copy in %s that a recording with an open log is read "
 		 "through: %s; set TMPDIR to a place with room for it",
-		 m->path, tmp, strerror(-r));
+		 m->path, temporary__place(), strerror(-r));
 	return r;
 }
 
@@ -236,7 +212,7 @@ static int open_copy(struct recording_source *s, struct message *m, const char *
 
 	if (r)
 		return r;
-	rc = sqlite3_open_v2(s->copy_path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	rc = sqlite3_open_v2(s->copy.path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK) {
 		sqlite3_extended_result_codes(s->db, 1);
 		rc = begin(s->db);
@@ -325,5 +301,5 @@ void recording_source__close(struct recording_source *s)
 {
 	sqlite3_close(s->db);
 	s->db = NULL;
-	remove_copy(s);
+	temporary__remove(&s->copy);
 }

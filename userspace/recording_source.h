@@ -2,20 +2,18 @@
 #ifndef TOKPROF_RECORDING_SOURCE_H
 #define TOKPROF_RECORDING_SOURCE_H
 
-#include <limits.h>
 #include <sqlite3.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "userspace/temporary.h"
 
 /* A recording opened for reading, in one read transaction, without a byte written beside it. */
 struct recording_source {
 	sqlite3 *db;
 	unsigned int version;		/* of its schema */
 	uint64_t n_bytes;		/* of the file and its log: no honest content is larger */
-	bool is_copy;			/* of a private copy, in a directory of its own that close removes */
-	char copy_dir[PATH_MAX];
-	char copy_path[PATH_MAX + 8];
+	struct temporary copy;		/* private, read in its place; folder "" where there is none */
 };
 
 /* @return 0, or a negative errno with a sentence in `error` */

@@ -6,14 +6,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-int temporary__new(struct temporary *t)
+const char *temporary__place(void)
 {
 	const char *tmp = getenv("TMPDIR");
-	int n;
 
-	if (!tmp || !*tmp)
-		tmp = "/var/tmp";
-	n = snprintf(t->folder, sizeof(t->folder), "%s/tokprof-XXXXXX", tmp);
+	return tmp && *tmp ? tmp : "/var/tmp";
+}
+
+int temporary__new(struct temporary *t)
+{
+	int n = snprintf(t->folder, sizeof(t->folder), "%s/tokprof-XXXXXX", temporary__place());
+
 	if (n < 0 || (size_t)n >= sizeof(t->folder)) {
 		t->folder[0] = '\0';
 		return -ENAMETOOLONG;
