@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "compiled.h"
+#include "returns_example.h"
 
 #if defined(__x86_64__)
 
@@ -105,26 +106,11 @@ struct tally {
 	size_t calls, emulated, stepped;
 };
 
-static struct elf_symbol symbol(const struct elf_file *f, const char *name)
-{
-	struct elf_match *matches;
-	struct elf_symbol found;
-	size_t n;
-
-	assert_int_equal(elf_file__find(f, &name, 1, &matches, &n), 0);
-	assert_true(n > 0);
-	found = matches[0].symbol;
-	free(matches);
-	return found;
-}
-
 static void open_subject(struct subject *s, const char *compiler, const char *name, const char *flags)
 {
-	char command[64];
 	uint64_t vaddr;
 
-	snprintf(command, sizeof(command), "%s", compiler);
-	compiled__build_by(command, name, source, flags, s->path, sizeof(s->path));
+	compiled__build_by(compiler, name, source, flags, s->path, sizeof(s->path));
 	assert_int_equal(elf_file__open(&s->file, s->path), 0);
 	s->library = dlopen(s->path, RTLD_NOW);
 	assert_non_null(s->library);
@@ -383,7 +369,6 @@ static void every_place_tells_what_the_return_shows(void **state)
 /* --- shapes ------------------------------------------------------------------------------------------------------------ */
 
 /* clang-format off */
-#define FUNCTION(name, body) ".globl " name "\n.type " name ",@function\n" name ":\n" body "\n.size " name ",.-" name "\n"
 /* As the functions of llama.cpp's wheels are. */
 static const char shapes[] =
 	"__asm__(R\"(\n.text\n"
@@ -409,34 +394,25 @@ static const char shapes[] =
 	")\");\n";
 /* clang-format on */
 
-static struct elf_file *shapes_file;
-
 static int build_shapes(void **state)
 {
 	char path[160];
 
 	(void)state;
 	compiled__build("shapes.so", shapes, "-shared -fPIC -nostdlib -Wl,-Bsymbolic", path, sizeof(path));
-	return elf_file__open(&shapes_file, path);
-}
-
-static int end_shapes(void **state)
-{
-	(void)state;
-	elf_file__free(shapes_file);
-	return 0;
+	return elf_file__open(&file, path);
 }
 
 static void places_of(const char *name, struct return_places *out)
 {
-	const struct elf_symbol s = symbol(shapes_file, name);
+	const struct elf_symbol s = symbol(file, name);
 
-	assert_int_equal(probe_place__returns(shapes_file, &s, RETURNS_WITH_VALUE, out), 0);
+	assert_int_equal(probe_place__returns(file, &s, RETURNS_WITH_VALUE, out), 0);
 }
 
 static const struct probe_place *place_at(const struct return_places *places, const char *name, uint64_t offset)
 {
-	const uint64_t vaddr = symbol(shapes_file, name).vaddr + offset;
+	const uint64_t vaddr = symbol(file, name).vaddr + offset;
 	size_t i;
 
 	for (i = 0; i < places->n; i++)
@@ -481,14 +457,14 @@ static void a_jump_that_is_not_taken_stands_for_the_return_behind_it(void **stat
 
 static void an_entry_moves_to_the_first_emulated_instruction(void **state)
 {
-	const struct elf_symbol process = symbol(shapes_file, "process"), decode = symbol(shapes_file, "decode");
+	const struct elf_symbol process = symbol(file, "process"), decode = symbol(file, "decode");
 	struct probe_place entry;
 
 	(void)state;
-	probe_place__entry(shapes_file, &process, &entry);
+	probe_place__entry(file, &process, &entry);
 	assert_true(entry.emulated);
 	assert_int_equal(entry.vaddr, process.vaddr + 2);
-	probe_place__entry(shapes_file, &decode, &entry);
+	probe_place__entry(file, &decode, &entry);
 	assert_true(entry.emulated);
 	assert_int_equal(entry.vaddr, decode.vaddr);
 }
@@ -501,9 +477,9 @@ static void an_entry_stays_where_moving_it_would_lose_an_argument_or_count_twice
 
 	(void)state;
 	for (i = 0; i < 2; i++) {
-		const struct elf_symbol function = symbol(shapes_file, stay[i]);
+		const struct elf_symbol function = symbol(file, stay[i]);
 
-		probe_place__entry(shapes_file, &function, &entry);
+		probe_place__entry(file, &function, &entry);
 		assert_false(entry.emulated);
 		assert_int_equal(entry.vaddr, function.vaddr);
 	}
@@ -580,7 +556,7 @@ int main(void)
 		cmocka_unit_test(a_constant_decided_before_a_join_is_told_apart),
 	};
 
-	return cmocka_run_group_tests(tests, build_shapes, end_shapes);
+	return cmocka_run_group_tests(tests, build_shapes, close_file);
 }
 
 #else
