@@ -93,8 +93,11 @@ struct user_msghdr {
 	tp_u64 iovlen;
 };
 
+/*
+ * How far the copying of a call has come. In a map, as `spaces`: on the stack the verifier would follow each system call's
+ * shape apart through the loop (0.25 s a program), what comes out of a map is just any shape.
+ */
 struct copy {
-	struct record_socket *r;
 	tp_u64 iov;		/* next segment; 0: the call had one buffer */
 	tp_u64 n_iov;
 	tp_u64 base;		/* of the current segment */
@@ -104,11 +107,25 @@ struct copy {
 	tp_u32 failed;
 };
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, tp_u32);
+	__type(value, struct copy);
+} copies SEC(".maps");
+
 static __always_inline struct record_socket *space__get(void)
 {
 	tp_u32 zero = 0;
 
 	return bpf_map_lookup_elem(&spaces, &zero);
+}
+
+static __always_inline struct copy *copy__get(void)
+{
+	tp_u32 zero = 0;
+
+	return bpf_map_lookup_elem(&copies, &zero);
 }
 
 static __always_inline void emit(struct record_socket *r, tp_u32 data_size)
@@ -141,22 +158,22 @@ static __always_inline void emit_event(tp_u32 op, tp_u64 connection, tp_s32 fd)
 	emit(r, 0);
 }
 
-static __always_inline void emit_gap(struct copy *c)
+static __always_inline void emit_gap(struct record_socket *r, const struct copy *c)
 {
-	c->r->h.flags = SOCKET_GAP;
-	c->r->n_bytes = c->left;
-	c->r->offset = c->offset;
-	emit(c->r, 0);
+	r->h.flags = SOCKET_GAP;
+	r->n_bytes = c->left;
+	r->offset = c->offset;
+	emit(r, 0);
 }
 
 static long copy_part(tp_u32 i, void *ctx)
 {
-	struct copy *c = ctx;
-	struct user_iovec segment;
+	struct copy *c = copy__get();
 	struct record_socket *r = space__get();
+	struct user_iovec segment;
 	tp_u32 n;
 
-	if (!r || !c->left)
+	if (!r || !c || !c->left)
 		return 1;
 	if (!c->len) {
 		if (!c->iov || !c->n_iov)
@@ -278,37 +295,38 @@ static __always_inline struct transfer decode(const struct pt_regs *regs)
 
 static __always_inline void moved(const struct transfer *t, tp_u64 connection, long n)
 {
+	struct record_socket *r = space__get();
+	struct copy *c = copy__get();
 	struct user_msghdr m;
-	struct copy c = {};
 
-	c.r = space__get();
-	if (!c.r)
+	if (!r || !c)
 		return;
-	fill_header(&c.r->h, RECORD_SOCKET, sizeof(*c.r), bpf_ktime_get_ns());
-	c.r->connection = connection;
-	c.r->enter_ns = 0;
-	c.r->op = t->op;
-	c.r->fd = t->fd;
-	c.left = n;
+	fill_header(&r->h, RECORD_SOCKET, sizeof(*r), bpf_ktime_get_ns());
+	r->connection = connection;
+	r->enter_ns = 0;
+	r->op = t->op;
+	r->fd = t->fd;
+	__builtin_memset(c, 0, sizeof(*c));
+	c->left = n;
 	if (t->shape == TRANSFER_BUFFER) {
-		c.base = t->address;
-		c.len = n;
+		c->base = t->address;
+		c->len = n;
 	} else if (t->shape == TRANSFER_IOV) {
-		c.iov = t->address;
-		c.n_iov = t->n_iov;
+		c->iov = t->address;
+		c->n_iov = t->n_iov;
 	} else if (t->shape == TRANSFER_MSG && !bpf_probe_read_user(&m, sizeof(m), (void *)t->address)) {
-		c.iov = m.iov;
-		c.n_iov = m.iovlen;
+		c->iov = m.iov;
+		c->n_iov = m.iovlen;
 	}
-	if (!c.len && !c.iov) {
+	if (!c->len && !c->iov) {
 		count_loss(LOSS_WIRE_UNSEEN);
-		emit_gap(&c);
+		emit_gap(r, c);
 		return;
 	}
-	bpf_loop(MAX_RECORDS_PER_CALL, copy_part, &c, 0);
-	if (c.left) {
-		count_loss(c.failed ? LOSS_WIRE_UNREADABLE : LOSS_WIRE_UNSEEN);
-		emit_gap(&c);
+	bpf_loop(MAX_RECORDS_PER_CALL, copy_part, NULL, 0);
+	if (c->left) {
+		count_loss(c->failed ? LOSS_WIRE_UNREADABLE : LOSS_WIRE_UNSEEN);
+		emit_gap(r, c);
 	}
 }
 
