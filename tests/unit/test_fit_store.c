@@ -284,6 +284,25 @@ static void a_servers_weight_files_are_told_apart_by_what_drafts(void **unused)
 	maker__free(&m);
 }
 
+static void two_servers_of_one_weight_file_have_its_shape_and_no_fit(void **unused)
+{
+	static const struct row_model model = { .id = 1, .digest = "aa", .weight_bytes = 1000 };
+	struct maker m;
+	char why[160];
+
+	(void)unused;
+	maker__init(&m);
+	maker__model(&m, &model);
+	maker__model(&m, &model);
+	maker__context(&m, 2, "target");
+	assert_false(fit_key__several(maker__finish(&m), why, sizeof(why)));
+	m.recording.contexts[1].pid = MAKER_PID + 1;
+	assert_true(fit_key__several(&m.recording, why, sizeof(why)));
+	assert_non_null(strstr(why, "one server"));
+	assert_string_equal(fit_key__model(&m.recording, false, why, sizeof(why))->digest, "aa");
+	maker__free(&m);
+}
+
 static void what_could_not_be_found_again_is_not_stored(void **state)
 {
 	struct fit_key key = here;
@@ -387,6 +406,7 @@ int main(void)
 		TEST(a_stored_fit_is_found_where_it_holds_and_nowhere_else),
 		TEST(a_fit_of_a_draft_is_stored_and_found_by_the_drafts_own_weights),
 		TEST(a_servers_weight_files_are_told_apart_by_what_drafts),
+		TEST(two_servers_of_one_weight_file_have_its_shape_and_no_fit),
 		TEST(what_could_not_be_found_again_is_not_stored),
 		TEST(a_fit_of_no_figures_is_not_stored_and_leaves_no_file),
 		TEST(a_damaged_or_foreign_file_is_told_or_passed_over),

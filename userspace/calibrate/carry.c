@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/calibrate/carry.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -46,25 +45,12 @@ static size_t put(const struct fit *fits, size_t n, struct recording_writer *wri
 	return n;
 }
 
-/* Do the steps come from several servers? A fit is of one. */
-static bool has_several(const struct recording *r)
-{
-	size_t i;
-
-	for (i = 1; i < r->n_contexts; i++)
-		if (r->contexts[i].pid != r->contexts[0].pid)
-			return true;
-	return false;
-}
-
 static size_t carry_stored(struct recording_writer *writer, const struct recording *facts, char *words, size_t size)
 {
 	struct fit_set set = { 0 };
 	struct fit_key key;
 	size_t n = 0;
 
-	if (fit_key__several(facts, words, size))
-		return 0;
 	fit_key__of_server(&key, facts);
 	if (fit_store__find(&key, &set, words, size) == 0)
 		n = put(set.fits, set.n, writer, words, size);
@@ -105,9 +91,7 @@ size_t carry__fits(struct recording_writer *writer, const char *path, int64_t n_
 	words[0] = 0;
 	if (n_steps == 0 || recording_writer__flush(writer) || recording__load_facts(&facts, path, words, size))
 		return 0;
-	if (has_several(&facts)) {
-		snprintf(words, size, "a fit is of one server, and these are several: record them one by one");
-	} else {
+	if (!fit_key__several(&facts, words, size)) {
 		n = carry_stored(writer, &facts, words, size);
 		if (n == 0 && n_steps >= LEAST_STEPS && n_steps <= MOST_STEPS_LOADED)
 			n = carry_own(writer, path, words, size);

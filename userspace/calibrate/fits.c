@@ -12,17 +12,6 @@
 #define KNOWN_WELL 0.2
 #define BLOCK 32	/* neighbouring steps that are taken together, so that drift stays visible to the fit */
 
-const struct row_model *fits__model(const struct recording *r)
-{
-	const struct row_model *found = NULL;
-	size_t i;
-
-	for (i = 0; i < r->n_models; i++)
-		if (r->models[i].digest && (!found || r->models[i].weight_bytes > found->weight_bytes))
-			found = &r->models[i];
-	return found;
-}
-
 const char *fits__resource_name(const struct recording *r, int resource)
 {
 	size_t i;
@@ -119,7 +108,6 @@ int fits__make(struct fits *out, const struct timeline *t, const struct fits_opt
 	out->quality = calloc(N_ROLES * (r->n_resources + 1), sizeof(*out->quality));
 	if (!out->fits || !out->quality)
 		err = -ENOMEM;
-	/* Steps of several models under one role are no steps of one model. */
 	if (!err && fit_key__several(r, out->why, sizeof(out->why)))
 		return 0;
 	for (role = 0; role < N_ROLES && !err; role++) {

@@ -31,9 +31,6 @@ struct fits_options {
 int fits__make(struct fits *out, const struct timeline *t, const struct fits_options *options);
 void fits__free(struct fits *f);
 
-/* The weight file to name for people: the largest of the recording whose digest is known. NULL */
-const struct row_model *fits__model(const struct recording *r);
-
 /* "wall_ns", "cpu_ns", ... */
 const char *fits__resource_name(const struct recording *r, int resource);
 

@@ -15,7 +15,8 @@
 
 static const char *model_name(const struct calibrated *c)
 {
-	const struct row_model *m = fits__model(c->recording);
+	char why[160];
+	const struct row_model *m = fit_key__model(c->recording, false, why, sizeof(why));
 
 	return m ? m->name : c->recording->n_models ? c->recording->models[0].name : NULL;
 }
@@ -217,8 +218,6 @@ int calibrated__print_text(const struct calibrated *c, FILE *f)
 
 static void write_server(struct json_writer *w, const struct calibrated *c)
 {
-	const struct row_model *m = fits__model(c->recording);
-
 	json_writer__put_object(w, "server");
 	json_writer__put_integer(w, "pid", c->server->pid);
 	json_writer__put_string(w, "address", c->server->address);
@@ -226,7 +225,7 @@ static void write_server(struct json_writer *w, const struct calibrated *c)
 	json_writer__put_string(w, "engine_version", c->server->version[0] ? c->server->version : NULL);
 	json_writer__put_string(w, "build_id", c->fits->key.build_id);
 	json_writer__put_string(w, "model", model_name(c));
-	json_writer__put_string(w, "model_digest", m ? m->digest : NULL);
+	json_writer__put_string(w, "model_digest", c->fits->key.model_digest);
 	json_writer__put_optional(w, "threads", c->fits->key.n_threads);
 	json_writer__end_object(w);
 }

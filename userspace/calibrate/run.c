@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "userspace/calibrate/fits.h"
+#include "userspace/cost/fit_set.h"
 #include "userspace/host.h"
 #include "userspace/message.h"
 #include "userspace/temporary.h"
@@ -261,20 +261,25 @@ static int sweep(struct calibration *c)
 	return err;
 }
 
-/* A fit is stored by the digest of the weight file, which is read where it is mapped: told before anything is measured. */
+/*
+ * What would leave the sweep without a use is told before it: a fit is of one model, and stored by the digest of its weight
+ * file. The first steps must have been seen, for only these tell which contexts draft.
+ */
 static int check_model(struct calibration *c)
 {
 	struct recording facts;
 	char error[512];
-	int err;
+	int err = 0;
 
 	session__tick(&c->session);
 	if (!c->must_store || recording_writer__flush(c->writer) ||
 	    recording__load_facts(&facts, c->path, error, sizeof(error)))
 		return 0;
-	err = fits__model(&facts) ?
-		      0 :
-		      fail(c, -ENODATA, "keep it in a recording with -o FILE, or let the server map its weights",
+	if (fit_key__several(&facts, error, sizeof(error)))
+		err = fail(c, -ENODATA, "calibrate a server of one model, or of one and its draft",
+			   "no fit can be made: %s", error);
+	else if (!fit_key__model(&facts, false, error, sizeof(error)))
+		err = fail(c, -ENODATA, "keep it in a recording with -o FILE, or let the server map its weights",
 			   "no weight file that the server has mapped can be read, and a fit is stored by its digest");
 	recording__free(&facts);
 	return err;
@@ -321,9 +326,9 @@ static int measure(struct calibration *c, struct server *server)
 		err = err ? from_driver(c, err) : 0;
 	}
 	if (!err)
-		err = check_model(c);
-	if (!err)
 		err = probe(c);
+	if (!err)
+		err = check_model(c);
 	if (!err)
 		err = sweep(c);
 	if (!err)

@@ -54,7 +54,7 @@ static bool has_draft(const struct recording *r)
 	return false;
 }
 
-bool fit_key__several(const struct recording *r, char *why, size_t size)
+static bool several_models(const struct recording *r, char *why, size_t size)
 {
 	const struct row_model *models[3];
 	const size_t n = list_models(r, models, 3);
@@ -64,6 +64,24 @@ bool fit_key__several(const struct recording *r, char *why, size_t size)
 		return false;
 	snprintf(why, size, "several weight files are mapped, and which of them computed a step cannot be told");
 	return true;
+}
+
+static bool several_servers(const struct recording *r, char *why, size_t size)
+{
+	size_t i = 1;
+
+	why[0] = '\0';
+	while (i < r->n_contexts && r->contexts[i].pid == r->contexts[0].pid)
+		i++;
+	if (i >= r->n_contexts)
+		return false;
+	snprintf(why, size, "a fit is of one server, and these are several: record them one by one");
+	return true;
+}
+
+bool fit_key__several(const struct recording *r, char *why, size_t size)
+{
+	return several_servers(r, why, size) || several_models(r, why, size);
 }
 
 const struct row_model *fit_key__model(const struct recording *r, bool draft, char *why, size_t size)
@@ -76,7 +94,7 @@ const struct row_model *fit_key__model(const struct recording *r, bool draft, ch
 		snprintf(why, size, "no weight file was read");
 		return NULL;
 	}
-	if (fit_key__several(r, why, size) || (draft && !has_draft(r)))
+	if (several_models(r, why, size) || (draft && !has_draft(r)))
 		return NULL;
 	found = models[0];
 	if (n == 2 && (models[1]->weight_bytes > found->weight_bytes) != draft)

@@ -61,7 +61,10 @@ int64_t fit_key__threads(const struct recording *r);
  * @why where it is NULL: "its weight file was not read", ...; at least 1 byte
  */
 const struct row_model *fit_key__model(const struct recording *r, bool draft, char *why, size_t size);
-/* Is it NULL because there are several that it could be? Nothing can then be fitted. */
+/*
+ * Do the steps come of several servers, or of several weight files that cannot be told apart? Nothing can then be fitted.
+ * @why "" where not
+ */
 bool fit_key__several(const struct recording *r, char *why, size_t size);
 /* The key of a whole set, by the above. */
 void fit_key__of_server(struct fit_key *key, const struct recording *r);
