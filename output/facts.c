@@ -315,7 +315,15 @@ bool request__reference_tokens(const struct ledger *l, size_t i, struct estimate
 	return reference_tokens(l, q->cost[k], q->low ? q->low[k] : ABSENT, q->high ? q->high[k] : ABSENT, out);
 }
 
-const struct fit *pricing__fit_used(const struct pricing *p)
+const struct fit *ledger__fit_used(const struct ledger *l)
 {
-	return p->rule && p->rule->by_fit && p->n_steps ? p->fit : NULL;
+	for (size_t role = 0; role < N_ROLES; role++) {
+		for (size_t slot = 0; slot <= PRICING_WALL; slot++) {
+			const struct pricing *p = &l->pricing[role][slot];
+
+			if (p->rule && p->rule->by_fit && p->n_steps && p->fit)
+				return p->fit;
+		}
+	}
+	return NULL;
 }

@@ -111,8 +111,8 @@ const struct pricing *ledger__main_pricing(const struct ledger *l);
 bool reference_tokens(const struct ledger *l, int64_t cost, int64_t low, int64_t high, struct estimate *out);
 /* The same of request i, which may be one whose cost is not known. */
 bool request__reference_tokens(const struct ledger *l, size_t i, struct estimate *out);
-/* Is a resource shared by a fit, in the steps of a role, and by which? NULL: by none */
-const struct fit *pricing__fit_used(const struct pricing *p);
+/* A fit that something was shared by, of the target where there is one. NULL: nothing was */
+const struct fit *ledger__fit_used(const struct ledger *l);
 
 extern const char *const fixed_by_names[]; /* by enum fixed_by; NULL-terminated */
 

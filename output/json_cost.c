@@ -94,15 +94,6 @@ static void put_model(struct json_writer *w, const struct ledger *l, const struc
 	json_writer__end_object(w);
 }
 
-static bool any_used(const struct ledger *l)
-{
-	for (size_t slot = 0; slot <= PRICING_WALL; slot++)
-		for (int role = 0; role < N_ROLES; role++)
-			if (pricing__fit_used(&l->pricing[role][slot]))
-				return true;
-	return false;
-}
-
 static void put_fit(struct json_writer *w, const struct ledger *l)
 {
 	const struct fit *first = l->fits.n ? &l->fits.fits[0] : NULL;
@@ -116,7 +107,7 @@ static void put_fit(struct json_writer *w, const struct ledger *l)
 	json_writer__put_integer(w, "made_unix_ns", first->made_unix_ns);
 	json_writer__put_string(w, "model_name", first->model_name);
 	json_writer__put_string(w, "model_digest", first->key.model_digest);
-	json_writer__put_bool(w, "used", any_used(l));
+	json_writer__put_bool(w, "used", ledger__fit_used(l));
 	json_writer__put_string(w, "engine", first->key.engine);
 	json_writer__put_string(w, "engine_version", first->engine_version);
 	json_writer__put_string(w, "build_id", first->key.build_id);

@@ -148,15 +148,6 @@ static void put_others(const struct text *t)
 	}
 }
 
-static const struct fit *used_fit(const struct ledger *l)
-{
-	for (int role = 0; role < N_ROLES; role++)
-		for (size_t k = 0; k < l->n_resources; k++)
-			if (pricing__fit_used(&l->pricing[role][k]))
-				return pricing__fit_used(&l->pricing[role][k]);
-	return NULL;
-}
-
 /* Terms that the fits in use could not tell apart: "CPU time: G(3) with G(4)". */
 static void put_merged(const struct text *t)
 {
@@ -185,7 +176,7 @@ static void put_merged(const struct text *t)
 
 static void put_fit(const struct text *t)
 {
-	const struct fit *fit = used_fit(t->l);
+	const struct fit *fit = ledger__fit_used(t->l);
 	char when[32] = "";
 	struct tm tm;
 	time_t seconds;
@@ -308,7 +299,7 @@ static void put_marginal(const struct text *t, struct table *table, const char *
 /* Of a fit from elsewhere it is not known up to which contexts it was measured. */
 static bool contexts_are_beyond(const struct text *t)
 {
-	const struct fit *fit = used_fit(t->l);
+	const struct fit *fit = ledger__fit_used(t->l);
 
 	if (!fit || !fit->origin || strcmp(fit->origin, FIT_ORIGIN_RECORDING) != 0)
 		return false;
