@@ -50,16 +50,6 @@ static void put_by_resource(struct json_writer *w, const struct ledger *l)
 	json_writer__end_object(w);
 }
 
-static const char *resource_name(const struct ledger *l, int id)
-{
-	if (id == COST_RESOURCE_WALL)
-		return "step_ns";
-	for (size_t k = 0; k < l->n_resources; k++)
-		if (l->resources[k].row->id == id)
-			return l->resources[k].row->name;
-	return NULL;
-}
-
 /* Terms that the steps of the fit could not tell apart. */
 static void put_merged(struct json_writer *w, const struct cost_model *m)
 {
@@ -77,10 +67,12 @@ static void put_merged(struct json_writer *w, const struct cost_model *m)
 	json_writer__end_array(w);
 }
 
-static void put_model(struct json_writer *w, const struct ledger *l, const struct cost_model *m)
+static void put_model(struct json_writer *w, const struct ledger *l, const struct fit *fit)
 {
+	const struct cost_model *m = &fit->cost;
+
 	json_writer__begin_object(w);
-	json_writer__put_string(w, "resource", resource_name(l, m->resource));
+	json_writer__put_string(w, "resource", fit__resource_name(fit, l->timeline->recording));
 	json_writer__put_string(w, "role", m->role);
 	json_writer__put_bool(w, "identified", m->identified);
 	json_writer__put_string(w, "reason", m->reason[0] ? m->reason : NULL);
@@ -115,7 +107,7 @@ static void put_fit(struct json_writer *w, const struct ledger *l)
 	json_writer__put_string(w, "host", first->key.host);
 	json_writer__put_array(w, "models");
 	for (size_t i = 0; i < l->fits.n; i++)
-		put_model(w, l, &l->fits.fits[i].cost);
+		put_model(w, l, &l->fits.fits[i]);
 	json_writer__end_array(w);
 	json_writer__end_object(w);
 }
@@ -150,7 +142,7 @@ static void each_priced(struct json_writer *w, const struct ledger *l,
 {
 	for (size_t k = 0; k < l->n_resources; k++)
 		put(w, l, l->resources[k].row->name, k);
-	put(w, l, "step_ns", PRICING_WALL);
+	put(w, l, COST_RESOURCE_WALL_NAME, PRICING_WALL);
 }
 
 static void put_marginal(struct json_writer *w, const struct ledger *l, const char *name, size_t slot)

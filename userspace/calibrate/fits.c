@@ -12,16 +12,6 @@
 #define KNOWN_WELL 0.2
 #define BLOCK 32	/* neighbouring steps that are taken together, so that drift stays visible to the fit */
 
-const char *fits__resource_name(const struct recording *r, int resource)
-{
-	size_t i;
-
-	for (i = 0; i < r->n_resources; i++)
-		if (r->resources[i].id == resource)
-			return r->resources[i].name;
-	return resource == COST_RESOURCE_WALL ? "wall_ns" : "unknown";
-}
-
 /* Blocks of neighbours at even distances. The samples that are left keep their order. */
 static void thin(struct cost_samples *s, size_t most)
 {

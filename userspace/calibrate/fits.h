@@ -31,7 +31,4 @@ struct fits_options {
 int fits__make(struct fits *out, const struct timeline *t, const struct fits_options *options);
 void fits__free(struct fits *f);
 
-/* "wall_ns", "cpu_ns", ... */
-const char *fits__resource_name(const struct recording *r, int resource);
-
 #endif

@@ -75,7 +75,7 @@ static int print_fits(const struct calibrated *c, FILE *f)
 		const struct cost_model *m = &c->fits->fits[i].cost;
 
 		table__cell(t, "%s", m->role);
-		table__cell(t, "%s", fits__resource_name(c->recording, m->resource));
+		table__cell(t, "%s", fit__resource_name(&c->fits->fits[i], c->recording));
 		table__cell(t, "%lld", (long long)m->n_steps);
 		table__cell(t, "%zu", count_fitted(m));
 		table__cell(t, "%zu", count_merged(m));
@@ -98,7 +98,7 @@ static int print_classes(const struct calibrated *c, const struct fit *fit, cons
 		{ "STEPS OF", COLUMN_TEXT, 0 },	   { "HELD OUT", COLUMN_NUMBER, 0 }, { "MEASURED", COLUMN_NUMBER, 0 },
 		{ "PREDICTED", COLUMN_NUMBER, 0 }, { "BIAS", COLUMN_NUMBER, 0 },     { "SPREAD", COLUMN_NUMBER, 0 },
 	};
-	const char *resource = fits__resource_name(c->recording, fit->cost.resource);
+	const char *resource = fit__resource_name(fit, c->recording);
 	bool is_time = strlen(resource) > 3 && strcmp(resource + strlen(resource) - 3, "_ns") == 0;
 	double scale = is_time ? 1e6 : 1;
 	struct table *t;
@@ -182,7 +182,7 @@ static void print_end(const struct calibrated *c, FILE *f)
 	if (term >= 0)
 		fprintf(f, "widest interval: %s, +- %.0f %% (%s)\n",
 			cost_term__name((size_t)term, space, sizeof(space)), 100 * half,
-			fits__resource_name(c->recording, cpu->cost.resource));
+			fit__resource_name(cpu, c->recording));
 	if (c->stored)
 		fprintf(f, "stored in %s\n", c->stored);
 	if (c->kept)
@@ -304,7 +304,7 @@ static void write_fit(struct json_writer *w, const struct calibrated *c, size_t 
 
 	json_writer__begin_object(w);
 	json_writer__put_string(w, "role", m->role);
-	json_writer__put_string(w, "resource", fits__resource_name(c->recording, m->resource));
+	json_writer__put_string(w, "resource", fit__resource_name(&c->fits->fits[i], c->recording));
 	json_writer__put_integer(w, "steps", m->n_steps);
 	json_writer__put_integer(w, "held_out_steps", m->n_held_out);
 	json_writer__put_bool(w, "identified", m->identified);

@@ -28,6 +28,7 @@
 #include "userspace/analysis/fixed_by.h"
 
 #define COST_RESOURCE_WALL 0	/* beside enum resource_id: ns from a step's start to its end */
+#define COST_RESOURCE_WALL_NAME "step_ns"	/* in every output */
 
 /* No figure of a fit is more, in any unit (a fortnight in ns, a petabyte): beyond, it is damaged. */
 #define COST_MOST 1e15

@@ -37,6 +37,16 @@ void fit__free(struct fit *f)
 		cost__free(&f->cost);
 }
 
+const char *fit__resource_name(const struct fit *f, const struct recording *r)
+{
+	if (f->cost.resource == COST_RESOURCE_WALL)
+		return COST_RESOURCE_WALL_NAME;
+	for (size_t i = 0; i < r->n_resources; i++)
+		if (r->resources[i].id == f->cost.resource)
+			return r->resources[i].name;
+	return NULL;
+}
+
 /* -------------------------------------------------------------------------------------------------- to recordings --- */
 
 static double known(bool has, double value)

@@ -49,6 +49,8 @@ struct fit_set {
 int fit__make(struct fit *out, const struct cost_samples *samples, const char *role, int resource,
 	      const struct cost_fit_options *options);
 void fit__free(struct fit *f);
+/* Of what it is, by the resources of its recording: COST_RESOURCE_WALL_NAME, "cpu_ns", ...; NULL: these have none of its id */
+const char *fit__resource_name(const struct fit *f, const struct recording *r);
 
 /*
  * Threads that compute: those with a tenth or more of the CPU time of the busiest, so that ones that wait, sample or answer
