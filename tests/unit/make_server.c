@@ -278,6 +278,27 @@ static void overlap(struct server *s)
 	maker__row(s->m, 0, 0, 3, 3);
 }
 
+struct server_options server_options__random(uint64_t seed)
+{
+	uint64_t random = seed;
+
+	return (struct server_options){
+		.seed = seed,
+		.n_requests = 1 + (int64_t)random_below(&random, 12),
+		.n_slots = 1 + (int)random_below(&random, 4),
+		.max_prompt = 1 + (int)random_below(&random, 900),
+		.max_completion = 1 + (int)random_below(&random, 20),
+		.mean_gap_ns = random_below(&random, 2) ? 1000000 : 40000000,
+		.percent_cached = (int)random_below(&random, 50),
+		.percent_stream = (int)random_below(&random, 101),
+		.percent_leaves = (int)random_below(&random, 30),
+		.n_draft = random_below(&random, 2) ? (int)random_below(&random, 6) : 0,
+		.draft_context = random_below(&random, 2),
+		.overlapping_steps = random_below(&random, 2),
+		.unexplained_ns = (int64_t)random_below(&random, 2000000) - 1000000,
+	};
+}
+
 struct server_truth *make_server(struct maker *m, const struct server_options *o)
 {
 	struct server s = { .m = m, .o = o, .random = o->seed, .now_ns = 1000000000u, .next = 1 };

@@ -20,6 +20,9 @@ struct server_options {
 	int64_t unexplained_ns;			/* the total of cpu_ns beyond what the meters moved */
 };
 
+/* A server and clients of any kind, the same for the same seed. */
+struct server_options server_options__random(uint64_t seed);
+
 struct server_truth {		/* by request id - 1 */
 	int64_t prompt, cached, completion, drafted, rejected;
 	int slot;

@@ -881,27 +881,6 @@ static void a_wait_is_divided_over_those_who_ran_meanwhile(void **unused)
 
 /* ------------------------------------------------------------------------------------------------------------- chance --- */
 
-static struct server_options random_traffic(uint64_t seed)
-{
-	uint64_t random = seed;
-
-	return (struct server_options){
-		.seed = seed,
-		.n_requests = 1 + (int64_t)random_below(&random, 12),
-		.n_slots = 1 + (int)random_below(&random, 4),
-		.max_prompt = 1 + (int)random_below(&random, 900),
-		.max_completion = 1 + (int)random_below(&random, 20),
-		.mean_gap_ns = random_below(&random, 2) ? 1000000 : 40000000,
-		.percent_cached = (int)random_below(&random, 50),
-		.percent_stream = (int)random_below(&random, 101),
-		.percent_leaves = (int)random_below(&random, 30),
-		.n_draft = random_below(&random, 2) ? (int)random_below(&random, 6) : 0,
-		.draft_context = random_below(&random, 2),
-		.overlapping_steps = random_below(&random, 2),
-		.unexplained_ns = (int64_t)random_below(&random, 2000000) - 1000000,
-	};
-}
-
 static void check_figures(const struct ledger *l)
 {
 	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
@@ -938,7 +917,7 @@ static void the_law_holds_for_every_rule_and_any_fit_on_random_recordings(void *
 {
 	(void)unused;
 	for (uint64_t seed = 1; seed <= 250; seed++) {
-		const struct server_options o = random_traffic(seed);
+		const struct server_options o = server_options__random(seed);
 		static const char *const roles[] = { "target", "draft" };
 		struct made_fit fits[4];
 		uint64_t random = seed;
@@ -978,7 +957,7 @@ static void steps_without_length_and_clocks_that_jump_break_nothing(void **unuse
 {
 	(void)unused;
 	for (uint64_t seed = 1; seed <= 200; seed++) {
-		const struct server_options o = random_traffic(seed);
+		const struct server_options o = server_options__random(seed);
 		const struct ledger_options options = { .want_wall = true };
 		uint64_t random = seed;
 		struct maker m;

@@ -357,32 +357,11 @@ static void an_empty_recording_balances(void **unused)
 	maker__free(&m);
 }
 
-static struct server_options random_traffic(uint64_t seed)
-{
-	uint64_t random = seed;
-
-	return (struct server_options){
-		.seed = seed,
-		.n_requests = 1 + (int64_t)random_below(&random, 12),
-		.n_slots = 1 + (int)random_below(&random, 4),
-		.max_prompt = 1 + (int)random_below(&random, 900),
-		.max_completion = 1 + (int)random_below(&random, 20),
-		.mean_gap_ns = random_below(&random, 2) ? 1000000 : 40000000,
-		.percent_cached = (int)random_below(&random, 50),
-		.percent_stream = (int)random_below(&random, 101),
-		.percent_leaves = (int)random_below(&random, 30),
-		.n_draft = random_below(&random, 2) ? (int)random_below(&random, 6) : 0,
-		.draft_context = random_below(&random, 2),
-		.overlapping_steps = random_below(&random, 2),
-		.unexplained_ns = (int64_t)random_below(&random, 2000000) - 1000000,
-	};
-}
-
 static void the_law_holds_on_random_recordings_and_unexplained_is_what_was_hidden(void **unused)
 {
 	(void)unused;
 	for (uint64_t seed = 1; seed <= 2000; seed++) {
-		const struct server_options o = random_traffic(seed);
+		const struct server_options o = server_options__random(seed);
 		const struct ledger_options options = { .want_rows = seed % 2 };
 		struct maker m;
 		struct server_truth *truth = make_server(&m, &o);
