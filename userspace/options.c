@@ -189,6 +189,23 @@ int options__next(struct options *o)
 	}
 }
 
+int options__command(const struct options *o, char ***out)
+{
+	*out = NULL;
+	if (o->n_before_dashes > 0) {
+		options__fail(o->command, "'%s' is no option; a process is named with -p, a command after --",
+			      o->operands[0]);
+		return -EINVAL;
+	}
+	if (o->dashes && o->n_operands == 0) {
+		options__fail(o->command, "no command after --");
+		return -EINVAL;
+	}
+	if (o->dashes)
+		*out = o->operands;
+	return 0;
+}
+
 int options__choice(const struct command *command, const char *option, const char *value, const char *const *choices)
 {
 	const char *nearest;

@@ -60,6 +60,11 @@ int options__next(struct options *o);
  * Wrong usage found by the command itself: says so and returns EXIT_CODE_USAGE. The remedy names the command's --help.
  */
 int options__fail(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * What is to be started, for commands whose only operands it is.
+ * @out the operands after "--", NULL where it was not given @return 0; -EINVAL after a message
+ */
+int options__command(const struct options *o, char ***out);
 
 /* A value that must be one of a list (NULL-terminated). @return its index; -1 after a message with the nearest one */
 int options__choice(const struct command *command, const char *option, const char *value, const char *const *choices);

@@ -145,13 +145,8 @@ static int parse(struct calibrate *c, int argc, char **argv)
 	}
 	if (key == OPTIONS_STOP)
 		return o.exit_code;
-	if (o.n_before_dashes > 0)
-		return options__fail(&command_calibrate,
-				     "'%s' is no option; a process is named with -p, a command after --",
-				     o.operands[0]);
-	if (o.dashes && o.n_operands == 0)
-		return options__fail(&command_calibrate, "no command after --");
-	c->command = o.dashes ? o.operands : NULL;
+	if (options__command(&o, &c->command))
+		return EXIT_CODE_USAGE;
 	if ((c->request.n_pids > 0) + (c->command != NULL) != 1)
 		return options__fail(&command_calibrate, "name one server: -p PID, or -- COMMAND");
 	if (key_file && read_key(c, key_file))

@@ -118,13 +118,8 @@ static int parse(struct record *r, int argc, char **argv)
 	}
 	if (key == OPTIONS_STOP)
 		return o.exit_code;
-	if (o.n_before_dashes > 0)
-		return options__fail(&command_record,
-				     "'%s' is no option; a process is named with -p, a command after --",
-				     o.operands[0]);
-	if (o.dashes && o.n_operands == 0)
-		return options__fail(&command_record, "no command after --");
-	r->command = o.dashes ? o.operands : NULL;
+	if (options__command(&o, &r->command))
+		return EXIT_CODE_USAGE;
 	if ((r->request.n_pids > 0) + (r->request.name != NULL) + r->request.all + (r->command != NULL) != 1)
 		return options__fail(&command_record, "name one target: -p PID, -n NAME, -a, or -- COMMAND");
 	return -1;
