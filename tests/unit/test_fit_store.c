@@ -113,8 +113,8 @@ static void a_fit_comes_back_from_a_recording_to_the_last_bit(void **state)
 			assert_true(fits[i].cost.fitted[k % COST_TERMS] ? a == b : fabs(a - b) <= 1e-9 * (a + b));
 		}
 	}
-	assert_ptr_equal(fit_set__find(&set, "draft", COST_RESOURCE_WALL), &set.fits[1]);
-	assert_null(fit_set__find(&set, "draft", RESOURCE_CPU_NS));
+	assert_ptr_equal(fit__find(set.fits, set.n, "draft", COST_RESOURCE_WALL), &set.fits[1]);
+	assert_null(fit__find(set.fits, set.n, "draft", RESOURCE_CPU_NS));
 	fit_set__free(&set);
 	fit_set__free(NULL);
 	fit__free(&fits[0]);
@@ -131,7 +131,7 @@ static void a_recording_without_fits_has_an_empty_set(void **unused)
 	(void)unused;
 	assert_int_equal(fit_set__from_recording(&set, &none, error, sizeof(error)), 0);
 	assert_int_equal(set.n, 0);
-	assert_null(fit_set__find(&set, "target", RESOURCE_CPU_NS));
+	assert_null(fit__find(set.fits, set.n, "target", RESOURCE_CPU_NS));
 	fit_set__free(&set);
 }
 
@@ -244,7 +244,7 @@ static void a_fit_of_a_draft_is_stored_and_found_by_the_drafts_own_weights(void 
 	assert_string_equal(fits[1].key.model_digest, "dd");
 	assert_int_equal(fit_store__find(&with, &set, words, sizeof(words)), 0);
 	assert_int_equal(set.n, 2);
-	assert_string_equal(fit_set__find(&set, "draft", RESOURCE_CPU_NS)->key.model_digest, "dd");
+	assert_string_equal(fit__find(set.fits, set.n, "draft", RESOURCE_CPU_NS)->key.model_digest, "dd");
 	fit_set__free(&set);
 	assert_int_equal(fit_store__find(&other, &set, words, sizeof(words)), -ENOENT);
 	assert_non_null(strstr(words, "draft's weight file (dd, here ee)"));

@@ -165,7 +165,7 @@ static void fall_back(struct pricing *p, const char *why_not)
 /* What of the role's fit for the resource can be used; why not goes to `why`. */
 static void use_fit(struct ledger *l, struct pricing *p, enum step_role role, int resource, char *why, size_t size)
 {
-	const struct fit *fit = fit_set__find(&l->fits, step_role__name(role), resource);
+	const struct fit *fit = fit__find(l->fits.fits, l->fits.n, step_role__name(role), resource);
 
 	if (!fit || !holds_here(l->timeline->recording, fit, why, size))
 		return;

@@ -16,15 +16,11 @@
 
 static void describe(const struct fit *fits, size_t n, char *words, size_t size)
 {
-	const struct fit *told = &fits[0];
+	const struct fit *cpu = fit__find(fits, n, "target", RESOURCE_CPU_NS), *told = cpu ? cpu : &fits[0];
 	time_t made;
 	struct tm date;
 	char day[16] = "";
-	size_t i;
 
-	for (i = 0; i < n; i++)
-		if (fits[i].cost.resource == RESOURCE_CPU_NS && strcmp(fits[i].cost.role, "target") == 0)
-			told = &fits[i];
 	made = (time_t)(told->made_unix_ns / 1000000000);
 	if (localtime_r(&made, &date))
 		strftime(day, sizeof(day), " %Y-%m-%d", &date);

@@ -162,21 +162,13 @@ static void print_head(const struct calibrated *c, FILE *f)
 
 static void print_end(const struct calibrated *c, FILE *f)
 {
-	const struct fit *cpu = NULL, *wall = NULL;
-	size_t i;
+	const struct fit *cpu = fit__find(c->fits->fits, c->fits->n, "target", RESOURCE_CPU_NS);
 	char space[16];
 	double half;
 	int term;
 
-	for (i = 0; i < c->fits->n; i++) {
-		const struct cost_model *m = &c->fits->fits[i].cost;
-
-		if (strcmp(m->role, "target") == 0 && m->resource == RESOURCE_CPU_NS)
-			cpu = &c->fits->fits[i];
-		if (strcmp(m->role, "target") == 0 && m->resource == COST_RESOURCE_WALL)
-			wall = &c->fits->fits[i];
-	}
-	cpu = cpu ? cpu : wall;
+	if (!cpu)
+		cpu = fit__find(c->fits->fits, c->fits->n, "target", COST_RESOURCE_WALL);
 	fputc('\n', f);
 	term = cpu ? widest_term(&cpu->cost, &half) : -1;
 	if (term >= 0)

@@ -247,12 +247,9 @@ static int open_started(struct calibrate *c, struct target *target, struct serve
 /* Is the CPU time of the target model's steps told apart by them? */
 static bool identifies(const struct fit *fits, size_t n)
 {
-	size_t i;
+	const struct fit *cpu = fit__find(fits, n, "target", RESOURCE_CPU_NS);
 
-	for (i = 0; i < n; i++)
-		if (fits[i].cost.resource == RESOURCE_CPU_NS && strcmp(fits[i].cost.role, "target") == 0)
-			return fits[i].cost.identified;
-	return false;
+	return cpu && cpu->cost.identified;
 }
 
 /* A better fit of the same server is not given up for this one. @return 0; -EEXIST: there is one */

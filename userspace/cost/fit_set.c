@@ -333,12 +333,12 @@ void fit_set__free(struct fit_set *set)
 	memset(set, 0, sizeof(*set));
 }
 
-const struct fit *fit_set__find(const struct fit_set *set, const char *role, int resource)
+const struct fit *fit__find(const struct fit *fits, size_t n, const char *role, int resource)
 {
 	const struct fit *found = NULL;
 
-	for (size_t i = 0; i < set->n; i++) {
-		const struct fit *f = &set->fits[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct fit *f = &fits[i];
 
 		if (f->cost.resource == resource && strcmp(f->cost.role, role) == 0 &&
 		    (!found || f->made_unix_ns >= found->made_unix_ns))

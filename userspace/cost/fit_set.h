@@ -90,6 +90,6 @@ int fit_set__write(const struct fit *fits, size_t n, struct recording_writer *w)
 void fit_set__free(struct fit_set *set);
 
 /* NULL: there is none. Where there are several, the last made. */
-const struct fit *fit_set__find(const struct fit_set *set, const char *role, int resource);
+const struct fit *fit__find(const struct fit *fits, size_t n, const char *role, int resource);
 
 #endif
