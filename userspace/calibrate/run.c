@@ -263,9 +263,9 @@ static int sweep(struct calibration *c)
 
 /*
  * What would leave the sweep without a use is told before it: a fit is of one model, and stored by the digest of its weight
- * file. The first steps must have been seen, for only these tell which contexts draft.
+ * file. Which of several files drafts, only steps tell.
  */
-static int check_model(struct calibration *c)
+static int check_model(struct calibration *c, bool steps_seen)
 {
 	struct recording facts;
 	char error[512];
@@ -275,12 +275,14 @@ static int check_model(struct calibration *c)
 	if (!c->must_store || recording_writer__flush(c->writer) ||
 	    recording__load_facts(&facts, c->path, error, sizeof(error)))
 		return 0;
-	if (fit_key__several(&facts, error, sizeof(error)))
-		err = fail(c, -ENODATA, "calibrate a server of one model, or of one and its draft",
-			   "no fit can be made: %s", error);
-	else if (!fit_key__model(&facts, false, error, sizeof(error)))
+	if (fit_key__several(&facts, error, sizeof(error))) {
+		if (steps_seen)
+			err = fail(c, -ENODATA, "calibrate a server of one model, or of one and its draft",
+				   "no fit can be made: %s", error);
+	} else if (!fit_key__model(&facts, false, error, sizeof(error))) {
 		err = fail(c, -ENODATA, "keep it in a recording with -o FILE, or let the server map its weights",
 			   "no weight file that the server has mapped can be read, and a fit is stored by its digest");
+	}
 	recording__free(&facts);
 	return err;
 }
@@ -326,9 +328,11 @@ static int measure(struct calibration *c, struct server *server)
 		err = err ? from_driver(c, err) : 0;
 	}
 	if (!err)
+		err = check_model(c, false);
+	if (!err)
 		err = probe(c);
 	if (!err)
-		err = check_model(c);
+		err = check_model(c, true);
 	if (!err)
 		err = sweep(c);
 	if (!err)
