@@ -13,138 +13,11 @@
 #include <string.h>
 
 #include "bpf/records.h"
-#include "make_fit.h"
 #include "make_server.h"
+#include "scene.h"
 #include "userspace/analysis/counterfactual.h"
 #include "userspace/analysis/ledger.h"
 #include "userspace/analysis/waiting.h"
-
-#define MAX_SEQS 8
-
-/* A server that is run by hand: its steps take what the model says, times `factor`. */
-struct scene {
-	struct maker m;
-	struct made_fit fit;
-	uint64_t now;
-	int64_t meter;
-	int pos[MAX_SEQS];
-	double factor;
-	struct timeline timeline;
-	struct ledger ledger;
-};
-
-struct part {
-	int seq;
-	uint32_t n_tokens, n_outputs;
-};
-
-static void scene__open(struct scene *s, int n_requests)
-{
-	memset(s, 0, sizeof(*s));
-	s->now = 1000000;
-	s->factor = 1;
-	maker__init(&s->m);
-	maker__meta(&s->m, "start_ns", "1000000");
-	make_fit(&s->fit, "target", RESOURCE_CPU_NS);
-	for (int i = 0; i < n_requests; i++) {
-		struct row_request *q = maker__request(&s->m, s->now + (uint64_t)i, 0);
-
-		q->slot = i;
-		maker__remove(&s->m, s->now + 1000, MAKER_TARGET, i, 0);
-	}
-	s->now += 2000;
-}
-
-/* @return the step; its rows' contexts are where their sequences stand */
-static struct row_step *scene__step(struct scene *s, const struct part *parts, size_t n)
-{
-	struct cost_row rows[MAX_SEQS] = { 0 };
-	struct row_step *step;
-	int64_t use;
-
-	for (size_t i = 0; i < n; i++)
-		rows[i] = (struct cost_row){ parts[i].n_tokens, (uint32_t)s->pos[parts[i].seq], parts[i].n_outputs,
-					     (uint32_t)i };
-	use = (int64_t)llround(s->factor * cost__predict(s->fit.fit.cost.value, rows, n));
-	maker__step(&s->m, MAKER_TARGET, s->now, s->now + (uint64_t)use);
-	for (size_t i = 0; i < n; i++) {
-		maker__row(&s->m, parts[i].seq, s->pos[parts[i].seq], parts[i].n_tokens, parts[i].n_outputs);
-		s->pos[parts[i].seq] += (int)parts[i].n_tokens;
-	}
-	maker__cut(&s->m, RESOURCE_CPU_NS, s->meter, use);
-	s->meter += use;
-	s->now += (uint64_t)use + 100000;
-	step = &s->m.recording.steps[s->m.recording.n_steps - 1];
-	return step;
-}
-
-static void scene__decode(struct scene *s, int n_rows, int n_steps)
-{
-	struct part parts[MAX_SEQS];
-
-	for (int i = 0; i < n_rows; i++)
-		parts[i] = (struct part){ i, 1, 1 };
-	for (int k = 0; k < n_steps; k++)
-		scene__step(s, parts, (size_t)n_rows);
-}
-
-static void scene__report(struct scene *s, const struct ledger_options *options, bool with_fit)
-{
-	for (size_t i = 0; i < s->m.recording.n_requests; i++) {
-		s->m.recording.requests[i].end_ns = s->m.recording.requests[i].first_byte_ns = s->now;
-		s->m.recording.requests[i].status = 200;
-	}
-	maker__total(&s->m, RESOURCE_CPU_NS, s->meter, "schedstat");
-	if (with_fit)
-		maker__fit(&s->m, &s->fit.fit);
-	assert_int_equal(timeline__build(&s->timeline, maker__finish(&s->m)), 0);
-	assert_int_equal(ledger__build(&s->ledger, &s->timeline, options), 0);
-	assert_int_equal(ledger__broken(&s->ledger), -1);
-	for (size_t i = 0; i < s->m.recording.n_requests; i++)
-		assert_int_equal(s->timeline.requests[i].match, MATCH_EXACT);
-}
-
-static void scene__close(struct scene *s)
-{
-	ledger__free(&s->ledger);
-	timeline__free(&s->timeline);
-	maker__free(&s->m);
-}
-
-static size_t position(const struct ledger *l, int resource)
-{
-	for (size_t k = 0; k < l->n_resources; k++) {
-		if (l->resources[k].row->id == resource)
-			return k;
-	}
-	fail();
-	return 0;
-}
-
-static const struct ledger_request *request(const struct scene *s, size_t i)
-{
-	return &s->ledger.requests[i];
-}
-
-static size_t cpu(const struct scene *s)
-{
-	return position(&s->ledger, RESOURCE_CPU_NS);
-}
-
-static int64_t cost(const struct scene *s, size_t i)
-{
-	return request(s, i)->cost[cpu(s)];
-}
-
-static int64_t account(const struct scene *s, enum account_id a)
-{
-	return s->ledger.accounts[a][cpu(s)];
-}
-
-static const struct pricing *pricing(const struct scene *s)
-{
-	return &s->ledger.pricing[ROLE_TARGET][cpu(s)];
-}
 
 /* ------------------------------------------------------------------------------------------------------------- shares --- */
 
@@ -388,6 +261,51 @@ static void a_drifted_fit_divides_but_calls_nothing_a_disturbance(void **unused)
 	assert_string_equal(pricing(&s)->rule->name, "shapley");
 	assert_int_equal(cost(&s, 0) + cost(&s, 1), s.meter);
 	assert_int_equal(s.ledger.excess.n_steps, 0);
+	scene__close(&s);
+}
+
+/* Steps of which only the number of tokens is known take ten times what the fit says of one row of so many. */
+static void steps_of_unknown_rows(struct scene *s, int n_steps)
+{
+	for (int k = 0; k < n_steps; k++) {
+		maker__step(&s->m, MAKER_TARGET, s->now, s->now + 40000000);
+		maker__row(&s->m, -1, -1, 2, ABSENT);
+		maker__cut(&s->m, RESOURCE_CPU_NS, s->meter, 40000000);
+		s->meter += 40000000;
+		s->now += 41000000;
+	}
+}
+
+static void steps_of_unknown_rows_are_no_evidence_of_drift(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 2);
+	scene__step(&s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
+	scene__decode(&s, 2, 30);
+	steps_of_unknown_rows(&s, 80);
+	scene__report(&s, NULL, true);
+	assert_false(pricing(&s)->drifted);
+	assert_true(pricing(&s)->median_residual >= 0 && pricing(&s)->median_residual < 0.001);
+	assert_int_equal(cost(&s, 0) + cost(&s, 1) + 80 * INT64_C(40000000), s.meter);
+	assert_int_equal(account(&s, ACCOUNT_UNEXPLAINED), 80 * INT64_C(40000000));
+	scene__close(&s);
+}
+
+static void too_few_steps_of_known_rows_say_nothing_of_drift(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 2);
+	scene__step(&s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
+	s.factor = 1.5;
+	scene__decode(&s, 2, 10);
+	steps_of_unknown_rows(&s, 80);
+	scene__report(&s, NULL, true);
+	assert_true(pricing(&s)->median_residual < 0);
+	assert_false(pricing(&s)->drifted);
 	scene__close(&s);
 }
 
@@ -651,35 +569,60 @@ static void the_draft_models_prompt_is_no_rejected_draft(void **unused)
 	scene__close(&s);
 }
 
-static void rejected_rows_whose_ubatches_interleave_are_booked_once(void **unused)
+/* What a row has of the step that was made last. */
+static int64_t in_last_step(const struct scene *s, int seq)
 {
-	int64_t rejected[2];
+	const struct timeline *t = &s->timeline;
+	const size_t last = s->m.recording.n_steps - 1;
+
+	for (uint32_t i = t->step_first_row[last]; i < t->step_first_row[last + 1]; i++) {
+		if (t->rows[i].seq == seq)
+			return s->ledger.row_cost[i * s->ledger.n_resources + cpu(s)];
+	}
+	fail();
+	return ABSENT;
+}
+
+/*
+ * A verify row of five tokens, of which two are emitted, is cut by the ubatch: three of them lie beside a row of another
+ * request, two beside one of a third.
+ */
+static void rejected_drafts_of_a_row_that_others_interleave_are_booked_once_and_exactly(void **unused)
+{
+	const struct ledger_options options = { .want_rows = true };
+	/* A quarter more or less of G by who comes first: 4.1, 4.2, 4.3 and, with its dent, 5.4 ms; and the private parts. */
+	const int64_t first = 2800000 + 10000 + 24 * 200 + (3 * 21 + 6) + 3 * 50000,
+		      beside = 2600000 + 10000 + 22 * 200 + (21 + 1) + 50000,
+		      second = 2200000 + 10000 + 26 * 200 + (2 * 24 + 3) + 2 * 50000,
+		      third = 2100000 + 10000 + 22 * 200 + (21 + 1) + 50000;
+	struct scene s;
 
 	(void)unused;
-	for (int interleaved = 0; interleaved < 2; interleaved++) {
-		struct scene s;
-
-		scene__open(&s, 2);
-		scene__step(&s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
-		scene__decode(&s, 2, 1);
-		scene__step(&s, (struct part[]){ { 0, 5, 5 }, { 1, 1, 1 } }, 2);
-		if (interleaved) {
-			/* The verify row is cut by the other's: its last token is in an ubatch of its own. */
-			s.m.recording.rows[s.m.recording.n_rows - 2].n_tokens--;
-			s.m.recording.rows[s.m.recording.n_rows - 2].n_outputs--;
-			maker__row(&s.m, 0, 25, 1, 1);
-			s.m.recording.rows[s.m.recording.n_rows - 1].ubatch = 1;
-		}
-		maker__remove(&s.m, s.now - 50000, MAKER_TARGET, 0, 22);
-		s.pos[0] = 22;
-		scene__decode(&s, 2, 10);
-		scene__report(&s, NULL, true);
-		assert_int_equal(s.timeline.requests[0].draft_rejected_tokens, 4);
-		rejected[interleaved] = request(&s, 0)->rejected[cpu(&s)];
-		scene__close(&s);
-	}
-	/* Four of five tokens either way; twice booked it would be more than the row. */
-	assert_true(rejected[0] > 0 && rejected[1] > 0 && rejected[1] < 13000000);
+	scene__open(&s, 3);
+	scene__step(&s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 }, { 2, 20, 1 } }, 3);
+	scene__decode(&s, 3, 1);
+	maker__step(&s.m, MAKER_TARGET, s.now, s.now + 11000000);
+	maker__row(&s.m, 0, 21, 3, 3);
+	maker__row(&s.m, 1, 21, 1, 1);
+	maker__row(&s.m, 0, 24, 2, 2);
+	maker__row(&s.m, 2, 21, 1, 1);
+	s.m.recording.rows[s.m.recording.n_rows - 2].ubatch = s.m.recording.rows[s.m.recording.n_rows - 1].ubatch = 1;
+	maker__cut(&s.m, RESOURCE_CPU_NS, s.meter, first + beside + second + third);
+	s.meter += first + beside + second + third;
+	s.now += 12000000;
+	maker__remove(&s.m, s.now - 500000, MAKER_TARGET, 0, 23);
+	scene__report(&s, &options, true);
+	assert_int_equal(s.timeline.requests[0].draft_rejected_tokens, 3);
+	assert_int_equal(in_last_step(&s, 0), first + second);
+	assert_int_equal(in_last_step(&s, 1), beside);
+	assert_int_equal(in_last_step(&s, 2), third);
+	assert_int_equal(cost(&s, 0) + cost(&s, 1) + cost(&s, 2), s.meter);
+	assert_int_equal(account(&s, ACCOUNT_UNEXPLAINED), 0);
+	/* Three of five tokens: what the row would have been without them, no one part of it tells. */
+	assert_int_equal(request(&s, 0)->rejected[cpu(&s)], (first + second) * 3 / 5);
+	assert_int_equal(request(&s, 1)->rejected[cpu(&s)], 0);
+	assert_int_equal(request(&s, 2)->rejected[cpu(&s)], 0);
+	scene__close(&s);
 }
 
 static void what_a_context_shift_makes_the_engine_turn_is_recompute(void **unused)
@@ -768,6 +711,34 @@ static void sharing_a_batch_saves_and_what_it_saves_is_said(void **unused)
 	scene__decode(&s, 2, 30);
 	scene__report(&s, NULL, true);
 	assert_in_range(request(&s, 0)->alone[cpu(&s)] - llround(alone) + 40, 0, 80);
+	assert_true(request(&s, 0)->alone[cpu(&s)] > cost(&s, 0));
+	scene__close(&s);
+}
+
+/* A request of two prompts, both in one part beside somebody else's row: alone its two rows would still share their steps. */
+static void rows_of_one_request_stay_together_when_it_is_thought_alone(void **unused)
+{
+	struct scene s;
+	int64_t alone, context = 30;
+
+	(void)unused;
+	scene__open(&s, 2);
+	s.m.recording.requests[0].slot = s.m.recording.requests[1].slot = ABSENT;
+	s.m.recording.requests[0].n_prompts = 2;
+	s.m.recording.requests[0].sent_prompt_tokens = 60;
+	s.m.recording.requests[1].sent_prompt_tokens = 50;
+	maker__remove(&s.m, s.now - 1000, MAKER_TARGET, 2, 0);
+	scene__step(&s, (struct part[]){ { 0, 30, 1 }, { 1, 30, 1 }, { 2, 50, 1 } }, 3);
+	/* G(60) of the two, which is 10 ms; their private parts. */
+	alone = 4000000 + 60 * 100000 + 2 * (10000 + 200 * 30 + 465 + 50000);
+	for (int k = 0; k < 10; k++, context++) {
+		scene__step(&s, (struct part[]){ { 0, 1, 1 }, { 1, 1, 1 }, { 2, 1, 1 } }, 3);
+		alone += 4200000 + 2 * (10000 + 201 * (context + 1) + 50000);
+	}
+	scene__report(&s, NULL, true);
+	assert_int_equal(s.timeline.requests[0].n_runs, 2);
+	assert_int_equal(s.timeline.requests[0].prompt_tokens, 60);
+	assert_in_range(request(&s, 0)->alone[cpu(&s)] - alone + 11, 0, 22);
 	assert_true(request(&s, 0)->alone[cpu(&s)] > cost(&s, 0));
 	scene__close(&s);
 }
@@ -1011,6 +982,8 @@ int main(void)
 		cmocka_unit_test(an_excess_without_evidence_stays_unexplained),
 		cmocka_unit_test(a_step_that_took_less_is_never_charged_for_more),
 		cmocka_unit_test(a_drifted_fit_divides_but_calls_nothing_a_disturbance),
+		cmocka_unit_test(steps_of_unknown_rows_are_no_evidence_of_drift),
+		cmocka_unit_test(too_few_steps_of_known_rows_say_nothing_of_drift),
 		cmocka_unit_test(without_a_fit_tokens_pay_and_the_report_says_what_to_do),
 		cmocka_unit_test(a_fit_of_other_weights_or_another_host_is_left_alone),
 		cmocka_unit_test(a_fit_that_is_not_identified_gives_way_to_the_affine_one),
@@ -1022,11 +995,12 @@ int main(void)
 		cmocka_unit_test(a_rule_that_was_asked_for_and_cannot_work_is_an_error_in_words),
 		cmocka_unit_test(a_request_without_a_known_generation_has_no_interval),
 		cmocka_unit_test(the_draft_models_prompt_is_no_rejected_draft),
-		cmocka_unit_test(rejected_rows_whose_ubatches_interleave_are_booked_once),
+		cmocka_unit_test(rejected_drafts_of_a_row_that_others_interleave_are_booked_once_and_exactly),
 		cmocka_unit_test(what_a_context_shift_makes_the_engine_turn_is_recompute),
 		cmocka_unit_test(one_more_token_may_cost_less_than_nothing_and_stays_inside_its_interval),
 		cmocka_unit_test(rejected_drafts_cost_what_the_row_would_have_saved_without_them),
 		cmocka_unit_test(sharing_a_batch_saves_and_what_it_saves_is_said),
+		cmocka_unit_test(rows_of_one_request_stay_together_when_it_is_thought_alone),
 		cmocka_unit_test(one_more_token_costs_what_the_model_says_and_a_reference_token_scales_it),
 		cmocka_unit_test(an_ambiguous_request_may_cost_what_the_other_run_did),
 		cmocka_unit_test(a_wait_is_divided_over_those_who_ran_meanwhile),

@@ -318,6 +318,25 @@ static void an_event_that_a_later_collector_counts_stands_under_counters(void **
 	json_decref(root);
 }
 
+static void bounds_that_are_not_known_are_null_beside_the_figure(void **state)
+{
+	struct example e;
+	json_t *root, *tokens;
+
+	(void)state;
+	example__make(&e);
+	e.costs[0].low[0] = e.costs[0].high[0] = ABSENT;
+	root = report(&e, BY_REQUEST);
+	tokens = member(json_array_get(member(root, "requests"), 0), "reference_tokens");
+	assert_true(json_real_value(member(tokens, "value")) > 0);
+	assert_true(json_is_null(member(tokens, "low")));
+	assert_true(json_is_null(member(tokens, "high")));
+	tokens = member(json_array_get(member(root, "requests"), 1), "reference_tokens");
+	assert_true(json_real_value(member(tokens, "low")) < json_real_value(member(tokens, "value")));
+	assert_true(json_real_value(member(tokens, "high")) > json_real_value(member(tokens, "value")));
+	json_decref(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +350,7 @@ int main(void)
 		cmocka_unit_test(the_tokens_of_a_request_add_up_to_its_rows),
 		cmocka_unit_test(a_group_has_the_sum_of_its_requests),
 		cmocka_unit_test(an_event_that_a_later_collector_counts_stands_under_counters),
+		cmocka_unit_test(bounds_that_are_not_known_are_null_beside_the_figure),
 	};
 
 	return cmocka_run_group_tests_name("output_contract", tests, NULL, NULL);

@@ -186,6 +186,95 @@ static void a_figure_that_was_not_measured_is_never_printed_as_0(void **state)
 	free(text);
 }
 
+/* The line of a table that begins with these words, made a string of its own. */
+static const char *line_of(char *text, const char *table, const char *begin)
+{
+	char *line = strstr(text, table);
+
+	assert_non_null(line);
+	while (line && strncmp(line, begin, strlen(begin)) != 0) {
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	assert_non_null(line);
+	line[strcspn(line, "\n")] = '\0';
+	return line;
+}
+
+static void a_cost_without_an_interval_has_reference_tokens_without_one(void **state)
+{
+	struct output_options options = { .by = BY_REQUEST, .verbose = 1, .columns = 80 };
+	struct example example;
+	size_t n = 0;
+	char *text;
+
+	(void)state;
+	example__make(&example);
+	example.costs[0].low[0] = example.costs[1].high[0] = ABSENT;
+	text = write_example(&example, "text", &options, &n);
+	assert_null(strstr(text, "nan"));
+	assert_string_equal(line_of(text, "Requests: shares", " 1 "),
+			    " 1  60.0ms                -   120ms  50.0%         0       0.07");
+	free(text);
+	text = write_example(&example, "text", &options, &n);
+	assert_string_equal(line_of(text, "Requests: shares", " 2 "),
+			    " 2   319ms                -   638ms  50.0%         0       0.35");
+	free(text);
+}
+
+/* The report with every run of blanks and line ends made one blank. */
+static char *write_flat(struct example *e)
+{
+	struct output_options options = { .by = BY_REQUEST, .columns = 80 };
+	size_t n = 0, to = 0;
+	char *text = write_example(e, "text", &options, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const bool blank = text[i] == ' ' || text[i] == '\n';
+
+		if (!blank || (to && text[to - 1] != ' '))
+			text[to++] = blank ? ' ' : text[i];
+	}
+	text[to] = '\0';
+	return text;
+}
+
+static void one_more_token_that_saves_is_explained_and_others_are_not(void **state)
+{
+	static const char words[] = "Below 0: by the fit a step of 5 sequences takes less than one of 4.";
+	struct example example;
+	char *text;
+
+	(void)state;
+	example__make(&example);
+	text = write_flat(&example);
+	assert_null(strstr(text, "Below 0"));
+	free(text);
+	/* 5 rows are cheaper than 4 by the fit's curve. */
+	example.ledger.batch.n_rows = 4;
+	text = write_flat(&example);
+	assert_non_null(strstr(text, words));
+	free(text);
+}
+
+static void contexts_that_the_recording_never_had_are_said_to_be_drawn_on(void **state)
+{
+	static const char words[] = "contexts are shorter than 8192 tokens";
+	struct example example;
+	char *text;
+
+	(void)state;
+	example__make(&example);
+	example.fitted[0].origin = FIT_ORIGIN_RECORDING;
+	text = write_flat(&example);
+	assert_non_null(strstr(text, words));
+	free(text);
+	example.rows[0].first_pos = 8192;
+	text = write_flat(&example);
+	assert_null(strstr(text, words));
+	free(text);
+}
+
 static void a_full_disk_is_an_error_of_every_format(void **state)
 {
 	struct output_options options = { .by = BY_REQUEST, .columns = 80 };
@@ -237,6 +326,9 @@ int main(void)
 		cmocka_unit_test(a_hostile_name_reaches_no_csv_as_a_control),
 		cmocka_unit_test(a_request_without_a_generation_has_no_costs_in_text),
 		cmocka_unit_test(a_figure_that_was_not_measured_is_never_printed_as_0),
+		cmocka_unit_test(a_cost_without_an_interval_has_reference_tokens_without_one),
+		cmocka_unit_test(one_more_token_that_saves_is_explained_and_others_are_not),
+		cmocka_unit_test(contexts_that_the_recording_never_had_are_said_to_be_drawn_on),
 		cmocka_unit_test(a_full_disk_is_an_error_of_every_format),
 		cmocka_unit_test(an_empty_recording_has_a_report_in_every_format_and_grouping),
 	};
