@@ -315,15 +315,20 @@ bool request__reference_tokens(const struct ledger *l, size_t i, struct estimate
 	return reference_tokens(l, q->cost[k], q->low ? q->low[k] : ABSENT, q->high ? q->high[k] : ABSENT, out);
 }
 
+const struct fit *ledger__role_fit(const struct ledger *l, int role)
+{
+	const struct fit *fit = NULL;
+
+	for (size_t slot = 0; slot <= PRICING_WALL && !fit; slot++)
+		fit = pricing__fit_used(&l->pricing[role][slot]);
+	return fit;
+}
+
 const struct fit *ledger__fit_used(const struct ledger *l)
 {
-	for (size_t role = 0; role < N_ROLES; role++) {
-		for (size_t slot = 0; slot <= PRICING_WALL; slot++) {
-			const struct pricing *p = &l->pricing[role][slot];
+	const struct fit *fit = NULL;
 
-			if (p->rule && p->rule->by_fit && p->n_steps && p->fit)
-				return p->fit;
-		}
-	}
-	return NULL;
+	for (int role = 0; role < N_ROLES && !fit; role++)
+		fit = ledger__role_fit(l, role);
+	return fit;
 }

@@ -113,6 +113,8 @@ bool reference_tokens(const struct ledger *l, int64_t cost, int64_t low, int64_t
 bool request__reference_tokens(const struct ledger *l, size_t i, struct estimate *out);
 /* A fit that something was shared by, of the target where there is one. NULL: nothing was */
 const struct fit *ledger__fit_used(const struct ledger *l);
+/* The same of the steps of one role, target or draft. */
+const struct fit *ledger__role_fit(const struct ledger *l, int role);
 
 extern const char *const fixed_by_names[]; /* by enum fixed_by; NULL-terminated */
 

@@ -67,6 +67,15 @@ static void put_merged(struct json_writer *w, const struct cost_model *m)
 	json_writer__end_array(w);
 }
 
+static bool is_used(const struct ledger *l, const struct fit *fit)
+{
+	for (size_t slot = 0; slot <= PRICING_WALL; slot++)
+		for (int role = 0; role < N_ROLES; role++)
+			if (pricing__fit_used(&l->pricing[role][slot]) == fit)
+				return true;
+	return false;
+}
+
 static void put_model(struct json_writer *w, const struct ledger *l, const struct fit *fit)
 {
 	const struct cost_model *m = &fit->cost;
@@ -83,9 +92,15 @@ static void put_model(struct json_writer *w, const struct ledger *l, const struc
 	put_relative(w, "median_residual", m->median_residual);
 	put_relative(w, "condition", m->condition);
 	put_merged(w, m);
+	json_writer__put_bool(w, "used", is_used(l, fit));
+	json_writer__put_string(w, "origin", fit->origin);
+	json_writer__put_integer(w, "made_unix_ns", fit->made_unix_ns);
+	json_writer__put_string(w, "model_name", fit->model_name);
+	json_writer__put_string(w, "model_digest", fit->key.model_digest);
 	json_writer__end_object(w);
 }
 
+/* What is said of the first one alone is also said of each in `models`: a draft's is of other weights. */
 static void put_fit(struct json_writer *w, const struct ledger *l)
 {
 	const struct fit *first = l->fits.n ? &l->fits.fits[0] : NULL;

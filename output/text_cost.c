@@ -174,9 +174,9 @@ static void put_merged(const struct text *t)
 	}
 }
 
-static void put_fit(const struct text *t)
+static void put_fit(const struct text *t, int role)
 {
-	const struct fit *fit = ledger__fit_used(t->l);
+	const struct fit *fit = ledger__role_fit(t->l, role);
 	char when[32] = "";
 	struct tm tm;
 	time_t seconds;
@@ -186,7 +186,7 @@ static void put_fit(const struct text *t)
 	seconds = (time_t)(fit->made_unix_ns / 1000000000);
 	if (gmtime_r(&seconds, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M UTC", &tm);
-	text__paragraph(t, "Fit of %s, by %s, %s steps%s%s.", when,
+	text__paragraph(t, "Fit%s of %s, by %s, %s steps%s%s.", role == ROLE_DRAFT ? " of drafts" : "", when,
 			strcmp(fit->origin, FIT_ORIGIN_CALIBRATE) == 0 ? "tokprof calibrate" : "a recording",
 			figure__integer(fit->cost.n_steps).s, fit->model_name ? ", " : "",
 			fit->model_name ? fit->model_name : "");
@@ -299,7 +299,7 @@ static void put_marginal(const struct text *t, struct table *table, const char *
 /* Of a fit from elsewhere it is not known up to which contexts it was measured. */
 static bool contexts_are_beyond(const struct text *t)
 {
-	const struct fit *fit = ledger__fit_used(t->l);
+	const struct fit *fit = ledger__role_fit(t->l, ROLE_TARGET);
 
 	if (!fit || !fit->origin || strcmp(fit->origin, FIT_ORIGIN_RECORDING) != 0)
 		return false;
@@ -384,7 +384,8 @@ int text__attribution(const struct text *t)
 	text__heading(t, "Attribution");
 	rc = put_models(t);
 	put_others(t);
-	put_fit(t);
+	for (int role = 0; role < N_ROLES; role++)
+		put_fit(t, role);
 	if (t->options->verbose)
 		put_merged(t);
 	put_excess(t);

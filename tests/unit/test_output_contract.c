@@ -337,6 +337,49 @@ static void bounds_that_are_not_known_are_null_beside_the_figure(void **state)
 	json_decref(root);
 }
 
+/* A draft has a fit of its own weights; programs that read the first one's figures beside `models` still find them. */
+static void every_fit_says_of_which_weights_it_is_and_whether_it_was_used(void **state)
+{
+	struct made_fit made;
+	struct fit fits[3];
+	struct example e;
+	json_t *root, *fit, *models, *draft;
+
+	(void)state;
+	example__make(&e);
+	make_fit(&made, "draft", RESOURCE_CPU_NS);
+	fits[0] = e.fitted[0];
+	fits[1] = made.fit;
+	fits[2] = e.fitted[1];
+	fits[0].key.model_digest = fits[2].key.model_digest = "aa";
+	fits[1].key.model_digest = "bb";
+	fits[1].model_name = "draft-f16";
+	fits[1].made_unix_ns = 1795230000000000001;
+	e.ledger.fits.fits = fits;
+	e.ledger.fits.n = 3;
+	e.ledger.pricing[ROLE_TARGET][0].fit = &fits[0];
+	e.ledger.pricing[ROLE_DRAFT][0].fit = &fits[1];
+	e.ledger.pricing[ROLE_DRAFT][0].rule = rule__find("shapley");
+	e.ledger.pricing[ROLE_DRAFT][0].scope.model = &fits[1].cost;
+	root = report(&e, BY_REQUEST);
+	fit = member(member(root, "attribution"), "fit");
+	has_keys(fit, "origin made_unix_ns model_name model_digest used engine engine_version build_id n_threads host");
+	assert_string_equal(json_string_value(member(fit, "model_digest")), "aa");
+	models = member(fit, "models");
+	assert_int_equal(json_array_size(models), 3);
+	draft = json_array_get(models, 1);
+	assert_string_equal(json_string_value(member(draft, "role")), "draft");
+	assert_string_equal(json_string_value(member(draft, "model_digest")), "bb");
+	assert_string_equal(json_string_value(member(draft, "model_name")), "draft-f16");
+	assert_true(json_integer_value(member(draft, "made_unix_ns")) == 1795230000000000001);
+	assert_true(json_is_true(member(draft, "used")));
+	assert_string_equal(json_string_value(member(json_array_get(models, 0), "model_digest")), "aa");
+	assert_true(json_is_true(member(json_array_get(models, 0), "used")));
+	/* The example shares no step time by it. */
+	assert_true(json_is_false(member(json_array_get(models, 2), "used")));
+	json_decref(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +393,7 @@ int main(void)
 		cmocka_unit_test(the_tokens_of_a_request_add_up_to_its_rows),
 		cmocka_unit_test(a_group_has_the_sum_of_its_requests),
 		cmocka_unit_test(an_event_that_a_later_collector_counts_stands_under_counters),
+		cmocka_unit_test(every_fit_says_of_which_weights_it_is_and_whether_it_was_used),
 		cmocka_unit_test(bounds_that_are_not_known_are_null_beside_the_figure),
 	};
 

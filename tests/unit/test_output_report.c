@@ -257,6 +257,26 @@ static void one_more_token_that_saves_is_explained_and_others_are_not(void **sta
 	free(text);
 }
 
+static void a_drafts_fit_is_named_beside_the_targets(void **state)
+{
+	struct made_fit made;
+	struct example example;
+	char *text;
+
+	(void)state;
+	example__make(&example);
+	make_fit(&made, "draft", RESOURCE_CPU_NS);
+	made.fit.model_name = "draft-f16";
+	made.fit.made_unix_ns = 1795230000000000000;
+	example.ledger.pricing[ROLE_DRAFT][0].fit = &made.fit;
+	example.ledger.pricing[ROLE_DRAFT][0].rule = rule__find("shapley");
+	example.ledger.pricing[ROLE_DRAFT][0].scope.model = &made.fit.cost;
+	text = write_flat(&example);
+	assert_non_null(strstr(text, "Fit of 2026-11-21 03:00 UTC, by tokprof calibrate, 300 steps, small-f16."));
+	assert_non_null(strstr(text, "Fit of drafts of 2026-11-21 03:00 UTC, by a recording, 300 steps, draft-f16."));
+	free(text);
+}
+
 static void contexts_that_the_recording_never_had_are_said_to_be_drawn_on(void **state)
 {
 	static const char words[] = "contexts are shorter than 8192 tokens";
@@ -328,6 +348,7 @@ int main(void)
 		cmocka_unit_test(a_figure_that_was_not_measured_is_never_printed_as_0),
 		cmocka_unit_test(a_cost_without_an_interval_has_reference_tokens_without_one),
 		cmocka_unit_test(one_more_token_that_saves_is_explained_and_others_are_not),
+		cmocka_unit_test(a_drafts_fit_is_named_beside_the_targets),
 		cmocka_unit_test(contexts_that_the_recording_never_had_are_said_to_be_drawn_on),
 		cmocka_unit_test(a_full_disk_is_an_error_of_every_format),
 		cmocka_unit_test(an_empty_recording_has_a_report_in_every_format_and_grouping),
