@@ -315,6 +315,23 @@ bool request__reference_tokens(const struct ledger *l, size_t i, struct estimate
 	return reference_tokens(l, q->cost[k], q->low ? q->low[k] : ABSENT, q->high ? q->high[k] : ABSENT, out);
 }
 
+int64_t pricing__most_context(const struct ledger *l, const struct pricing *p)
+{
+	const struct fit *fit = p->rule && p->rule->by_model ? p->fit : NULL;
+
+	if (!fit)
+		return ABSENT;
+	if (fit_range__known(&fit->range) || !fit->origin || strcmp(fit->origin, FIT_ORIGIN_RECORDING) != 0)
+		return fit->range.most_context;
+	/* Made of this recording by an earlier tokprof. */
+	return timeline__most_context(l->timeline);
+}
+
+const struct fit *pricing__fit_used(const struct pricing *p)
+{
+	return p->rule && p->rule->by_fit && p->n_steps ? p->fit : NULL;
+}
+
 const struct fit *ledger__role_fit(const struct ledger *l, int role)
 {
 	const struct fit *fit = NULL;

@@ -115,6 +115,13 @@ bool request__reference_tokens(const struct ledger *l, size_t i, struct estimate
 const struct fit *ledger__fit_used(const struct ledger *l);
 /* The same of the steps of one role, target or draft. */
 const struct fit *ledger__role_fit(const struct ledger *l, int role);
+/* Is a resource shared by a fit, in the steps of a role, and by which? NULL: by none */
+const struct fit *pricing__fit_used(const struct pricing *p);
+/*
+ * Up to which context the model that prices a resource was measured: what it says of longer ones is drawn on from there. ABSENT:
+ * there is none, or it does not say.
+ */
+int64_t pricing__most_context(const struct ledger *l, const struct pricing *p);
 
 extern const char *const fixed_by_names[]; /* by enum fixed_by; NULL-terminated */
 

@@ -76,6 +76,22 @@ static bool is_used(const struct ledger *l, const struct fit *fit)
 	return false;
 }
 
+void json_cost__put_range(struct json_writer *w, const struct fit_range *range)
+{
+	if (!fit_range__known(range)) {
+		json_writer__put_null(w, "range");
+		return;
+	}
+	json_writer__put_object(w, "range");
+	json_writer__put_integer(w, "least_context", range->least_context);
+	json_writer__put_integer(w, "most_context", range->most_context);
+	json_writer__put_integer(w, "least_rows", range->least_rows);
+	json_writer__put_integer(w, "most_rows", range->most_rows);
+	json_writer__put_integer(w, "least_tokens", range->least_tokens);
+	json_writer__put_integer(w, "most_tokens", range->most_tokens);
+	json_writer__end_object(w);
+}
+
 static void put_model(struct json_writer *w, const struct ledger *l, const struct fit *fit)
 {
 	const struct cost_model *m = &fit->cost;
@@ -97,6 +113,7 @@ static void put_model(struct json_writer *w, const struct ledger *l, const struc
 	json_writer__put_integer(w, "made_unix_ns", fit->made_unix_ns);
 	json_writer__put_string(w, "model_name", fit->model_name);
 	json_writer__put_string(w, "model_digest", fit->key.model_digest);
+	json_cost__put_range(w, &fit->range);
 	json_writer__end_object(w);
 }
 
@@ -162,6 +179,8 @@ static void each_priced(struct json_writer *w, const struct ledger *l,
 
 static void put_marginal(struct json_writer *w, const struct ledger *l, const char *name, size_t slot)
 {
+	const int64_t most = pricing__most_context(l, &l->pricing[ROLE_TARGET][slot]);
+
 	for (size_t i = 0; i < N_MARGINALS; i++) {
 		struct marginal m;
 
@@ -175,6 +194,10 @@ static void put_marginal(struct json_writer *w, const struct ledger *l, const ch
 			put_estimate(w, "in_batch", &m.in_batch);
 		else
 			json_writer__put_null(w, "in_batch");
+		if (most == ABSENT)
+			json_writer__put_null(w, "extrapolated");
+		else
+			json_writer__put_bool(w, "extrapolated", most < (int64_t)marginal_contexts[i]);
 		json_writer__end_object(w);
 	}
 }

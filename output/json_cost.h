@@ -9,6 +9,8 @@
 
 /* The key "attribution". */
 void json_cost__put_attribution(struct json_writer *w, const struct ledger *l);
+/* The key "range" of a fit: what it saw, or null. */
+void json_cost__put_range(struct json_writer *w, const struct fit_range *range);
 /* Members of the object "cost" of a request that is open: low, high, alone, rejected. */
 void json_cost__put_bounds(struct json_writer *w, const struct ledger *l, const struct ledger_request *request);
 /* The key "reference_tokens" of a request: a number, or null. */

@@ -174,22 +174,34 @@ static void put_merged(const struct text *t)
 	}
 }
 
+/* Steps with contexts that are a little longer than any that was measured are priced as well as those. */
+#define BEYOND 1.1
+
 static void put_fit(const struct text *t, int role)
 {
 	const struct fit *fit = ledger__role_fit(t->l, role);
-	char when[32] = "";
+	char when[32] = "", seen[160];
 	struct tm tm;
 	time_t seconds;
+	int64_t here;
 
 	if (!fit)
 		return;
 	seconds = (time_t)(fit->made_unix_ns / 1000000000);
 	if (gmtime_r(&seconds, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M UTC", &tm);
-	text__paragraph(t, "Fit%s of %s, by %s, %s steps%s%s.", role == ROLE_DRAFT ? " of drafts" : "", when,
+	fit_range__describe(&fit->range, seen, sizeof(seen));
+	text__paragraph(t, "Fit%s of %s, by %s, %s steps%s%s%s%s.", role == ROLE_DRAFT ? " of drafts" : "", when,
 			strcmp(fit->origin, FIT_ORIGIN_CALIBRATE) == 0 ? "tokprof calibrate" : "a recording",
 			figure__integer(fit->cost.n_steps).s, fit->model_name ? ", " : "",
-			fit->model_name ? fit->model_name : "");
+			fit->model_name ? fit->model_name : "", seen[0] ? "; it saw " : "", seen);
+	here = timeline__most_context(t->l->timeline);
+	if (role == ROLE_TARGET && seen[0] && here != ABSENT && here > BEYOND * fit->range.most_context)
+		text__paragraph(t,
+				"Contexts here go up to %s tokens, beyond those that it saw: what steps with them cost "
+				"is drawn on from shorter ones, and the intervals do not know by how much that is "
+				"off.",
+				figure__integer(here).s);
 }
 
 static void put_excess(const struct text *t)
@@ -296,17 +308,18 @@ static void put_marginal(const struct text *t, struct table *table, const char *
 	}
 }
 
-/* Of a fit from elsewhere it is not known up to which contexts it was measured. */
-static bool contexts_are_beyond(const struct text *t)
+static void put_how_far(const struct text *t, size_t cpu)
 {
-	const struct fit *fit = ledger__role_fit(t->l, ROLE_TARGET);
+	const int64_t most = pricing__most_context(t->l, &t->l->pricing[ROLE_TARGET][cpu]);
 
-	if (!fit || !fit->origin || strcmp(fit->origin, FIT_ORIGIN_RECORDING) != 0)
-		return false;
-	for (size_t i = 0; i < t->l->timeline->n_rows; i++)
-		if (t->l->timeline->rows[i].first_pos >= (int64_t)marginal_contexts[N_MARGINALS - 1])
-			return false;
-	return true;
+	if (most == ABSENT)
+		text__paragraph(t, "The fit does not say up to which contexts it was measured: what is said of long "
+				   "ones may be drawn on from shorter ones.");
+	else if (most < (int64_t)marginal_contexts[N_MARGINALS - 1])
+		text__paragraph(t,
+				"The model was fitted to contexts of up to %s tokens: what is said of longer ones is "
+				"drawn on from them.",
+				figure__integer(most).s);
 }
 
 static int put_marginals(const struct text *t, size_t cpu)
@@ -339,12 +352,7 @@ static int put_marginals(const struct text *t, size_t cpu)
 			"Below 0: by the fit a step of %u sequences takes less than one of %u. Engines compute some "
 			"numbers of rows faster than smaller ones.",
 			t->l->batch.n_rows + 1, t->l->batch.n_rows);
-	if (contexts_are_beyond(t))
-		text__paragraph(
-			t,
-			"The model was fitted to this recording, whose contexts are shorter than %s tokens: what is "
-			"said of longer ones is drawn on from them.",
-			figure__integer(marginal_contexts[N_MARGINALS - 1]).s);
+	put_how_far(t, cpu);
 	return rc;
 }
 

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECORDING_SCHEMA_VERSION 2
+#define RECORDING_SCHEMA_VERSION 3
 
 /* A figure that may be absent: not sent, not measured. Never 0 in its place. */
 #define ABSENT INT64_MIN
@@ -246,6 +246,10 @@ struct row_fit {			/* a cost model of one resource in one role, and what it was 
 	const char *reason;		/* why it is not; NULL */
 	double affine_fixed, affine_token, affine_context, affine_pair, affine_residual;	/* NAN: not fitted */
 	double roofline_fixed, roofline_weights, roofline_context, roofline_token, roofline_pair, roofline_residual;
+	int64_t least_context,
+		most_context; /* that it was fitted to: tokens before a row's first, and before a row's last */
+	int64_t least_rows, most_rows;		/* of a part */
+	int64_t least_tokens, most_tokens;	/* of a part; all ABSENT in fits before schema version 3 */
 };
 
 struct row_fit_term {

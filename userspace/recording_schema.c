@@ -280,6 +280,13 @@ static const struct column fit_columns[] = {
 	COLUMN(row_fit, roofline_token, COLUMN_REAL_OPTIONAL, "of the resource", "roofline: f, per token"),
 	COLUMN(row_fit, roofline_pair, COLUMN_REAL_OPTIONAL, "of the resource", "roofline: h, per pair of attention"),
 	COLUMN(row_fit, roofline_residual, COLUMN_REAL_OPTIONAL, "", "roofline: median residual"),
+	COLUMN_SINCE(3, row_fit, least_context, COLUMN_COUNT_OPTIONAL, "tokens",
+		     "fitted to: fewest before the first token of a row; NULL, as all that follow: not known"),
+	COLUMN_SINCE(3, row_fit, most_context, COLUMN_COUNT_OPTIONAL, "tokens", "most before the last token of a row"),
+	COLUMN_SINCE(3, row_fit, least_rows, COLUMN_COUNT_OPTIONAL, "rows", "fewest in a part of a step"),
+	COLUMN_SINCE(3, row_fit, most_rows, COLUMN_COUNT_OPTIONAL, "rows", "most in a part"),
+	COLUMN_SINCE(3, row_fit, least_tokens, COLUMN_COUNT_OPTIONAL, "tokens", "fewest in a part"),
+	COLUMN_SINCE(3, row_fit, most_tokens, COLUMN_COUNT_OPTIONAL, "tokens", "most in a part"),
 };
 
 static const struct column fit_term_columns[] = {

@@ -476,6 +476,7 @@ static void example__attribution(struct example *e)
 	l->pricing[ROLE_TARGET][PRICING_WALL] = (struct pricing){
 		.rule = rule__find("shapley"),
 		.scope = { .model = &e->fitted[1].cost, .facts = &l->facts[ROLE_TARGET] },
+		.fit = &e->fitted[1],
 		.n_steps = 4,
 		.median_residual = 0.03,
 		.drifted = true,

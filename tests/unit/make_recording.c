@@ -258,6 +258,12 @@ void maker__fit(struct maker *m, const struct fit *fit)
 		.roofline_token = fit->roofline.token,
 		.roofline_pair = fit->roofline.pair,
 		.roofline_residual = fit->roofline.median_residual,
+		.least_context = fit->range.least_context,
+		.most_context = fit->range.most_context,
+		.least_rows = fit->range.least_rows,
+		.most_rows = fit->range.most_rows,
+		.least_tokens = fit->range.least_tokens,
+		.most_tokens = fit->range.most_tokens,
 	};
 	for (size_t t = 0; t < COST_TERMS; t++) {
 		*ADD(m, fit_terms) =

@@ -143,7 +143,8 @@ static const struct row_fit full_fit = { 1,	      "target", 1,     "00ff", "smal
 					 "calibrate", 700,	350,   0.1,    1e-9,	 1.0 / 3,
 					 1e17 / 3,    true,	"why", 0x1p62, 4.9e-324, 0x1.fffffffffffffp-3,
 					 3,	      4,	5,     6,      7,	 8,
-					 9,	      10 };
+					 9,	      10,	11,    12,     13,	 14,
+					 15,	      16 };
 static const struct row_fit_term full_fit_term = { 1, "G(8)", 1e6 / 7, 1e5, 0x1p62, true, "row" };
 static const struct row_fit_draw full_fit_draw = { 1, 31, "context", 1e-7 / 3 };
 
@@ -213,7 +214,13 @@ static const struct row_fit bare_fit = { .id = 2,
 					 .roofline_context = NAN,
 					 .roofline_token = NAN,
 					 .roofline_pair = NAN,
-					 .roofline_residual = NAN };
+					 .roofline_residual = NAN,
+					 .least_context = ABSENT,
+					 .most_context = ABSENT,
+					 .least_rows = ABSENT,
+					 .most_rows = ABSENT,
+					 .least_tokens = ABSENT,
+					 .most_tokens = ABSENT };
 static const struct row_fit_term bare_fit_term = { .fit = 2, .term = "row" };
 static const struct row_fit_draw bare_fit_draw = { .fit = 2, .term = "row" };
 

@@ -15,6 +15,7 @@
 #include "bpf/records.h"
 #include "make_server.h"
 #include "userspace/cost/drift.h"
+#include "userspace/cost/fit_set.h"
 #include "userspace/cost/samples.h"
 
 struct taken {
@@ -64,6 +65,40 @@ static void a_prompt_over_two_ubatches_is_a_step_of_two_parts(void **unused)
 	assert_int_equal(t.samples.samples[0].rows[1].n_outputs, 1);
 	assert_int_equal(t.samples.samples[0].rows[2].n_tokens, 1);
 	assert_int_not_equal(t.samples.samples[0].rows[2].owner, t.samples.samples[0].rows[1].owner);
+	give_back(&t, &m);
+}
+
+/* 500 tokens at 100 in parts of 400 and 100, the second beside a row at 40; then a row of one token at 612 alone. */
+static void a_range_is_of_parts_and_of_the_context_before_each_token(void **unused)
+{
+	const struct cost_samples none = { .n = 0 };
+	struct fit_range range = fit_range__of(&none);
+	char words[160];
+	struct taken t;
+	struct maker m;
+
+	(void)unused;
+	assert_false(fit_range__known(&range));
+	maker__init(&m);
+	maker__step(&m, MAKER_TARGET, 1000, 1700);
+	maker__row(&m, 0, 100, 400, 0);
+	maker__row(&m, 0, 500, 100, 1);
+	maker__row(&m, 3, 40, 1, 1);
+	m.recording.rows[1].ubatch = m.recording.rows[2].ubatch = 1;
+	maker__cut(&m, RESOURCE_CPU_NS, 0, 1234);
+	maker__step(&m, MAKER_TARGET, 2000, 2700);
+	maker__row(&m, 0, 612, 1, 1);
+	maker__cut(&m, RESOURCE_CPU_NS, 1234, 1234);
+	take(&t, &m, "target", RESOURCE_CPU_NS);
+	range = fit_range__of(&t.samples);
+	assert_true(fit_range__known(&range));
+	fit_range__describe(&range, words, sizeof(words));
+	assert_string_equal(words, "contexts of 40 to 612 tokens, 1 to 2 rows and 1 to 400 tokens in a part of a step");
+	t.samples.n = 1;
+	range = fit_range__of(&t.samples);
+	assert_int_equal(range.most_context, 599);
+	assert_int_equal(range.least_tokens, 101);
+	assert_int_equal(timeline__most_context(&t.timeline), 612);
 	give_back(&t, &m);
 }
 
@@ -209,6 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_prompt_over_two_ubatches_is_a_step_of_two_parts),
+		cmocka_unit_test(a_range_is_of_parts_and_of_the_context_before_each_token),
 		cmocka_unit_test(what_cannot_teach_is_left_out_and_counted),
 		cmocka_unit_test(a_recording_without_steps_has_no_samples),
 		cmocka_unit_test(rows_of_a_server_are_all_there_and_have_their_owners),

@@ -84,6 +84,8 @@ static void assert_same(const struct fit *a, const struct fit *b)
 	assert_true(!a->engine_version && !b->engine_version);
 	assert_int_equal(a->made_unix_ns, b->made_unix_ns);
 	assert_string_equal(a->origin, b->origin);
+	assert_true(fit_range__known(&a->range));
+	assert_memory_equal(&a->range, &b->range, sizeof(a->range));
 }
 
 static void a_fit_comes_back_from_a_recording_to_the_last_bit(void **state)
@@ -148,6 +150,9 @@ static void a_fit_that_was_tampered_with_is_refused(void **state)
 		{ "UPDATE fit_draw SET term = 'x' WHERE draw = 3 AND term = 'G(1)'", "replicates are not complete" },
 		{ "UPDATE fit_term SET fitted = 0", "replicates are not complete" },
 		{ "DELETE FROM fit_term", "has 0 terms" },
+		{ "UPDATE fit SET most_context = least_context - 1 WHERE least_context > 0", "ends before it begins" },
+		{ "UPDATE fit SET least_rows = most_rows + 1", "ends before it begins" },
+		{ "UPDATE fit SET least_tokens = most_tokens + 1", "ends before it begins" },
 		{ "WITH RECURSIVE n(i) AS (SELECT 64 UNION ALL SELECT i + 1 FROM n WHERE i < 1100) "
 		  "INSERT INTO fit_draw SELECT fit, i, term, value FROM fit_draw JOIN n WHERE draw = 0",
 		  "at most 1024" },
@@ -176,6 +181,35 @@ static void a_fit_that_was_tampered_with_is_refused(void **state)
 		assert_int_equal(set.n, 0);
 		recording__free(&r);
 	}
+	fit__free(&fit);
+}
+
+/* A store of the tokprof before has files of schema version 2. */
+static void a_fit_that_was_stored_without_a_range_is_found_and_says_nothing_of_it(void **state)
+{
+	char path[PATH_MAX], words[1024];
+	struct fit fit;
+	struct fit_set set;
+	sqlite3 *db;
+
+	(void)state;
+	make_fit(&fit, 4, "target", RESOURCE_CPU_NS);
+	assert_int_equal(fit_store__save(&here, &fit, 1, path, sizeof(path), words, sizeof(words)), 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = substr(sql, 1, "
+				      "instr(sql, char(9) || 'least_context ')) || 'CHECK(1))' WHERE name = 'fit'; "
+				      "PRAGMA writable_schema = RESET; PRAGMA user_version = 2",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(fit_store__find(&here, &set, words, sizeof(words)), 0);
+	assert_int_equal(set.n, 1);
+	assert_true(set.fits[0].cost.sigma == fit.cost.sigma);
+	assert_false(fit_range__known(&set.fits[0].range));
+	fit_range__describe(&set.fits[0].range, words, sizeof(words));
+	assert_string_equal(words, "");
+	fit_set__free(&set);
 	fit__free(&fit);
 }
 
@@ -403,6 +437,7 @@ int main(void)
 		TEST(a_fit_comes_back_from_a_recording_to_the_last_bit),
 		TEST(a_recording_without_fits_has_an_empty_set),
 		TEST(a_fit_that_was_tampered_with_is_refused),
+		TEST(a_fit_that_was_stored_without_a_range_is_found_and_says_nothing_of_it),
 		TEST(a_stored_fit_is_found_where_it_holds_and_nowhere_else),
 		TEST(a_fit_of_a_draft_is_stored_and_found_by_the_drafts_own_weights),
 		TEST(a_servers_weight_files_are_told_apart_by_what_drafts),

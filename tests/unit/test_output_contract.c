@@ -380,6 +380,33 @@ static void every_fit_says_of_which_weights_it_is_and_whether_it_was_used(void *
 	json_decref(root);
 }
 
+static void what_is_said_beyond_the_range_of_a_fit_is_marked(void **state)
+{
+	static const bool beyond[] = { false, false, true };
+	struct example e;
+	json_t *root, *attribution, *range, *marginal;
+
+	(void)state;
+	example__make(&e);
+	root = report(&e, BY_REQUEST);
+	attribution = member(root, "attribution");
+	range = member(json_array_get(member(member(attribution, "fit"), "models"), 0), "range");
+	has_keys(range, "least_context most_context least_rows most_rows least_tokens most_tokens");
+	assert_int_equal(json_integer_value(member(range, "most_context")), 4000);
+	marginal = member(attribution, "marginal");
+	assert_int_equal(json_array_size(marginal), 6);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(json_is_true(member(json_array_get(marginal, i), "extrapolated")), beyond[i % 3]);
+	json_decref(root);
+
+	e.fitted[0].range.most_context = ABSENT;
+	root = report(&e, BY_REQUEST);
+	attribution = member(root, "attribution");
+	assert_true(json_is_null(member(json_array_get(member(member(attribution, "fit"), "models"), 0), "range")));
+	assert_true(json_is_null(member(json_array_get(member(attribution, "marginal"), 2), "extrapolated")));
+	json_decref(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -394,6 +421,7 @@ int main(void)
 		cmocka_unit_test(a_group_has_the_sum_of_its_requests),
 		cmocka_unit_test(an_event_that_a_later_collector_counts_stands_under_counters),
 		cmocka_unit_test(every_fit_says_of_which_weights_it_is_and_whether_it_was_used),
+		cmocka_unit_test(what_is_said_beyond_the_range_of_a_fit_is_marked),
 		cmocka_unit_test(bounds_that_are_not_known_are_null_beside_the_figure),
 	};
 

@@ -272,26 +272,55 @@ static void a_drafts_fit_is_named_beside_the_targets(void **state)
 	example.ledger.pricing[ROLE_DRAFT][0].rule = rule__find("shapley");
 	example.ledger.pricing[ROLE_DRAFT][0].scope.model = &made.fit.cost;
 	text = write_flat(&example);
-	assert_non_null(strstr(text, "Fit of 2026-11-21 03:00 UTC, by tokprof calibrate, 300 steps, small-f16."));
-	assert_non_null(strstr(text, "Fit of drafts of 2026-11-21 03:00 UTC, by a recording, 300 steps, draft-f16."));
+	assert_non_null(
+		strstr(text, "Fit of 2026-11-21 03:00 UTC, by tokprof calibrate, 300 steps, small-f16; it saw"));
+	assert_non_null(
+		strstr(text, "Fit of drafts of 2026-11-21 03:00 UTC, by a recording, 300 steps, draft-f16; it saw"));
 	free(text);
 }
 
-static void contexts_that_the_recording_never_had_are_said_to_be_drawn_on(void **state)
+static void contexts_beyond_those_that_the_fit_saw_are_said_to_be_drawn_on(void **state)
 {
-	static const char words[] = "contexts are shorter than 8192 tokens";
+	static const char marginal[] =
+		"fitted to contexts of up to 4000 tokens: what is said of longer ones is drawn on",
+			  own[] = "Contexts here go up to 6000 tokens, beyond those that it saw",
+			  nothing[] = "The fit does not say up to which contexts it was measured";
+	static const struct fit_range unknown = { ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT };
 	struct example example;
 	char *text;
 
 	(void)state;
+	/* Stored by calibrate, up to 4,000 tokens. */
 	example__make(&example);
-	example.fitted[0].origin = FIT_ORIGIN_RECORDING;
 	text = write_flat(&example);
-	assert_non_null(strstr(text, words));
+	assert_non_null(
+		strstr(text, "small-f16; it saw contexts of 0 to 4000 tokens, 1 to 8 rows and 1 to 512 tokens"));
+	assert_non_null(strstr(text, marginal));
+	assert_null(strstr(text, "Contexts here go up"));
 	free(text);
-	example.rows[0].first_pos = 8192;
+	/* A row whose last token has 6,000 before it. */
+	example.rows[0].first_pos = 6001 - (int32_t)example.rows[0].n_tokens;
 	text = write_flat(&example);
-	assert_null(strstr(text, words));
+	assert_non_null(strstr(text, own));
+	free(text);
+
+	example__make(&example);
+	example.fitted[0].range.most_context = 8192;
+	text = write_flat(&example);
+	assert_null(strstr(text, "drawn on"));
+	free(text);
+
+	/* Of a tokprof that did not keep it: nothing is known of a stored fit, of one of this recording its contexts. */
+	example__make(&example);
+	example.fitted[0].range = unknown;
+	text = write_flat(&example);
+	assert_non_null(strstr(text, nothing));
+	assert_null(strstr(text, "it saw"));
+	free(text);
+	example.fitted[0].origin = FIT_ORIGIN_RECORDING;
+	example.rows[0].first_pos = 4001 - (int32_t)example.rows[0].n_tokens;
+	text = write_flat(&example);
+	assert_non_null(strstr(text, marginal));
 	free(text);
 }
 
@@ -349,7 +378,7 @@ int main(void)
 		cmocka_unit_test(a_cost_without_an_interval_has_reference_tokens_without_one),
 		cmocka_unit_test(one_more_token_that_saves_is_explained_and_others_are_not),
 		cmocka_unit_test(a_drafts_fit_is_named_beside_the_targets),
-		cmocka_unit_test(contexts_that_the_recording_never_had_are_said_to_be_drawn_on),
+		cmocka_unit_test(contexts_beyond_those_that_the_fit_saw_are_said_to_be_drawn_on),
 		cmocka_unit_test(a_full_disk_is_an_error_of_every_format),
 		cmocka_unit_test(an_empty_recording_has_a_report_in_every_format_and_grouping),
 	};

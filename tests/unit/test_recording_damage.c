@@ -144,19 +144,19 @@ static void a_newer_schema_is_refused_with_its_version(void **state)
 	struct folder *f = *state;
 
 	write_example(f);
-	run_sql(f, "PRAGMA user_version=3");
-	assert_refused(f, "schema version 3");
+	run_sql(f, "PRAGMA user_version=4");
+	assert_refused(f, "schema version 4");
 	run_sql(f, "PRAGMA user_version=0");
 	assert_refused(f, "no schema version");
 }
 
-/* Forget the columns of a table that came after version 1: its text is cut before them, a constraint takes their place. */
-static void make_table_older(struct folder *f, const struct table *t)
+/* Forget the columns of a table that came after a version: its text is cut before them, a constraint takes their place. */
+static void make_table_older(struct folder *f, const struct table *t, unsigned int version)
 {
 	const struct column *c = t->columns;
 	char sql[512];
 
-	while (c->since == 1)
+	while (c->since <= version)
 		c++;
 	snprintf(sql, sizeof(sql),
 		 "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = substr(sql, 1, instr(sql, char(9) || '%s "
@@ -174,9 +174,9 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 	write_example(f);
 	for (int i = 0; i < N_TABLES; i++)
 		if (tables[i].columns[tables[i].n_columns - 1].since > 1)
-			make_table_older(f, &tables[i]);
+			make_table_older(f, &tables[i], 1);
 	run_sql(f, "DROP TABLE fit; DROP TABLE fit_term; DROP TABLE fit_draw");
-	assert_refused(f, "table model is missing or has other columns than schema version 2");
+	assert_refused(f, "table model is missing or has other columns than schema version 3");
 	run_sql(f, "PRAGMA user_version=1");
 	load(&r, f->file);
 	assert_int_equal(r.n_models, 2);
@@ -188,6 +188,26 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 	assert_int_equal(r.requests[0].n_prompts, ABSENT);
 	assert_int_equal(r.requests[0].sent_prompt_tokens, ABSENT);
 	assert_int_equal(r.n_fits, 0);
+	recording__free(&r);
+}
+
+static void a_fit_of_an_earlier_version_is_read_and_its_range_is_not_known(void **state)
+{
+	struct folder *f = *state;
+	struct recording r;
+
+	write_example(f);
+	for (int i = 0; i < N_TABLES; i++)
+		if (tables[i].columns[tables[i].n_columns - 1].since > 2)
+			make_table_older(f, &tables[i], 2);
+	run_sql(f, "PRAGMA user_version=2");
+	load(&r, f->file);
+	assert_true(r.n_fits > 0);
+	assert_true(r.fits[0].sigma == full_fit.sigma);
+	assert_true(r.fits[0].roofline_residual == full_fit.roofline_residual);
+	assert_int_equal(r.fits[0].least_context, ABSENT);
+	assert_int_equal(r.fits[0].most_tokens, ABSENT);
+	assert_int_equal(r.models[0].n_layers, full_model.n_layers);
 	recording__free(&r);
 }
 
@@ -385,6 +405,7 @@ int main(void)
 		TEST(a_database_of_another_application_is_refused),
 		TEST(a_newer_schema_is_refused_with_its_version),
 		TEST(a_recording_of_an_earlier_version_is_read_without_what_came_later),
+		TEST(a_fit_of_an_earlier_version_is_read_and_its_range_is_not_known),
 		TEST(what_a_later_version_adds_is_optional_and_at_the_end),
 		TEST(values_that_no_writer_writes_are_refused_with_their_column),
 		TEST(a_table_that_is_missing_or_of_another_make_is_refused),

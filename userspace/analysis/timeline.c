@@ -93,6 +93,20 @@ int timeline__build(struct timeline *out, const struct recording *r)
 	return err;
 }
 
+int64_t timeline__most_context(const struct timeline *t)
+{
+	int64_t most = ABSENT;
+
+	for (size_t i = 0; i < t->n_rows; i++) {
+		const struct timeline_row *row = &t->rows[i];
+		const int64_t last = (int64_t)row->first_pos + row->n_tokens - 1;
+
+		if (row->seq >= 0 && row->first_pos >= 0 && row->n_tokens > 0 && (most == ABSENT || last > most))
+			most = last;
+	}
+	return most;
+}
+
 void timeline__free(struct timeline *t)
 {
 	if (!t)

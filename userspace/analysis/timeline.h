@@ -95,6 +95,8 @@ struct timeline {
 
 /* @return 0, -ENOMEM. The recording must outlive the timeline. */
 int timeline__build(struct timeline *out, const struct recording *r);
+/* The most tokens before one that was computed, of all rows that are known; ABSENT: none is. */
+int64_t timeline__most_context(const struct timeline *t);
 void timeline__free(struct timeline *t);
 
 #endif

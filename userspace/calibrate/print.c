@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "output/json_cost.h"
 #include "output/json_writer.h"
 #include "output/table.h"
 #include "userspace/message.h"
@@ -90,6 +91,21 @@ static int print_fits(const struct calibrated *c, FILE *f)
 		table__end_row(t);
 	}
 	return table__finish(t);
+}
+
+/* By role: the fits of its resources are of the same steps, but for those that a meter missed. */
+static void print_ranges(const struct calibrated *c, FILE *f)
+{
+	char words[160];
+	size_t i;
+
+	for (i = 0; i < c->fits->n; i++) {
+		const struct fit *fit = &c->fits->fits[i];
+
+		fit_range__describe(&fit->range, words, sizeof(words));
+		if (fit->cost.resource == COST_RESOURCE_WALL && words[0])
+			fprintf(f, "%s: fitted to %s\n", fit->cost.role, words);
+	}
 }
 
 static int print_classes(const struct calibrated *c, const struct fit *fit, const struct quality *q, FILE *f)
@@ -193,6 +209,7 @@ int calibrated__print_text(const struct calibrated *c, FILE *f)
 
 	print_head(c, f);
 	err = print_fits(c, f);
+	print_ranges(c, f);
 	for (i = 0; i < c->fits->n && !err; i++) {
 		const struct fit *fit = &c->fits->fits[i];
 		bool shown = fit->cost.resource == COST_RESOURCE_WALL || fit->cost.resource == RESOURCE_CPU_NS;
@@ -305,6 +322,7 @@ static void write_fit(struct json_writer *w, const struct calibrated *c, size_t 
 	json_writer__put_number(w, "sigma", m->sigma);
 	json_writer__put_number(w, "model_error", m->model_error);
 	json_writer__put_number(w, "condition", m->condition);
+	json_cost__put_range(w, &c->fits->fits[i].range);
 	write_terms(w, m);
 	write_classes(w, &c->fits->quality[i]);
 	json_writer__end_object(w);

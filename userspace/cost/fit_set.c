@@ -15,6 +15,57 @@
 /* Each is 37 reals in memory, and a file may say anything. */
 #define MOST_DRAWS 1024
 
+static void widen(int64_t *least, int64_t *most, int64_t low, int64_t high)
+{
+	if (*least == ABSENT || low < *least)
+		*least = low;
+	if (*most == ABSENT || high > *most)
+		*most = high;
+}
+
+static void add_part(struct fit_range *range, const struct cost_row *rows, size_t n)
+{
+	int64_t n_tokens = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		widen(&range->least_context, &range->most_context, rows[i].context,
+		      (int64_t)rows[i].context + rows[i].n_tokens - 1);
+		n_tokens += rows[i].n_tokens;
+	}
+	widen(&range->least_rows, &range->most_rows, (int64_t)n, (int64_t)n);
+	widen(&range->least_tokens, &range->most_tokens, n_tokens, n_tokens);
+}
+
+struct fit_range fit_range__of(const struct cost_samples *samples)
+{
+	struct fit_range range = { ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT };
+
+	for (size_t i = 0; i < samples->n; i++) {
+		const struct cost_sample *s = &samples->samples[i];
+
+		for (size_t part = 0, first = 0; part < s->n_parts; first = s->part_end[part++])
+			add_part(&range, s->rows + first, s->part_end[part] - first);
+	}
+	return range;
+}
+
+bool fit_range__known(const struct fit_range *range)
+{
+	return range->least_context != ABSENT && range->most_context != ABSENT && range->least_rows != ABSENT &&
+	       range->most_rows != ABSENT && range->least_tokens != ABSENT && range->most_tokens != ABSENT;
+}
+
+void fit_range__describe(const struct fit_range *range, char *words, size_t size)
+{
+	words[0] = '\0';
+	if (fit_range__known(range))
+		snprintf(words, size,
+			 "contexts of %lld to %lld tokens, %lld to %lld rows and %lld to %lld tokens in a part of a "
+			 "step",
+			 (long long)range->least_context, (long long)range->most_context, (long long)range->least_rows,
+			 (long long)range->most_rows, (long long)range->least_tokens, (long long)range->most_tokens);
+}
+
 int fit__make(struct fit *out, const struct cost_samples *samples, const char *role, int resource,
 	      const struct cost_fit_options *options)
 {
@@ -24,6 +75,7 @@ int fit__make(struct fit *out, const struct cost_samples *samples, const char *r
 	err = cost__fit(&out->cost, samples->samples, samples->n, options);
 	if (err)
 		return err;
+	out->range = fit_range__of(samples);
 	out->cost.role = role;
 	out->cost.resource = resource;
 	out->has_affine = affine__fit(&out->affine, samples->samples, samples->n) == 0;
@@ -91,6 +143,12 @@ static void make_row(struct row_fit *row, const struct fit *f, int64_t id)
 		.roofline_token = known(f->has_roofline, f->roofline.token),
 		.roofline_pair = known(f->has_roofline, f->roofline.pair),
 		.roofline_residual = known(f->has_roofline, f->roofline.median_residual),
+		.least_context = f->range.least_context,
+		.most_context = f->range.most_context,
+		.least_rows = f->range.least_rows,
+		.most_rows = f->range.most_rows,
+		.least_tokens = f->range.least_tokens,
+		.most_tokens = f->range.most_tokens,
 	};
 }
 
@@ -266,6 +324,21 @@ static void read_forms(struct fit *f, const struct row_fit *row)
 				   row->roofline_token + row->roofline_pair + row->roofline_residual);
 }
 
+/* All of it or nothing, and no end before its beginning. */
+static int read_range(struct reader *r, const struct row_fit *row, struct fit_range *range)
+{
+	static const struct fit_range unknown = { ABSENT, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT };
+
+	*range = (struct fit_range){ row->least_context, row->most_context, row->least_rows,
+				     row->most_rows,	 row->least_tokens, row->most_tokens };
+	if (!fit_range__known(range))
+		*range = unknown;
+	else if (range->least_context > range->most_context || range->least_rows > range->most_rows ||
+		 range->least_tokens > range->most_tokens)
+		return refuse(r, row->id, "the range of steps that it is of ends before it begins");
+	return 0;
+}
+
 static int read_fit(struct reader *r, const struct row_fit *row, struct fit *f)
 {
 	struct cost_model *m = &f->cost;
@@ -293,7 +366,9 @@ static int read_fit(struct reader *r, const struct row_fit *row, struct fit *f)
 	f->made_unix_ns = row->made_unix_ns;
 	f->origin = keep(r, row->origin);
 	read_forms(f, row);
-	err = read_terms(r, row->id, m);
+	err = read_range(r, row, &f->range);
+	if (!err)
+		err = read_terms(r, row->id, m);
 	return err ? err : read_draws(r, row->id, m);
 }
 

@@ -25,7 +25,18 @@ struct fit_key {
 	const char *draft_digest;	/* of a set: of its draft's weight file; NULL: it has none, or a fit's own */
 };
 
+/*
+ * What a fit was made of, by parts of steps, since these are what the model prices. Contexts are the tokens before one: the
+ * fewest before a row's first token, the most before a row's last. ABSENT, all of them: not known, of an earlier tokprof.
+ */
+struct fit_range {
+	int64_t least_context, most_context;
+	int64_t least_rows, most_rows;
+	int64_t least_tokens, most_tokens;
+};
+
 struct fit {
+	struct fit_range range;
 	struct cost_model cost;		/* role and resource are its */
 	bool has_affine, has_roofline;
 	struct affine_fit affine;
@@ -51,6 +62,11 @@ int fit__make(struct fit *out, const struct cost_samples *samples, const char *r
 void fit__free(struct fit *f);
 /* Of what it is, by the resources of its recording: COST_RESOURCE_WALL_NAME, "cpu_ns", ...; NULL: these have none of its id */
 const char *fit__resource_name(const struct fit *f, const struct recording *r);
+/* What samples are like; ABSENT of none. */
+struct fit_range fit_range__of(const struct cost_samples *samples);
+bool fit_range__known(const struct fit_range *range);
+/* "contexts of 0 to 4000 tokens, 1 to 8 rows and 1 to 512 tokens in a part of a step"; "" where it is not known */
+void fit_range__describe(const struct fit_range *range, char *words, size_t size);
 
 /*
  * Threads that compute: those with a tenth or more of the CPU time of the busiest, so that ones that wait, sample or answer
