@@ -123,6 +123,7 @@ static __always_inline void cut(tp_u64 *out, tp_u64 now)
 	out[METER_CPU_NS] = meter__read(m->word[METER_CPU_NS].value, now - m->base_ns);
 	out[METER_KERNEL_NS] = meter__read(m->word[METER_KERNEL_NS].value, now - m->base_ns);
 	out[METER_FAULTS] = m->word[METER_FAULTS].value;
+	out[METER_RUNQ_NS] = m->word[METER_RUNQ_NS].value;
 }
 
 /* What the thread waited since the attach. At entry kept in the record, at the end subtracted from it. */

@@ -51,7 +51,8 @@ enum meter {
 	METER_CPU_NS = 0,	/* threads on a CPU, integrated over time */
 	METER_KERNEL_NS = 1,	/* the part of it between system call entry and exit, or in an interrupt */
 	METER_FAULTS = 2,	/* page faults taken in user mode */
-	N_METERS = 3,
+	METER_RUNQ_NS = 3,	/* waits of all threads for a CPU, of 20 us or more each, counted when they end */
+	N_METERS = 4,
 };
 
 enum step_kind {

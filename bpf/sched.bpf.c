@@ -16,6 +16,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define TASK_RUNNING 0
 #define TASK_DEAD 0x80
 
+/* Most waits are the switch itself, a few us after a wake-up: those do not make all CPUs add to one word. */
+#define RUNQ_LEAST_NS 20000
+
 /* By the system call that the task is in: its number stands in the registers with which it entered the kernel. */
 static __always_inline enum blocked_kind classify_wait(struct task_struct *task)
 {
@@ -191,12 +194,17 @@ static __always_inline void end_wait(struct thread_state *ts, tp_u64 now)
 static __always_inline void switched_in(const struct task_struct *task, struct meters *m, tp_u64 now)
 {
 	struct thread_state *ts = thread__get(task);
+	tp_u64 waited;
 
 	if (!ts)
 		return;
 	end_wait(ts, now);	/* a wake-up that was not seen */
-	if (ts->wake_ns)
-		ts->times.runq_ns += now - ts->wake_ns;
+	if (ts->wake_ns) {
+		waited = now - ts->wake_ns;
+		ts->times.runq_ns += waited;
+		if (waited >= RUNQ_LEAST_NS)
+			__sync_fetch_and_add(&m->word[METER_RUNQ_NS].value, waited);
+	}
 	ts->wake_ns = 0;
 	ts->off_since_ns = 0;
 	thread__starts_running(ts, m, now);

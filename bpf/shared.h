@@ -30,7 +30,7 @@ struct meter_word {
 };
 
 struct meters {			/* the only entry of map `meters`; mapped into the recorder */
-	struct meter_word word[N_METERS];	/* METER_FAULTS is a plain counter */
+	struct meter_word word[N_METERS];	/* from METER_FAULTS on plain counters */
 	tp_u64 base_ns;		/* origin of the meters' time; 0: not started */
 	tp_u64 next_step;
 	tp_u64 next_connection;

@@ -252,8 +252,11 @@ void engine_rows__step(struct engine_rows *e, struct session *s, const struct re
 		.ret = r->ret,
 		.runq_ns = r->runq_ns,
 		.blocked_ns = r->blocked_ns,
+		.server_runq_ns = ABSENT,
 	};
 
+	if (s->meters_running)
+		row.server_runq_ns = (int64_t)(r->meter_end[METER_RUNQ_NS] - r->meter_start[METER_RUNQ_NS]);
 	if (r->batch_tokens >= 0)
 		row.n_tokens = r->batch_tokens;
 	else

@@ -210,6 +210,7 @@ static void put_excess(const struct text *t)
 		[DISTURBED_PREEMPTED] = "preempted",
 		[DISTURBED_FAULTS] = "with more page faults than their neighbours",
 		[DISTURBED_NO_RETURN] = "left by an exception",
+		[DISTURBED_WORKERS] = "with other threads of the server preempted",
 	};
 	const struct excess *excess = &t->l->excess;
 	char list[MAX_NAMES] = "", of[MAX_NAMES] = "";

@@ -140,6 +140,7 @@ struct row_step {
 	int ret;
 	int64_t n_tokens;		/* of the batch where public, else the sum of the ubatches; ABSENT unknown */
 	uint64_t runq_ns, blocked_ns;
+	int64_t server_runq_ns;		/* the same of all threads of the server, waits that ended in it; ABSENT */
 };
 
 struct row_step_resource {		/* cumulative meters of the server at the step's start, and the use inside it */

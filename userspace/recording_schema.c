@@ -156,6 +156,9 @@ static const struct column step_columns[] = {
 	COLUMN(row_step, n_tokens, COLUMN_TOKENS_OPTIONAL, "tokens", "in the whole batch; NULL: not known"),
 	COLUMN(row_step, runq_ns, COLUMN_DURATION, "ns", "its thread, inside the step: runnable, waiting for a CPU"),
 	COLUMN(row_step, blocked_ns, COLUMN_DURATION, "ns", "its thread, inside the step: blocked"),
+	COLUMN_SINCE(
+		3, row_step, server_runq_ns, COLUMN_COUNT_OPTIONAL, "ns",
+		"all threads of the server: waits for a CPU, of 20 us or more, that ended in it; NULL: not measured"),
 };
 
 static const struct column step_resource_columns[] = {

@@ -277,7 +277,7 @@ static int64_t session__meter(struct session *s, enum meter meter, uint64_t valu
 {
 	int64_t v = (int64_t)value, latest = s->meter_latest[meter];
 
-	if (meter == METER_FAULTS)
+	if (meter >= METER_FAULTS)
 		return v;
 	v -= (int64_t)METER_ORIGIN;
 	/* Whole laps were taken out of the word: put back as many as bring the value near the latest one. */
@@ -307,7 +307,7 @@ void session__cut_now(struct session *s, int64_t out[METER_RESOURCES])
 
 	for (i = 0; i < N_METERS; i++) {
 		values[i] = __atomic_load_n((uint64_t *)&s->meters->word[i].value, __ATOMIC_RELAXED);
-		if (i != METER_FAULTS)
+		if (i < METER_FAULTS)
 			values[i] = meter__read(values[i], now);
 	}
 	session__cut(s, values, out);

@@ -31,6 +31,8 @@ CTX = 4096
 SLACK = 0.02     # of a cost: requests that are sent together begin one after the other
 TURNS = 3
 SPILL = 0.15     # of what is added to one request, what another's share may seem to move by: that is the machine
+WAITED_LEAST = 0.1      # of the steps' time, threads waited for the CPU that another program takes half of
+UNEXPLAINED_MOST = 0.2  # of the steps beyond the model, without evidence while it does
 HOG = "b = bytearray(1 << 28)\nwhile True:\n    b[:] = bytes(len(b))\n"
 ALL = []
 SERVERS = {}     # version -> (Bench, ExitStack): calibrated once, for all tests
@@ -68,6 +70,7 @@ class Shared:
             path = pathlib.Path(folder) / "run.tokprof"
             run = tokprof.record(bench, path)
             report = tokprof.Report(path, run)
+            self.steps = meter.report(path, "--by", "step")["steps"]
         self.report, self.truth_ns = report.report, run["cost_ns"]
         law.check(self.report)
         expect("rule", report.rule, "shapley")
@@ -141,6 +144,26 @@ def a_memory_hog_beside_the_server_moves_no_share_by_more_than_it_says(s):
             hog.kill()
     for i in range(len(requests)):
         expect_overlap(f"part of request {i}", quiet.part(i), loud.part(i), 0.01)
+
+
+@shares
+def a_program_on_one_of_its_cpus_shows_in_the_run_queue_of_the_servers_threads(s):
+    """Whichever thread it displaces, the step's own or a worker: steps beyond the model are then not without evidence."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as hog:
+        os.sched_setaffinity(hog.pid, {max(os.sched_getaffinity(0))})
+        try:
+            loud = Shared(s, (100, 80, True), (600, 80, True))
+        finally:
+            hog.kill()
+    waited, ran = (sum(f(step) for step in loud.steps) for f in (lambda x: x["server_runq_ns"],
+                                                                lambda x: x["end_ns"] - x["start_ns"]))
+    print(f"    waited for a CPU: {waited / ran:.0%} of the steps' time, by all threads; excess: "
+          f"{loud.report['attribution']['excess']}")
+    if waited < WAITED_LEAST * ran:
+        raise AssertionError(f"threads waited {waited / 1e6:.0f} ms in steps of {ran / 1e6:.0f} ms")
+    excess = loud.report["attribution"]["excess"]
+    if excess["unexplained"] > max(1, UNEXPLAINED_MOST * excess["n_steps"]):
+        raise AssertionError(f"steps beyond the model without evidence: {excess}")
 
 
 if __name__ == "__main__":

@@ -311,6 +311,7 @@ static void example__step(struct example *e, int i, int context, uint64_t at_ms,
 		.n_tokens = n_tokens,
 		.runq_ns = 1000,
 		.blocked_ns = 2000,
+		.server_runq_ns = i ? 0 : ABSENT,
 	};
 	e->uses[i] = (struct row_step_resource){
 		.step = 10 + i, .resource = RESOURCE_CPU_NS, .start_value = 0, .value = cpu

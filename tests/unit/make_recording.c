@@ -117,6 +117,7 @@ struct row_step *maker__step(struct maker *m, int context, uint64_t start_ns, ui
 		.start_ns = start_ns,
 		.end_ns = end_ns,
 		.kind = STEP_DECODE,
+		.server_runq_ns = ABSENT,
 	};
 	return step;
 }

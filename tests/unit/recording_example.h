@@ -92,7 +92,7 @@ static const struct row_model full_model = { 1,	 41,  "small", "/m.gguf", "llama
 					     8,	 512, 16,      4,	  9,	   10,	   11, 12,
 					     13, 14,  15,      "00ff",	  "some" };
 static const struct row_context full_context = { 1, 41, UINT64_C(0x7fffdeadbeef), UINT64_MAX, "draft" };
-static const struct row_step full_step = { 7, 1, 42, 1000, 5000, 1, 7, INT32_MIN, INT32_MAX, 11, 12 };
+static const struct row_step full_step = { 7, 1, 42, 1000, 5000, 1, 7, INT32_MIN, INT32_MAX, 11, 12, 13 };
 static const struct row_step_resource full_step_resource = { 7, 1, INT64_C(1) << 62, 5 };
 static const struct row_sample full_sample = { 6000, 1, 99 };
 static const struct row_row full_row = { 7, 1, 2, -1, INT32_MAX, 512, 3 };
@@ -173,7 +173,9 @@ static const struct row_model bare_model = { .id = 2,
 					     .active_params = ABSENT,
 					     .active_weight_bytes = ABSENT };
 static const struct row_context bare_context = { .id = 2, .role = "target" };
-static const struct row_step bare_step = { .id = 8, .start_ns = 1001, .end_ns = 1001, .n_tokens = ABSENT };
+static const struct row_step bare_step = {
+	.id = 8, .start_ns = 1001, .end_ns = 1001, .n_tokens = ABSENT, .server_runq_ns = ABSENT
+};
 static const struct row_step_resource bare_step_resource = { 8, 1, 0, 0 };
 static const struct row_sample bare_sample = { 6001, 0, 0 };
 static const struct row_row bare_row = { .step = 8 };

@@ -152,7 +152,7 @@ static void a_cached_prompt_costs_nothing_at_prefill(void **unused)
 /* -------------------------------------------------------------------------------------------------------- disturbance --- */
 
 /* 30 ordinary steps of two requests with one in their middle that takes twice as much. @return what it is too much */
-static int64_t disturb(struct scene *s, uint64_t runq_ns, int64_t faults, uint32_t flags)
+static int64_t disturb(struct scene *s, uint64_t runq_ns, int64_t server_runq_ns, int64_t faults, uint32_t flags)
 {
 	struct row_step *step;
 	int64_t value;
@@ -163,6 +163,7 @@ static int64_t disturb(struct scene *s, uint64_t runq_ns, int64_t faults, uint32
 	s->factor = 2;
 	step = scene__step(s, (struct part[]){ { 0, 1, 1 }, { 1, 1, 1 } }, 2);
 	step->runq_ns = runq_ns;
+	step->server_runq_ns = server_runq_ns;
 	step->flags = flags;
 	value = s->m.recording.step_resources[s->m.recording.n_step_resources - 1].value;
 	s->factor = 1;
@@ -184,13 +185,44 @@ static void what_a_preemption_added_is_a_disturbance_and_no_ones_cost(void **unu
 	int64_t excess;
 
 	(void)unused;
-	excess = disturb(&s, 3000000, 0, 0);
+	excess = disturb(&s, 3000000, 3000000, 0, 0);
 	assert_in_range(account(&s, ACCOUNT_DISTURBANCE) - excess + 2, 0, 4);
 	assert_int_equal(account(&s, ACCOUNT_UNEXPLAINED), 0);
 	assert_int_equal(cost(&s, 0) + cost(&s, 1) + account(&s, ACCOUNT_DISTURBANCE), s.meter);
 	assert_int_equal(s.ledger.excess.n_steps, 1);
 	assert_int_equal(s.ledger.excess.n_by[DISTURBED_PREEMPTED], 1);
+	/* All of the wait was its own. */
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_WORKERS], 0);
 	assert_int_equal(s.ledger.excess.n_unexplained, 0);
+	scene__close(&s);
+}
+
+/* It shows in no figure of the step's own thread, which spins meanwhile, or is blocked. */
+static void a_worker_that_waited_for_a_cpu_is_evidence_too(void **unused)
+{
+	struct scene s;
+	int64_t excess;
+
+	(void)unused;
+	excess = disturb(&s, 0, 3000000, 0, 0);
+	assert_in_range(account(&s, ACCOUNT_DISTURBANCE) - excess + 2, 0, 4);
+	assert_int_equal(account(&s, ACCOUNT_UNEXPLAINED), 0);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_WORKERS], 1);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_PREEMPTED], 0);
+	assert_int_equal(s.ledger.excess.n_unexplained, 0);
+	scene__close(&s);
+}
+
+/* A hundredth of the step: some daemon always runs for a moment. */
+static void a_moment_of_waiting_is_no_evidence(void **unused)
+{
+	struct scene s;
+	int64_t excess;
+
+	(void)unused;
+	excess = disturb(&s, 0, 90000, 0, 0);
+	assert_in_range(account(&s, ACCOUNT_UNEXPLAINED) - excess + 2, 0, 4);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_WORKERS], 0);
 	scene__close(&s);
 }
 
@@ -200,7 +232,7 @@ static void page_faults_beyond_the_neighbours_are_evidence_too(void **unused)
 	int64_t excess;
 
 	(void)unused;
-	excess = disturb(&s, 0, 5000, 0);
+	excess = disturb(&s, 0, 0, 5000, 0);
 	assert_in_range(account(&s, ACCOUNT_DISTURBANCE) - excess + 2, 0, 4);
 	assert_int_equal(s.ledger.excess.n_by[DISTURBED_FAULTS], 1);
 	scene__close(&s);
@@ -212,7 +244,7 @@ static void a_step_that_an_exception_left_is_evidence_too(void **unused)
 	int64_t excess;
 
 	(void)unused;
-	excess = disturb(&s, 0, 0, STEP_NO_RETURN);
+	excess = disturb(&s, 0, 0, 0, STEP_NO_RETURN);
 	assert_in_range(account(&s, ACCOUNT_DISTURBANCE) - excess + 2, 0, 4);
 	assert_int_equal(s.ledger.excess.n_by[DISTURBED_NO_RETURN], 1);
 	scene__close(&s);
@@ -224,7 +256,7 @@ static void an_excess_without_evidence_stays_unexplained(void **unused)
 	int64_t excess;
 
 	(void)unused;
-	excess = disturb(&s, 0, 0, 0);
+	excess = disturb(&s, 0, 0, 0, 0);
 	assert_int_equal(account(&s, ACCOUNT_DISTURBANCE), 0);
 	assert_in_range(account(&s, ACCOUNT_UNEXPLAINED) - excess + 2, 0, 4);
 	assert_int_equal(s.ledger.excess.n_unexplained, 1);
@@ -977,6 +1009,8 @@ int main(void)
 		cmocka_unit_test(parts_of_a_step_are_shared_each_by_itself),
 		cmocka_unit_test(a_cached_prompt_costs_nothing_at_prefill),
 		cmocka_unit_test(what_a_preemption_added_is_a_disturbance_and_no_ones_cost),
+		cmocka_unit_test(a_worker_that_waited_for_a_cpu_is_evidence_too),
+		cmocka_unit_test(a_moment_of_waiting_is_no_evidence),
 		cmocka_unit_test(page_faults_beyond_the_neighbours_are_evidence_too),
 		cmocka_unit_test(a_step_that_an_exception_left_is_evidence_too),
 		cmocka_unit_test(an_excess_without_evidence_stays_unexplained),

@@ -198,7 +198,8 @@ static void a_fit_that_was_stored_without_a_range_is_found_and_says_nothing_of_i
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db,
 				      "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = substr(sql, 1, "
-				      "instr(sql, char(9) || 'least_context ')) || 'CHECK(1))' WHERE name = 'fit'; "
+				      "instr(sql, char(9) || iif(name = 'fit', 'least_context ', 'server_runq_ns '))) "
+				      "|| 'CHECK(1))' WHERE name IN ('fit', 'step'); "
 				      "PRAGMA writable_schema = RESET; PRAGMA user_version = 2",
 				      NULL, NULL, NULL),
 			 SQLITE_OK);

@@ -78,7 +78,8 @@ enum disturbance {
 	DISTURBED_PREEMPTED = 0,	/* its thread waited for a CPU */
 	DISTURBED_FAULTS = 1,		/* more page faults than the steps about it */
 	DISTURBED_NO_RETURN = 2,	/* an exception went through it */
-	N_DISTURBANCES = 3,
+	DISTURBED_WORKERS = 3,		/* other threads of the server waited for a CPU */
+	N_DISTURBANCES = 4,
 };
 extern const char *const disturbance_names[N_DISTURBANCES];
 

@@ -21,7 +21,7 @@
 /* Steps of other contexts that may come between a shift and the next step of its own. */
 #define SHIFT_LOOK_AHEAD 64
 
-/* A step is preempted where its own thread waited this part of the step for a CPU. */
+/* A step is preempted where its own thread waited this part of the step for a CPU, or the server's other threads together did. */
 #define PREEMPTED_PART 20
 /* Page faults: steps about it that are looked at on each side, and what is more than theirs. */
 #define NEIGHBOURS 4
@@ -32,6 +32,7 @@ const char *const disturbance_names[N_DISTURBANCES] = {
 	[DISTURBED_PREEMPTED] = "preempted",
 	[DISTURBED_FAULTS] = "page_faults",
 	[DISTURBED_NO_RETURN] = "no_return",
+	[DISTURBED_WORKERS] = "workers_preempted",
 };
 
 /* -------------------------------------------------------------------------------------------------------------- steps --- */
@@ -254,10 +255,14 @@ static bool has_more_faults(const struct survey *s, uint32_t step)
 uint32_t survey__evidence(const struct survey *s, uint32_t step)
 {
 	const struct row_step *row = &s->l->timeline->recording->steps[step];
+	const uint64_t all = row->server_runq_ns > 0 ? (uint64_t)row->server_runq_ns : 0;
+	const uint64_t others = all > row->runq_ns ? all - row->runq_ns : 0;
 	uint32_t evidence = 0;
 
 	if (row->runq_ns && row->runq_ns >= step__duration_ns(row) / PREEMPTED_PART)
 		evidence |= 1u << DISTURBED_PREEMPTED;
+	if (others && others >= step__duration_ns(row) / PREEMPTED_PART)
+		evidence |= 1u << DISTURBED_WORKERS;
 	if (has_more_faults(s, step))
 		evidence |= 1u << DISTURBED_FAULTS;
 	if (row->flags & STEP_NO_RETURN)
