@@ -142,6 +142,20 @@ def drafts_are_fitted_apart(s):
 
 
 @calibration
+def a_second_weight_file_that_never_drafts_is_said_before_the_sweep(s):
+    with own_fits() as folder, own_server(s.version, HERE / "mapping_server.py") as server:
+        start = time.monotonic()
+        status, result, words = calibrate("-p", server.pid, seconds=100)
+        took = time.monotonic() - start
+    expect("exit status", status, 2)
+    expect("result", result, None)
+    expect_words(words, "two weight files are mapped", "none of", "was of a draft model", "calibrate the server without it")
+    expect("fits", list(folder.glob("*")), [])
+    if took > 50:
+        raise AssertionError(f"it was said after {took:.0f} s of 100")
+
+
+@calibration
 def a_server_with_other_clients_is_refused_unless_told(s):
     with own_fits() as folder, own_server(s.version) as server:
         with client.Connection(server.port) as other:

@@ -304,18 +304,34 @@ static void a_servers_weight_files_are_told_apart_by_what_drafts(void **unused)
 	fit_key__of_server(&key, maker__finish(&m));
 	assert_string_equal(key.model_digest, "aa");
 	assert_null(key.draft_digest);
+	assert_false(fit_key__lacks_draft(&m.recording));
 	maker__model(&m, &small);
 	assert_true(fit_key__several(maker__finish(&m), why, sizeof(why)));
+	assert_true(fit_key__lacks_draft(&m.recording));
 	fit_key__of_server(&key, &m.recording);
 	assert_null(key.model_digest);
 	maker__context(&m, 2, "draft");
 	assert_false(fit_key__several(maker__finish(&m), why, sizeof(why)));
+	assert_false(fit_key__lacks_draft(&m.recording));
 	fit_key__of_server(&key, &m.recording);
 	assert_string_equal(key.model_digest, "aa");
 	assert_string_equal(key.draft_digest, "bb");
 	maker__model(&m, &third);
 	assert_true(fit_key__several(maker__finish(&m), why, sizeof(why)));
 	assert_non_null(strstr(why, "cannot be told"));
+	maker__free(&m);
+
+	/* No draft would tell which is whose of three, or of two that are as large. */
+	maker__init(&m);
+	maker__model(&m, &large);
+	maker__model(&m, &small);
+	maker__model(&m, &third);
+	assert_false(fit_key__lacks_draft(maker__finish(&m)));
+	maker__free(&m);
+	maker__init(&m);
+	maker__model(&m, &large);
+	maker__model(&m, &(struct row_model){ .id = 2, .digest = "bb", .weight_bytes = 1000 });
+	assert_false(fit_key__lacks_draft(maker__finish(&m)));
 	maker__free(&m);
 }
 

@@ -47,6 +47,7 @@ static void on_record(void *ctx, const struct record_header *h)
 		double ns = (double)(r->end_ns - h->time_ns);
 
 		seen->n_steps++;
+		seen->n_drafting += (h->flags & STEP_DRAFT) != 0;
 		if (r->step != seen->step)
 			return;
 		if (seen->step_tokens >= MANY_TOKENS) {

@@ -17,6 +17,7 @@
 /* What the steps so far were like. */
 struct driver_seen {
 	uint64_t n_steps;
+	uint64_t n_drafting;		/* of them of a draft model */
 	uint32_t largest_part;		/* tokens */
 	double prompt_ns, prompt_tokens;	/* of steps with many tokens */
 	double short_ns, n_short;		/* of steps with few */

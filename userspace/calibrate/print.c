@@ -176,6 +176,16 @@ static void print_head(const struct calibrated *c, FILE *f)
 	fputc('\n', f);
 }
 
+static bool has_role(const struct calibrated *c, const char *role)
+{
+	size_t i;
+
+	for (i = 0; i < c->fits->n; i++)
+		if (strcmp(c->fits->fits[i].cost.role, role) == 0)
+			return true;
+	return false;
+}
+
 static void print_end(const struct calibrated *c, FILE *f)
 {
 	const struct fit *cpu = fit__find(c->fits->fits, c->fits->n, "target", RESOURCE_CPU_NS);
@@ -186,6 +196,10 @@ static void print_end(const struct calibrated *c, FILE *f)
 	if (!cpu)
 		cpu = fit__find(c->fits->fits, c->fits->n, "target", COST_RESOURCE_WALL);
 	fputc('\n', f);
+	if (c->fits->key.draft_digest && !has_role(c, "draft"))
+		fprintf(f,
+			"draft: no fit, since too few steps of the draft model were measured: in reports its steps are "
+			"shared by tokens\n");
 	term = cpu ? widest_term(&cpu->cost, &half) : -1;
 	if (term >= 0)
 		fprintf(f, "widest interval: %s, +- %.0f %% (%s)\n",

@@ -20,6 +20,8 @@
 #define SEEN_SHARE 0.9			/* at least, of the requests that were answered */
 #define PROBE_LONG 1100			/* more than two parts of llama.cpp's default */
 #define PROBE_OUTPUTS 12
+#define DRAFT_OUTPUTS 128		/* hardly any generation of the sweep is longer */
+#define SPARE 8			/* tokens of context that the probe leaves free */
 #define SLOTS_ASSUMED 4			/* where the server does not say */
 #define CONTEXT_ASSUMED 1024
 #define GRACE 0.15			/* of the budget: a wave that has begun may end */
@@ -154,6 +156,28 @@ static int time_steps(struct calibration *c, uint32_t n_prompt, double *ns)
 	return err;
 }
 
+/*
+ * A draft model computes a step for every attempt, whatever the text and however little of it is accepted: random prompts
+ * do. One that does not so for a generation as long as the sweep's will not in the sweep.
+ */
+static int probe_drafts(struct calibration *c, uint32_t n_prompt)
+{
+	const uint32_t room = c->facts.context - n_prompt - SPARE;
+	int err = 0;
+
+	if (!c->must_draft || c->driver.seen.n_drafting)
+		return 0;
+	err = send_one(c, n_prompt, room < DRAFT_OUTPUTS ? room : DRAFT_OUTPUTS);
+	if (err || c->driver.seen.n_drafting)
+		return err;
+	return fail(c, -ENODATA,
+		    "if the smaller one drafts, let it draft for short generations too; if it does not, calibrate the "
+		    "server without it",
+		    "two weight files are mapped, and none of %llu steps was of a draft model: which file computed "
+		    "them cannot be told, and no fit can be made",
+		    (unsigned long long)c->driver.seen.n_steps);
+}
+
 /* How fast it is, and how long its parts are, by the first requests. */
 static int probe(struct calibration *c)
 {
@@ -172,6 +196,9 @@ static int probe(struct calibration *c)
 	if (c->driver.seen.n_steps == 0 || driver__token_ns(&c->driver) <= 0)
 		return fail(c, -ENODATA, "tokprof list shows what can be probed in it",
 			    "no step of the server was seen: %s", why_no_steps(c));
+	err = probe_drafts(c, few);
+	if (err)
+		return err;
 	many = f->context * 3 / 4 < PROBE_LONG ? f->context * 3 / 4 : PROBE_LONG;
 	if (many * driver__token_ns(&c->driver) < PROBE_SHARE * (double)c->budget_ns)
 		err = time_steps(c, many, &slow);
@@ -262,27 +289,26 @@ static int sweep(struct calibration *c)
 }
 
 /*
- * What would leave the sweep without a use is told before it: a fit is of one model, and stored by the digest of its weight
- * file. Which of several files drafts, only steps tell.
+ * What would leave the sweep without a use is told before it: a fit is of one weight file, or of one and its draft's, and is
+ * stored by its digest, which is read where it is mapped. Which of two files drafts, and whose steps they are, only steps tell: asked
+ * again once some were seen.
  */
-static int check_model(struct calibration *c, bool steps_seen)
+static int check_model(struct calibration *c)
 {
 	struct recording facts;
-	char error[512];
+	char error[512], why[160];
 	int err = 0;
 
 	session__tick(&c->session);
-	if (!c->must_store || recording_writer__flush(c->writer) ||
-	    recording__load_facts(&facts, c->path, error, sizeof(error)))
+	if (recording_writer__flush(c->writer) || recording__load_facts(&facts, c->path, error, sizeof(error)))
 		return 0;
-	if (fit_key__several(&facts, error, sizeof(error))) {
-		if (steps_seen)
-			err = fail(c, -ENODATA, "calibrate a server of one model, or of one and its draft",
-				   "no fit can be made: %s", error);
-	} else if (!fit_key__model(&facts, false, error, sizeof(error))) {
+	c->must_draft = fit_key__lacks_draft(&facts);
+	if (!c->must_draft && fit_key__several(&facts, why, sizeof(why)))
+		err = fail(c, -ENODATA, "calibrate a server of one model, or of one and its draft",
+			   "no fit can be made: %s", why);
+	else if (!c->must_draft && c->must_store && !fit_key__model(&facts, false, why, sizeof(why)))
 		err = fail(c, -ENODATA, "keep it in a recording with -o FILE, or let the server map its weights",
 			   "no weight file that the server has mapped can be read, and a fit is stored by its digest");
-	}
 	recording__free(&facts);
 	return err;
 }
@@ -328,11 +354,11 @@ static int measure(struct calibration *c, struct server *server)
 		err = err ? from_driver(c, err) : 0;
 	}
 	if (!err)
-		err = check_model(c, false);
+		err = check_model(c);
 	if (!err)
 		err = probe(c);
 	if (!err)
-		err = check_model(c, true);
+		err = check_model(c);
 	if (!err)
 		err = sweep(c);
 	if (!err)

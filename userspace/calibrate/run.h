@@ -13,6 +13,7 @@ struct calibration {
 	bool force;
 	bool foreign_ok;
 	bool must_store;		/* nothing is kept but the stored fit: its key must be known */
+	bool must_draft;		/* of its own: two weight files are mapped, and only drafts tell which is whose */
 	uint64_t budget_ns;
 	const volatile sig_atomic_t *stop;
 

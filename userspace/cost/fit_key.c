@@ -84,6 +84,13 @@ bool fit_key__several(const struct recording *r, char *why, size_t size)
 	return several_servers(r, why, size) || several_models(r, why, size);
 }
 
+bool fit_key__lacks_draft(const struct recording *r)
+{
+	const struct row_model *models[3];
+
+	return list_models(r, models, 3) == 2 && !has_draft(r) && models[0]->weight_bytes != models[1]->weight_bytes;
+}
+
 const struct row_model *fit_key__model(const struct recording *r, bool draft, char *why, size_t size)
 {
 	const struct row_model *models[3], *found;

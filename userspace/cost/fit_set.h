@@ -84,6 +84,8 @@ const struct row_model *fit_key__model(const struct recording *r, bool draft, ch
  * @why "" where not
  */
 bool fit_key__several(const struct recording *r, char *why, size_t size);
+/* Would they be told apart if one of the contexts drafted? Two files of other sizes, and none has so far. */
+bool fit_key__lacks_draft(const struct recording *r);
 /* The key of a whole set, by the above. */
 void fit_key__of_server(struct fit_key *key, const struct recording *r);
 /* The key of a fit of the role in a set of this key. @role "target", "draft" */
