@@ -93,7 +93,7 @@ class LazyBench:
 
 def own_error(found, plan):
     game = found.game()
-    return shapley.own_error(shapley.Truth.of(shapley.means(game)), shapley.resampled(game, DRAWS // 4, plan.seed))
+    return shapley.own_error(shapley.Truth.of(shapley.means(game)), shapley.resampled(game, DRAWS, plan.seed))
 
 
 def measure_truth(plan, found, lazy):
@@ -115,7 +115,6 @@ def measure_truth(plan, found, lazy):
             each = (time.monotonic() - started) / measured * len(plan.round(0))
             say(f"{plan.name}: round {number} of {plan.repeats} (at most {plan.limit}), {each:.0f} s each, "
                 f"10 take {each / 6:.1f} minutes")
-    return number
 
 
 def measure_tokprof(plan, found, lazy, folder):
@@ -158,7 +157,7 @@ def tokprof_verdicts(plan, lines, folder, right, draws, errors):
     return verdicts, default
 
 
-def evaluate(plan, found, folder, repeats):
+def evaluate(plan, found, folder):
     game = found.game()
     right, draws = shapley.Truth.of(shapley.means(game)), shapley.resampled(game, DRAWS, plan.seed)
     everyone = list(range(len(plan.mix.requests)))
@@ -170,7 +169,8 @@ def evaluate(plan, found, folder, repeats):
     days = sorted({datetime.date.fromtimestamp(run["unix_ns"] / 1e9).isoformat() for run in found.lines})
     return Outcome(settings=found.settings, truth=right, own_error=shapley.own_error(right, draws),
                    standard_errors=errors, error_goal=ERROR_GOAL,
-                   repeats=repeats, dates=" to ".join(dict.fromkeys((days[0], days[-1]))), recordings=len(lines),
+                   repeats=len({run["round"] for run in found.of("run")}),
+                   dates=" to ".join(dict.fromkeys((days[0], days[-1]))), recordings=len(lines),
                    calibrated=all(line["calibrated"] for line in lines),
                    default_rule=default[0].rule if default else "", inexact=sum(not r.exact for r in default),
                    accounts={name: sum(r.account(name) for r in default) / max(1, len(default))
@@ -188,9 +188,9 @@ def run_plan(plan, folder, fresh):
     found = results.Results(path, plan.settings, say)
     with contextlib.ExitStack() as stack:
         lazy = LazyBench(plan, folder, stack)
-        repeats = measure_truth(plan, found, lazy)
+        measure_truth(plan, found, lazy)
         measure_tokprof(plan, found, lazy, folder)
-    return evaluate(plan, found, folder, repeats)
+    return evaluate(plan, found, folder)
 
 
 def arguments():
