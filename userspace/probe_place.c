@@ -11,6 +11,10 @@
 #define LONGEST_JUMP 6u
 #define LONGEST_INSTRUCTION 15u
 #define MAX_FRAME (1 << 20)
+/* Bounds on the work that a hostile file can make: real functions are far below. */
+#define MAX_LISTED_BYTES (128u << 10)
+#define MAX_STRAIGHT 64
+#define MAX_SCANS 8
 
 #define RAX 0
 #define RSP 4
@@ -32,6 +36,7 @@ struct search {
 	struct listing listings[MAX_FUNCTION_PARTS];
 	size_t n;
 	const struct return_places *placed;
+	unsigned n_scans; /* of the whole file's code */
 };
 
 /* Ways to one `ret`. `lead`: the first instruction of the straight line that ends in it. */
@@ -322,20 +327,20 @@ static bool is_straight(const struct search *s, const struct listing *list, size
 }
 
 /* @return false: the `ret` is the place. */
-static bool find_ways(const struct search *s, const struct listing *list, size_t ret, struct ways *ways)
+static bool find_ways(struct search *s, const struct listing *list, size_t ret, struct ways *ways)
 {
 	struct probe_place place = plain_place(0);
 	size_t i = ret;
 
 	while (is_straight(s, list, i)) {
 		i--;
-		if (!step_back(s, &list->at[i], &place))
+		if (ret - i > MAX_STRAIGHT || !step_back(s, &list->at[i], &place))
 			return false;
 	}
 	ways->n = 0;
 	ways->lead = list->at[i].address;
 	return !has_table(s) && add_fall_through(s, ways, list, i, place) && add_jumps(s, ways, &place) &&
-	       ways->n > 0 && !is_reached_from_elsewhere(s, ways->lead);
+	       ways->n > 0 && s->n_scans++ < MAX_SCANS && !is_reached_from_elsewhere(s, ways->lead);
 }
 
 static const struct listing *find_instruction(const struct search *s, uint64_t vaddr, size_t *i)
@@ -349,8 +354,7 @@ static const struct listing *find_instruction(const struct search *s, uint64_t v
 	return NULL;
 }
 
-static void place_return(const struct search *s, const struct function_returns *returns, size_t r,
-			 struct return_places *out)
+static void place_return(struct search *s, const struct function_returns *returns, size_t r, struct return_places *out)
 {
 	const struct listing *list;
 	struct ways ways;
@@ -382,6 +386,13 @@ static void search__free(struct search *s)
 /* All parts or none: one that is not known might lead to the returns of the others. */
 static void list_parts(struct search *s, const struct function_returns *returns)
 {
+	uint64_t bytes = 0;
+	size_t i;
+
+	for (i = 0; i < returns->n_parts; i++)
+		bytes += returns->parts[i].size;
+	if (bytes > MAX_LISTED_BYTES)
+		return;
 	for (; s->n < returns->n_parts; s->n++)
 		if (decode_part(s->f, &returns->parts[s->n], SIZE_MAX, &s->listings[s->n])) {
 			search__free(s);
@@ -460,7 +471,7 @@ void probe_place__entry(const struct elf_file *f, const struct elf_symbol *funct
 		out->emulated = s.listings[0].n > 0 && s.listings[0].at[0].emulated;
 		free(s.listings[0].at);
 	}
-	if (out->emulated || decode_part(f, &part, SIZE_MAX, &s.listings[0]))
+	if (out->emulated || part.size > MAX_LISTED_BYTES || decode_part(f, &part, SIZE_MAX, &s.listings[0]))
 		return;
 	s.n = 1;
 	in = find_entry(&s);

@@ -9,6 +9,7 @@
 #include "userspace/disassemble.h"
 #include "userspace/dwarf_layout.h"
 #include "userspace/elf_file.h"
+#include "userspace/probe_place.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,6 +18,8 @@ static void look_at(const struct elf_file *f)
 	static const char *const patterns[] = { "llama_*", "*", "x" };
 	char build_id[ELF_FILE_BUILD_ID_SIZE];
 	struct function_returns returns;
+	struct return_places places;
+	struct probe_place place;
 	struct elf_match *matches;
 	struct layout layout;
 	const char *name;
@@ -31,6 +34,8 @@ static void look_at(const struct elf_file *f)
 		return;
 	for (i = 0; i < n && i < 16; i++) {
 		disassemble__returns(f, &matches[i].symbol, i % 2 ? RETURNS_ANY : RETURNS_WITH_VALUE, &returns);
+		probe_place__returns(f, &matches[i].symbol, i % 2 ? RETURNS_ANY : RETURNS_WITH_VALUE, &places);
+		probe_place__entry(f, &matches[i].symbol, &place);
 		disassemble__getter_offset(f, &matches[i].symbol, &offset);
 		elf_file__slot_symbol(f, matches[i].symbol.vaddr, &name);
 	}
