@@ -35,6 +35,9 @@ struct code {
 
 #define NO_REGISTER 0xff
 #define CONSTANT 0xfe /* in place of a register's number */
+#define RAX 0
+#define RSP 4
+#define RBP 5
 
 enum instruction_kind {
 	INSTRUCTION_PLAIN,

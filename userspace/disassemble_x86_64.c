@@ -71,8 +71,6 @@ static int walk(const struct code *code, int (*each)(void *ctx, const struct lea
 
 /* --- instruction by instruction -------------------------------------------------------------------------------------- */
 
-#define RSP 4
-
 /* The number of a general register, also of its lower parts; NO_REGISTER */
 static uint8_t register_number(x86_reg reg)
 {

@@ -16,9 +16,6 @@
 #define MAX_STRAIGHT 64
 #define MAX_SCANS 8
 
-#define RAX 0
-#define RSP 4
-#define RBP 5
 /* What a function's arguments are in, and the stack pointer: rdi, rsi, rdx, rcx, r8, r9, rsp. */
 #define ARGUMENTS (1u << 7 | 1u << 6 | 1u << 2 | 1u << 1 | 1u << 8 | 1u << 9 | 1u << 4)
 /* rbx, rbp, r12 to r15: what a call leaves as it was (System V ABI, 3.2.1). */
@@ -50,7 +47,7 @@ static struct probe_place plain_place(uint64_t vaddr)
 {
 	return (struct probe_place){
 		.vaddr = vaddr,
-		.condition = PLACE_ALWAYS,
+		.condition = PROBE_ALWAYS,
 		.value_register = RAX,
 		.frame_register = RSP,
 	};

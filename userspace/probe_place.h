@@ -18,15 +18,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bpf/shared.h"
 #include "userspace/disassemble.h"
-
-#define PLACE_ALWAYS 0xff
 
 struct probe_place {
 	uint64_t vaddr, file_offset;
 	int32_t frame; /* the stack pointer at the entry, less this register here: the stack pointer, or the frame's */
 	uint8_t frame_register;
-	uint8_t condition; /* the x86 condition code under which the place counts; PLACE_ALWAYS */
+	uint8_t condition; /* the x86 condition code under which the place counts; PROBE_ALWAYS */
 	bool value_is_constant; /* the function's value is `constant`, else in `value_register` */
 	uint8_t value_register; /* registers are numbered as the instruction set encodes them */
 	uint8_t frame_word,

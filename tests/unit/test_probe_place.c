@@ -191,7 +191,7 @@ static bool condition_holds(uint8_t condition, uint64_t flags)
 	const int results[16] = { of, !of, cf, !cf, zf,	      zf == 0,	cf | zf,	!cf && !zf,
 				  sf, !sf, pf, !pf, sf != of, sf == of, zf || sf != of, !zf && sf == of };
 
-	return condition == PLACE_ALWAYS || results[condition];
+	return condition == PROBE_ALWAYS || results[condition];
 }
 
 static void at_entry(const struct call *c, const struct user_regs_struct *r)
@@ -437,7 +437,7 @@ static void a_jump_over_the_error_message_stands_for_the_return(void **state)
 	assert_int_equal(p->value_register, 12);
 	assert_int_equal(p->value_word, 3); /* struct pt_regs: r15, r14, r13, r12 */
 	p = place_at(&places, "decode", 22);
-	assert_int_equal(p->condition, PLACE_ALWAYS);
+	assert_int_equal(p->condition, PROBE_ALWAYS);
 	assert_int_equal(p->frame, 8);
 }
 
