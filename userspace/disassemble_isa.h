@@ -43,7 +43,7 @@ enum instruction_kind {
 	INSTRUCTION_PLAIN,
 	INSTRUCTION_JUMP, /* to `target` */
 	INSTRUCTION_BRANCH, /* to `target`, where `condition` holds */
-	INSTRUCTION_CALL,
+	INSTRUCTION_CALL, /* to `target`, 0: known to the running program only */
 	INSTRUCTION_AWAY, /* a jump to where only the running program knows, a return, a trap */
 };
 

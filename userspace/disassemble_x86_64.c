@@ -190,6 +190,8 @@ static void note_flow(csh capstone, const cs_insn *insn, struct instruction *out
 	if (insn->id == X86_INS_CALL || insn->id == X86_INS_LCALL || insn->id == X86_INS_SYSCALL ||
 	    insn->id == X86_INS_INT) {
 		out->kind = INSTRUCTION_CALL;
+		if (insn->id == X86_INS_CALL && insn->detail->x86.op_count == 1 && op->type == X86_OP_IMM)
+			out->target = (uint64_t)op->imm;
 	} else if (cs_insn_group(capstone, insn, CS_GRP_JUMP) && insn->detail->x86.op_count == 1 &&
 		   op->type == X86_OP_IMM) {
 		out->kind = insn->id == X86_INS_JMP ? INSTRUCTION_JUMP : INSTRUCTION_BRANCH;

@@ -276,6 +276,34 @@ static bool add_branch(const struct search *s, struct ways *ways, const struct l
 	return in->emulated && add_way(s, ways, in, place);
 }
 
+/*
+ * Does a call come back? One that throws or ends the program is often the last before the way out, and is no way to it: the
+ * step would be taken for one that returned. A function without a name is not trusted to.
+ */
+static bool comes_back(const struct search *s, const struct instruction *call)
+{
+	static const char *const ends[] = { "throw", "abort", "terminate", "exit", "fail", "raise", "panic", "Unwind" };
+	struct elf_symbol function;
+	const char *name;
+	uint64_t slot;
+	size_t i;
+
+	if (!call->target)
+		return false;
+	if (isa__find(s->f)->plt_slot(s->f, call->target, &slot) == 0) {
+		if (elf_file__slot_symbol(s->f, slot, &name))
+			return false;
+	} else {
+		if (elf_file__function_at(s->f, call->target, &function))
+			return false;
+		name = function.name;
+	}
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (strstr(name, ends[i]))
+			return false;
+	return true;
+}
+
 /* How the instruction before comes there without a jump. */
 static bool add_fall_through(const struct search *s, struct ways *ways, const struct listing *list, size_t lead,
 			     struct probe_place place)
@@ -294,7 +322,7 @@ static bool add_fall_through(const struct search *s, struct ways *ways, const st
 	case INSTRUCTION_CALL:
 		/* The value is decided, and the call does not change it: what it does belongs to no step. */
 		return s->points == RETURNS_WITH_VALUE && !place.value_is_constant &&
-		       (KEPT_BY_CALLS & 1u << place.value_register) && add_way(s, ways, in, place);
+		       (KEPT_BY_CALLS & 1u << place.value_register) && comes_back(s, in) && add_way(s, ways, in, place);
 	default:
 		return step_back(s, in, &place) && add_way(s, ways, in, place);
 	}

@@ -380,6 +380,8 @@ static const char shapes[] =
 	FUNCTION("joined", "push %rbx\n call callee\n mov %eax,%ebx\n test %eax,%eax\n js 2f\n jmp 1f\n"
 			   "2: mov $-7,%ebx\n1: mov %ebx,%eax\n pop %rbx\n ret")
 	FUNCTION("called_last", "push %rbx\n call callee\n xor %eax,%eax\n pop %rbx\n ret")				/* ret at 9 */
+	FUNCTION("throws_before_its_end", "push %rbx\n call callee\n mov %eax,%ebx\n test %eax,%eax\n jns 1f\n"
+					  " call __cxa_throw@PLT\n1: mov %ebx,%eax\n pop %rbx\n ret")			/* ret at 20 */
 	FUNCTION("value_of_call", "push %rbx\n call callee\n pop %rbx\n ret")						/* ret at 7 */
 	FUNCTION("loop", "mov %esi,%eax\n1: dec %eax\n cmp %edi,%eax\n je 2f\n jmp 1b\n2: ret")
 	FUNCTION("table", "push %rbx\n mov %edi,%eax\n cmp $3,%eax\n je 1f\n jmp *%rdx\n1: pop %rbx\n ret")		/* ret at 11 */
@@ -399,7 +401,7 @@ static int build_shapes(void **state)
 	char path[160];
 
 	(void)state;
-	compiled__build("shapes.so", shapes, "-shared -fPIC -nostdlib -Wl,-Bsymbolic", path, sizeof(path));
+	compiled__build("shapes.so", shapes, "-shared -fPIC -nostdlib -Wl,-Bsymbolic -Wl,-z,lazy", path, sizeof(path));
 	return elf_file__open(&file, path);
 }
 
@@ -487,11 +489,12 @@ static void an_entry_stays_where_moving_it_would_lose_an_argument_or_count_twice
 
 static void the_return_itself_stays_where_anything_is_uncertain(void **state)
 {
-	/* a call after which the value is made; a call that makes it; a loop; a table; a jump from outside */
+	/* a call after which the value is made; a call that makes it; a loop; a table; a jump from outside; a call that never
+	 * comes back */
 	static const struct {
 		const char *name;
 		uint64_t ret;
-	} stay[] = { { "called_last", 9 }, { "value_of_call", 7 }, { "table", 11 } };
+	} stay[] = { { "called_last", 9 }, { "value_of_call", 7 }, { "table", 11 }, { "throws_before_its_end", 20 } };
 	struct return_places places;
 	size_t i;
 
