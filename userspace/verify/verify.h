@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Verdicts: CONFIRMED, REFUTED or INCONCLUSIVE for every statement of a bill and every claim, each with figure, interval, rule and
+ * the rows of evidence. A kind of check is one file and one line in userspace/verify/registry.c.
+ */
+#ifndef TOKPROF_VERIFY_H
+#define TOKPROF_VERIFY_H
+
+#include "userspace/analysis/ledger.h"
+#include "userspace/verify/bill.h"
+#include "userspace/verify/claims.h"
+
+/* In the order of what an overall verdict is made of: any REFUTED is REFUTED, else any INCONCLUSIVE is that. */
+enum verdict { VERDICT_CONFIRMED = 0, VERDICT_INCONCLUSIVE = 1, VERDICT_REFUTED = 2 };
+extern const char *const verdict_names[];	/* "CONFIRMED", ... */
+
+/* One statement and what became of it. Texts belong to the `verification`. */
+struct check {
+	const char *id;			/* "bill.completion_tokens", "claim.ttft_p99", "identity.parameters", ... */
+	const char *subject;		/* "request 17 (chatcmpl-abc)", "the bill", the claim's id */
+	enum verdict verdict;
+	const char *claimed, *measured, *low, *high;	/* figures as text, exact; NULL: none */
+	const char *unit;		/* "tokens", "ns", "tokens/s", "CNY", "" */
+	const char *rule;		/* in words: "billed completion tokens <= tokens that the recorded steps put out" */
+	enum grade grade;		/* of the measured figure */
+	int64_t *evidence;		/* ids of requests of the recording */
+	size_t n_evidence;
+	int64_t bill_line, claim_line;	/* 0: none */
+	const char *text;		/* one sentence for people; says what is missing where INCONCLUSIVE */
+};
+
+/* What nobody asked a verdict of: a guard's or an identity's finding, with its innocent explanations in the text. */
+struct note {
+	const char *id, *text;
+	int64_t *evidence;
+	size_t n_evidence;
+};
+
+struct verification {
+	struct check *checks;		/* in a fixed order: by kind as registered, then as found */
+	size_t n;
+	struct note *notes;
+	size_t n_notes;
+	enum verdict verdict;		/* of what was asked: the bill and the claims */
+	void *texts;
+};
+
+struct verify_input {
+	const struct recording *recording;	/* NULL: claims alone, for plausibility */
+	const struct timeline *timeline;	/* NULL with recording */
+	const struct ledger *ledger;		/* NULL with recording */
+	const struct bill *bill;		/* NULL: the wire's own usage is the bill */
+	const struct claims *claims;		/* NULL */
+	int64_t window_begin_unix_ns, window_end_unix_ns;	/* of the bill; ABSENT: exactly the recording */
+};
+
+/* For kinds of checks: add one, text copied from a format. NULL: no memory, which verify__run() reports. */
+struct check *verification__add(struct verification *v, const char *id, const char *subject_format, ...)
+	__attribute__((format(printf, 3, 4)));
+struct note *verification__note(struct verification *v, const char *id, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+const char *verification__text(struct verification *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int verification__evidence(struct check *c, int64_t request_id);
+
+struct check_kind {
+	const char *name, *doc;
+	int (*run)(struct verification *v, const struct verify_input *in);	/* 0, -ENOMEM */
+};
+extern const struct check_kind *const check_kinds[];	/* NULL-terminated */
+
+/* @return 0; -ENOMEM */
+int verify__run(struct verification *out, const struct verify_input *in);
+void verification__free(struct verification *v);
+
+#endif
