@@ -65,9 +65,9 @@ $B/bpf-arm64/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
 bpf-arm64: $(patsubst bpf/%.c,$B/bpf-arm64/%.o,$(wildcard bpf/*.bpf.c))
 
 # --- data in the binary ------------------------------------------------------------------------------------------------
-$B/embedded.c: scripts/embed.sh $(PROFILES)
+$B/embedded.c: scripts/embed.sh $(PROFILES) data/devices.tsv
 	@mkdir -p $(@D)
-	$Qsh scripts/embed.sh $(PROFILES) > $@
+	$Qsh scripts/embed.sh -t embedded_profiles $(PROFILES) -t embedded_devices data/devices.tsv > $@
 
 # --- the program -------------------------------------------------------------------------------------------------------
 $B/obj/embedded.o: $B/embedded.c

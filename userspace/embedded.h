@@ -11,6 +11,8 @@ struct embedded_file {
 	size_t size;
 };
 
-extern const struct embedded_file embedded_profiles[]; /* ends with a NULL name */
+/* Each ends with a NULL name. */
+extern const struct embedded_file embedded_profiles[];
+extern const struct embedded_file embedded_devices[]; /* data/devices.tsv alone */
 
 #endif
