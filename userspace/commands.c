@@ -10,7 +10,9 @@ extern const struct command command_list;
 extern const struct command command_overhead;
 extern const struct command command_record;
 extern const struct command command_report;
+extern const struct command command_verify;
 
 const struct command *const commands[] = {
-	&command_record, &command_report, &command_calibrate, &command_doctor, &command_list, &command_overhead, NULL,
+	&command_record, &command_report, &command_verify,   &command_calibrate,
+	&command_doctor, &command_list,	  &command_overhead, NULL,
 };

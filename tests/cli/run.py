@@ -87,8 +87,8 @@ def test_help_goes_to_stdout_and_fits_80_columns(_):
 
 
 def test_every_command_of_this_version_is_listed(_):
-    assert {"doctor", "list", "calibrate", "record", "report", "overhead"} <= set(commands()), commands()
-    for absent in ("flame", "verify"):
+    assert {"doctor", "list", "calibrate", "record", "report", "verify", "overhead"} <= set(commands()), commands()
+    for absent in ("flame", "top"):
         if absent not in commands():
             fails(2, absent, says=["no such command"])
 
@@ -297,6 +297,117 @@ def test_a_reader_that_leaves_is_no_error(directory):
         done = subprocess.run([TOKPROF, *args], stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
         os.close(writer)
         assert (done.returncode, done.stderr) == (0, b""), (args, done)
+
+
+# --- verify ------------------------------------------------------------------------------------------------------------
+
+def insert(db, table, **values):
+    db.execute(f"insert into {table} ({', '.join(values)}) values ({', '.join('?' * len(values))})", list(values.values()))
+
+
+def billed_recording(directory):
+    """The recording of a process that sleeps, with a server's three requests put into it; each has 10 + 5 tokens."""
+    path = os.path.join(directory, "billed.tokprof")
+    shutil.copy(recording(directory), path)
+    ms = 1000000
+    with sqlite3.connect(path) as db:
+        db.execute("insert or replace into collector (name, doc, state) values ('engine', '', 'attached')")
+        insert(db, "context", id=1, pid=100, address=1, memory=2, role="target")
+        now = ms
+        for k in range(3):
+            insert(db, "memory", id=k + 1, time_ns=now + ms, tid=101, context=1, op=0, seq=k, seq_dst=-1, p0=0, p1=-1, delta=0)
+            arrival, now = now, now + 2 * ms
+            for i in range(5):
+                step = 5 * k + i + 1
+                insert(db, "step", id=step, context=1, tid=101, start_ns=now, duration_ns=ms, kind=0, flags=0, ret=0,
+                       n_tokens=1 if i else 10, runq_ns=0, blocked_ns=0)
+                insert(db, "row", step=step, ubatch=0, idx=0, seq=k, first_pos=9 + i if i else 0, n_tokens=1 if i else 10,
+                       n_outputs=1)
+                now += 2 * ms
+            insert(db, "request", id=k + 1, connection=k + 1, pid=100, client="127.0.0.1:4000", arrival_ns=arrival,
+                   request_end_ns=arrival, first_byte_ns=now, first_token_ns=now, last_token_ns=now, end_ns=now, method="POST",
+                   path="/v1/completions", status=200, model="small", stream=0, client_left=0, n=1, n_prompts=1,
+                   api_id=f"cmpl-{k + 1}", slot=k, billed_prompt_tokens=10, billed_cached_tokens=0, billed_completion_tokens=5,
+                   incomplete=0)
+            now += ms
+    db.close()
+    return path
+
+
+HEAD = "request_id,model,prompt_tokens,cached_tokens,completion_tokens"
+HONEST = [f"cmpl-{k},small,10,0,5" for k in (1, 2, 3)]
+
+
+def bill(directory, *lines, head=HEAD, name="bill.csv"):
+    path = os.path.join(directory, name)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("\n".join([head, *lines]) + "\n")
+    return path
+
+
+def test_verify_tells_its_verdict_by_the_exit_status(directory):
+    path = billed_recording(directory)
+    code, out, err = run("verify", path)
+    assert (code, err) == (0, "") and out.startswith("CONFIRMED\n"), (code, out, err)
+    assert run("verify", path, "--bill", bill(directory, *HONEST))[0] == 0
+    code, out, err = run("verify", path, "--bill", bill(directory, "cmpl-1,small,10,0,6", *HONEST[1:]))
+    assert (code, err) == (1, "") and out.startswith("REFUTED\n"), (code, out, err)
+    for words in ("1 more billed than put out", "request 1 (cmpl-1)", "line 2 of", "rule", "remedy"):
+        assert words in out, (words, out)
+    # Nothing was billed at all: that is no confirmation.
+    code, out, err = run("verify", recording(directory))
+    assert (code, err) == (3, "") and out.startswith("INCONCLUSIVE\n"), (code, out, err)
+
+
+def test_verify_in_json_names_line_request_and_figures(directory):
+    path = billed_recording(directory)
+    made = bill(directory, HONEST[0], "cmpl-2,small,10,0,7", HONEST[2], HONEST[2], "cmpl-9,small,1,0,1")
+    code, out, err = run("verify", path, "--bill", made, "--format", "json")
+    assert (code, err) == (1, ""), (code, err)
+    report = json.loads(out)
+    assert report["schema"] == "tokprof.verify/1" and report["verdict"] == "REFUTED"
+    for check in report["checks"]:
+        assert set(check) >= {"id", "subject", "verdict", "claimed", "measured", "low", "high", "unit", "rule", "grade",
+                              "evidence", "text"}, check
+        assert check["verdict"] in ("CONFIRMED", "REFUTED", "INCONCLUSIVE") and check["grade"] in GRADES, check
+    refuted = {c["id"]: c for c in report["checks"] if c["verdict"] == "REFUTED"}
+    assert (refuted["bill.completion_tokens"]["claimed"], refuted["bill.completion_tokens"]["measured"]) == (7, 5)
+    assert refuted["bill.completion_tokens"]["evidence"] == [2] and refuted["bill.completion_tokens"]["bill_line"] == 3
+    assert refuted["bill.duplicate"]["bill_line"] == 5 and refuted["bill.phantom"]["bill_line"] == 6
+    assert "bill.missing" not in refuted
+    assert sum(report["counts"].values()) == len(report["checks"])
+    # The same files, the same bytes.
+    assert out == run("verify", path, "--bill", made, "--format", "json", env={"LC_ALL": "C", "TZ": "Asia/Tokyo"})[1]
+
+
+def test_verify_lists_confirmed_statements_only_when_asked(directory):
+    path = billed_recording(directory)
+    assert "as many as the recorded steps put out" not in run("verify", path)[1]
+    assert "as many as the recorded steps put out" in run("verify", path, "-v")[1]
+
+
+def test_a_wider_bill_window_leaves_unknown_ids_open(directory):
+    args = ("verify", billed_recording(directory), "--bill", bill(directory, *HONEST, "cmpl-9,small,1,0,1"))
+    assert run(*args)[0] == 1
+    assert run(*args, "--bill-window", "2020-01-01..2090-01-01")[0] == 3
+    for wrong in ("yesterday", "2026-01-01", "2026-02-01..2026-01-01"):
+        fails(2, *args, "--bill-window", wrong, says=["--bill-window", wrong])
+
+
+def test_verify_without_what_it_needs_is_2(directory):
+    fails(2, "verify", says=["Neither a recording nor --claims"])
+    fails(2, "verify", "a", "b", says=["one recording at a time"])
+    fails(2, "verify", "--bill", "x", says=["no file was named"])
+    fails(2, "verify", "x", "--format", "html", says=["text, json"])
+    fails(2, "verify", "x", "--bill-window", "2026-01-01..2026-02-01", says=["--bill"])
+    path = billed_recording(directory)
+    fails(2, "verify", path, "--bill", os.path.join(directory, "none.csv"), says=["none.csv"])
+    fails(2, "verify", path, "--bill", bill(directory, "cmpl-1,small,10,0,abc", name="bad.csv"), says=["bad.csv:2", "abc"])
+    fails(2, "verify", path, "--claims", os.path.join(directory, "none.yaml"), says=["none.yaml"])
+    times = "model,completion_tokens,time,time_end"
+    fails(2, "verify", path, "--bill",
+          bill(directory, "small,1,2026-01-01T00:00:00Z,2026-01-01T02:00:00Z", "small,1,2026-01-01T01:00:00Z,2026-01-01T03:00:00Z",
+               head=times, name="overlap.csv"), says=["overlap.csv:3", "overlaps that of line 2"])
 
 
 def on_a_terminal(*args, env=None):

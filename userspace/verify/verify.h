@@ -19,13 +19,13 @@ struct check {
 	const char *id;			/* "bill.completion_tokens", "claim.ttft_p99", "identity.parameters", ... */
 	const char *subject;		/* "request 17 (chatcmpl-abc)", "the bill", the claim's id */
 	enum verdict verdict;
+	enum grade grade;		/* of the measured figure */
 	const char *claimed, *measured, *low, *high;	/* figures as text, exact; NULL: none */
 	const char *unit;		/* "tokens", "ns", "tokens/s", "CNY", "" */
 	const char *rule;		/* in words: "billed completion tokens <= tokens that the recorded steps put out" */
-	enum grade grade;		/* of the measured figure */
 	int64_t *evidence;		/* ids of requests of the recording */
-	size_t n_evidence;
-	int64_t bill_line, claim_line;	/* 0: none */
+	uint32_t n_evidence, evidence_capacity;
+	int64_t bill_line, claim_line;	/* in their files; 0: none */
 	const char *text;		/* one sentence for people; says what is missing where INCONCLUSIVE */
 };
 
@@ -33,17 +33,21 @@ struct check {
 struct note {
 	const char *id, *text;
 	int64_t *evidence;
-	size_t n_evidence;
+	uint32_t n_evidence, evidence_capacity;
 };
 
 struct verification {
 	struct check *checks;		/* in a fixed order: by kind as registered, then as found */
-	size_t n;
+	size_t n, n_by_verdict[3];
 	struct note *notes;
 	size_t n_notes;
 	enum verdict verdict;		/* of what was asked: the bill and the claims */
-	void *texts;
+	size_t checks_capacity, notes_capacity;
+	struct text_block *texts;
+	bool out_of_memory;
 };
+
+struct books;				/* userspace/verify/books.h */
 
 struct verify_input {
 	const struct recording *recording;	/* NULL: claims alone, for plausibility */
@@ -52,18 +56,30 @@ struct verify_input {
 	const struct bill *bill;		/* NULL: the wire's own usage is the bill */
 	const struct claims *claims;		/* NULL */
 	int64_t window_begin_unix_ns, window_end_unix_ns;	/* of the bill; ABSENT: exactly the recording */
+	const struct books *books;		/* set by verify__run() for the kinds of checks; NULL with recording */
 };
 
-/* For kinds of checks: add one, text copied from a format. NULL: no memory, which verify__run() reports. */
+/*
+ * For kinds of checks: add one, CONFIRMED and graded self-reported until it says otherwise, text copied from a format. Good until
+ * the next one. NULL: no memory, which verify__run() reports.
+ */
 struct check *verification__add(struct verification *v, const char *id, const char *subject_format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same with a subject that lasts as long as the verification: a million checks share few texts. */
+struct check *verification__add_shared(struct verification *v, const char *id, const char *subject);
 struct note *verification__note(struct verification *v, const char *id, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* NULL: no memory. */
 const char *verification__text(struct verification *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int verification__evidence(struct check *c, int64_t request_id);
+/* A whole number as text; ABSENT: NULL. */
+const char *verification__integer(struct verification *v, int64_t value);
+/* @return 0, -ENOMEM */
+int verification__evidence(struct verification *v, struct check *c, int64_t request_id);
+int verification__note_evidence(struct verification *v, struct note *note, int64_t request_id);
 
 struct check_kind {
 	const char *name, *doc;
+	bool needs_recording;
 	int (*run)(struct verification *v, const struct verify_input *in);	/* 0, -ENOMEM */
 };
 extern const struct check_kind *const check_kinds[];	/* NULL-terminated */

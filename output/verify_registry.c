@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "output/verify.h"
+
+extern const struct verify_output verify_output_text;
+extern const struct verify_output verify_output_json;
+
+const struct verify_output *const verify_outputs[] = { &verify_output_text, &verify_output_json, NULL };

@@ -1,0 +1,1117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bills against recordings whose truth is known: every tampering is found with its exact figure, no honest bill is accused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/records.h"
+#include "make_fit.h"
+#include "make_server.h"
+#include "output/verify.h"
+#include "userspace/verify/books.h"
+
+#define N 4		/* requests of the scene */
+#define MAX_LINES 8
+#define MS 1000000ull
+#define SECOND 1000000000ll
+#define UNIX_START (1800000000ll * SECOND)
+#define START 1000000ull
+
+/* Four requests one after the other, request i with 20 + i prompt tokens, i of them cached, and 30 + i tokens put out. */
+struct scene {
+	struct maker m;
+	struct made_fit fit;
+	double factor;		/* of what its steps take, over what the model says */
+	bool with_fit;
+	uint64_t now;
+	int64_t meter;
+	char ids[N][16];
+	struct bill_line lines[MAX_LINES];
+	struct bill bill;
+	struct claims claims;
+	struct timeline timeline;
+	struct ledger ledger;
+	struct verify_input in;
+	struct verification v;
+};
+
+static int64_t prompt_of(int i)
+{
+	return 20 + i;
+}
+
+static int64_t completion_of(int i)
+{
+	return 30 + i;
+}
+
+static void scene__step(struct scene *s, int seq, int pos, uint32_t n)
+{
+	const struct cost_row row = { n, (uint32_t)pos, 1, 0 };
+	const int64_t use = (int64_t)llround(s->factor * cost__predict(s->fit.fit.cost.value, &row, 1));
+	const uint64_t length = (uint64_t)llround(cost__predict(s->fit.fit.cost.value, &row, 1));
+
+	maker__step(&s->m, MAKER_TARGET, s->now, s->now + length);
+	maker__row(&s->m, seq, pos, n, 1);
+	maker__cut(&s->m, RESOURCE_CPU_NS, s->meter, use);
+	s->meter += use;
+	s->now += length + MS / 10;
+}
+
+static void scene__request(struct scene *s, int i)
+{
+	struct row_request *q = maker__request(&s->m, s->now, 0);
+
+	snprintf(s->ids[i], sizeof(s->ids[i]), "req-%d", i + 1);
+	q->api_id = s->ids[i];
+	q->slot = i;
+	q->response_model = "small";
+	s->now += MS;
+	maker__remove(&s->m, s->now, MAKER_TARGET, i, i);
+	scene__step(s, i, i, (uint32_t)(prompt_of(i) - i));
+	for (int64_t k = 1; k < completion_of(i); k++)
+		scene__step(s, i, (int)(prompt_of(i) + k - 1), 1);
+	q = &s->m.recording.requests[i];
+	s->now += MS;
+	q->end_ns = q->first_byte_ns = q->first_token_ns = q->last_token_ns = s->now;
+	q->status = 200;
+	q->billed_prompt_tokens = prompt_of(i);
+	q->billed_cached_tokens = i;
+	q->billed_completion_tokens = completion_of(i);
+	/* A minute between two, so that moments tell them apart. */
+	s->now += 60 * (uint64_t)SECOND;
+}
+
+static void bill_line(struct bill_line *line, int i)
+{
+	*line = (struct bill_line){
+		.line = i + 2,
+		.model = "small",
+		.prompt_tokens = prompt_of(i),
+		.cached_tokens = i,
+		.completion_tokens = completion_of(i),
+		.reasoning_tokens = ABSENT,
+		.n_requests = ABSENT,
+		.begin_unix_ns = ABSENT,
+		.end_unix_ns = ABSENT,
+	};
+}
+
+/* @factor: of what the model says that a step takes; 0: no cost model in the recording */
+static void scene__open(struct scene *s, double factor)
+{
+	memset(s, 0, sizeof(*s));
+	s->now = START;
+	s->factor = factor > 0 ? factor : 1;
+	s->with_fit = factor > 0;
+	maker__init(&s->m);
+	maker__meta(&s->m, "origin_mono_ns", "1000000");
+	maker__meta(&s->m, "origin_unix_ns", "1800000000000000000");
+	maker__meta(&s->m, "start_ns", "1000000");
+	make_fit(&s->fit, "target", RESOURCE_CPU_NS);
+	for (int i = 0; i < N; i++) {
+		scene__request(s, i);
+		bill_line(&s->lines[i], i);
+		s->lines[i].request_id = s->ids[i];
+	}
+	s->bill = (struct bill){ .path = "bill.csv", .lines = s->lines, .n = N };
+	s->in.window_begin_unix_ns = s->in.window_end_unix_ns = ABSENT;
+	s->in.bill = &s->bill;
+}
+
+static void scene__verify(struct scene *s)
+{
+	static char end[32];
+
+	snprintf(end, sizeof(end), "%llu", (unsigned long long)s->now);
+	maker__meta(&s->m, "end_ns", end);
+	maker__total(&s->m, RESOURCE_CPU_NS, s->meter, "schedstat");
+	if (s->with_fit)
+		maker__fit(&s->m, &s->fit.fit);
+	assert_int_equal(timeline__build(&s->timeline, maker__finish(&s->m)), 0);
+	assert_int_equal(ledger__build(&s->ledger, &s->timeline, NULL), 0);
+	s->in.recording = &s->m.recording;
+	s->in.timeline = &s->timeline;
+	s->in.ledger = &s->ledger;
+	assert_int_equal(verify__run(&s->v, &s->in), 0);
+}
+
+static void scene__close(struct scene *s)
+{
+	verification__free(&s->v);
+	ledger__free(&s->ledger);
+	timeline__free(&s->timeline);
+	maker__free(&s->m);
+}
+
+/* The check of this kind about this line of the bill; 0: any. NULL: none */
+static const struct check *find(const struct verification *v, const char *id, int64_t line)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (strcmp(v->checks[i].id, id) == 0 && (!line || v->checks[i].bill_line == line))
+			return &v->checks[i];
+	return NULL;
+}
+
+static const struct note *find_note(const struct verification *v, const char *id)
+{
+	for (size_t i = 0; i < v->n_notes; i++)
+		if (strcmp(v->notes[i].id, id) == 0)
+			return &v->notes[i];
+	return NULL;
+}
+
+static size_t count(const struct verification *v, enum verdict verdict, const char *id)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->n; i++)
+		n += v->checks[i].verdict == verdict && (!id || strcmp(v->checks[i].id, id) == 0);
+	return n;
+}
+
+static void print_checks(const struct verification *v)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (v->checks[i].verdict != VERDICT_CONFIRMED)
+			print_message("%s %s %s claimed %s measured %s: %s\n", verdict_names[v->checks[i].verdict],
+				      v->checks[i].id, v->checks[i].subject, v->checks[i].claimed,
+				      v->checks[i].measured, v->checks[i].text);
+}
+
+static void expect(const struct scene *s, const char *id, int64_t line, enum verdict verdict, const char *claimed,
+		   const char *measured)
+{
+	const struct check *c = find(&s->v, id, line);
+
+	if (!c || c->verdict != verdict)
+		print_checks(&s->v);
+	assert_non_null(c);
+	assert_int_equal(c->verdict, verdict);
+	if (claimed)
+		assert_string_equal(c->claimed, claimed);
+	if (measured)
+		assert_string_equal(c->measured, measured);
+}
+
+static void expect_says(const struct scene *s, const char *id, int64_t line, const char *words)
+{
+	const struct check *c = find(&s->v, id, line);
+
+	assert_non_null(c);
+	if (!strstr(c->text, words))
+		print_message("%s\n", c->text);
+	assert_non_null(strstr(c->text, words));
+}
+
+static void expect_verdict(const struct scene *s, enum verdict verdict)
+{
+	if (s->v.verdict != verdict)
+		print_checks(&s->v);
+	assert_int_equal(s->v.verdict, verdict);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- counts --- */
+
+static void an_honest_bill_is_confirmed_in_every_line(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "bill.completion_tokens"), N);
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "bill.prompt_tokens"), N);
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "bill.cached_tokens"), N);
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "bill.model"), N);
+	expect(&s, "bill.total_completion_tokens", 0, VERDICT_CONFIRMED, "126", "126");
+	expect(&s, "bill.total_prompt_tokens", 0, VERDICT_CONFIRMED, "86", "86");
+	scene__close(&s);
+}
+
+static void without_a_bill_the_usage_on_the_wire_is_the_bill(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.in.bill = NULL;
+	s.m.recording.requests[1].billed_completion_tokens += 1;
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_REFUTED);
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, "bill.completion_tokens"), 1);
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "bill.completion_tokens"), N - 1);
+	assert_string_equal(find(&s.v, "bill.completion_tokens", 0)->subject, "request 1 (req-1)");
+	scene__close(&s);
+}
+
+static void a_recording_without_any_bill_is_inconclusive(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.in.bill = NULL;
+	for (int i = 0; i < N; i++)
+		s.m.recording.requests[i].billed_prompt_tokens = s.m.recording.requests[i].billed_cached_tokens =
+			s.m.recording.requests[i].billed_completion_tokens = ABSENT;
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_INCONCLUSIVE);
+	assert_non_null(find_note(&s.v, "bill.no_usage"));
+	scene__close(&s);
+}
+
+static void one_completion_token_more_is_refuted_and_named(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.lines[2].completion_tokens += 1;
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_REFUTED);
+	expect(&s, "bill.completion_tokens", 4, VERDICT_REFUTED, "33", "32");
+	expect_says(&s, "bill.completion_tokens", 4, "1 more billed than put out");
+	assert_int_equal(find(&s.v, "bill.completion_tokens", 4)->evidence[0], 3);
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, "bill.completion_tokens"), 1);
+	expect(&s, "bill.total_completion_tokens", 0, VERDICT_REFUTED, "127", "126");
+	scene__close(&s);
+}
+
+static void one_completion_token_fewer_is_no_true_bill_either(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.lines[2].completion_tokens -= 1;
+	scene__verify(&s);
+	expect(&s, "bill.completion_tokens", 4, VERDICT_REFUTED, "31", "32");
+	expect_says(&s, "bill.completion_tokens", 4, "customer's favour");
+	scene__close(&s);
+}
+
+static void cached_prompt_tokens_billed_as_computed_are_refuted(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.lines[3].cached_tokens = 0;
+	scene__verify(&s);
+	expect(&s, "bill.cached_tokens", 5, VERDICT_REFUTED, "0", "3");
+	expect_says(&s, "bill.cached_tokens", 5, "3 prompt tokens billed as computed were cached");
+	expect(&s, "bill.prompt_tokens", 5, VERDICT_CONFIRMED, "23", "23");
+	scene__close(&s);
+}
+
+static void prompt_tokens_that_nobody_computed_are_refuted(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.lines[0].prompt_tokens += 7;
+	scene__verify(&s);
+	expect(&s, "bill.prompt_tokens", 2, VERDICT_REFUTED, "27", "20");
+	expect_says(&s, "bill.prompt_tokens", 2, "7 prompt tokens billed that were never computed");
+	scene__close(&s);
+}
+
+static void a_bill_that_does_not_speak_of_the_cache_is_not_accused_of_it(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	for (int i = 0; i < N; i++)
+		s.lines[i].cached_tokens = ABSENT;
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	assert_non_null(strstr(find_note(&s.v, "bill.cached_unsaid")->text, "6 prompt tokens"));
+	scene__close(&s);
+}
+
+/* A prompt of 12 tokens, computed once, and two choices of 6 tokens each. */
+static void two_choices(struct scene *s)
+{
+	struct row_request *q = maker__request(&s->m, s->now, 0);
+
+	q->api_id = "two";
+	q->n = 2;
+	q->slot = 0;
+	s->now += MS;
+	maker__remove(&s->m, s->now, MAKER_TARGET, 0, 0);
+	maker__step(&s->m, MAKER_TARGET, s->now, s->now + MS);
+	maker__row(&s->m, 0, 0, 12, 1);
+	s->now += 2 * MS;
+	maker__memory(&s->m, &(struct row_memory){ s->now, MAKER_TID, MAKER_TARGET, MEMORY_SEQ_CP, 0, 1, -1, -1, 0 });
+	for (int i = 0; i < 5; i++) {
+		s->now += MS;
+		maker__step(&s->m, MAKER_TARGET, s->now, s->now + MS);
+		maker__row(&s->m, 0, 12 + i, 1, 1);
+		maker__row(&s->m, 1, 12 + i, 1, 1);
+		s->now += MS;
+	}
+	s->now += MS;
+	q->end_ns = q->first_byte_ns = q->first_token_ns = q->last_token_ns = s->now;
+	q->status = 200;
+	s->now += SECOND;
+	bill_line(&s->lines[N], N);
+	s->lines[N].request_id = "two";
+	s->lines[N].model = NULL;
+	s->lines[N].prompt_tokens = 12;
+	s->lines[N].cached_tokens = 0;
+	s->bill.n = N + 1;
+}
+
+static void usage_of_several_choices_may_cover_one_of_them_or_all(void **unused)
+{
+	static const struct {
+		int64_t billed;
+		enum verdict verdict;
+	} cases[] = {
+		{ 6, VERDICT_CONFIRMED }, { 12, VERDICT_CONFIRMED }, { 7, VERDICT_REFUTED }, { 13, VERDICT_REFUTED }
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < 4; i++) {
+		struct scene s;
+
+		scene__open(&s, 0);
+		two_choices(&s);
+		s.lines[N].completion_tokens = cases[i].billed;
+		scene__verify(&s);
+		expect(&s, "bill.completion_tokens", N + 2, cases[i].verdict, NULL, "12");
+		if (i == 0)
+			expect_says(&s, "bill.completion_tokens", N + 2, "as many as one of its generations");
+		scene__close(&s);
+	}
+}
+
+static void a_choice_that_was_not_found_leaves_the_count_open(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.m.recording.requests[1].n = 2;
+	s.lines[1].completion_tokens = 16;
+	scene__verify(&s);
+	expect(&s, "bill.completion_tokens", 3, VERDICT_INCONCLUSIVE, "16", NULL);
+	scene__close(&s);
+}
+
+static void reasoning_tokens_are_part_of_the_completion(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.lines[0].reasoning_tokens = 12;
+	s.lines[1].reasoning_tokens = completion_of(1) + 1;
+	scene__verify(&s);
+	expect(&s, "bill.reasoning_tokens", 2, VERDICT_CONFIRMED, "12", NULL);
+	expect(&s, "bill.reasoning_tokens", 3, VERDICT_REFUTED, "32", NULL);
+	scene__close(&s);
+}
+
+static void an_answer_without_any_step_is_no_completion(void **unused)
+{
+	struct scene s;
+	struct row_request *q;
+
+	(void)unused;
+	scene__open(&s, 0);
+	q = maker__request(&s.m, s.now, s.now + MS);
+	q->api_id = "cached-answer";
+	q->first_token_ns = q->last_token_ns = q->end_ns;
+	bill_line(&s.lines[N], N);
+	s.lines[N].request_id = "cached-answer";
+	s.lines[N].model = NULL;
+	s.bill.n = N + 1;
+	s.now += SECOND;
+	scene__verify(&s);
+	expect(&s, "bill.completion_tokens", N + 2, VERDICT_REFUTED, "34", "0");
+	expect_says(&s, "bill.completion_tokens", N + 2, "no step was computed for it");
+	scene__close(&s);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ presence --- */
+
+static void a_request_that_was_never_made_is_refuted(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	bill_line(&s.lines[N], N);
+	s.lines[N].request_id = "req-99";
+	s.bill.n = N + 1;
+	scene__verify(&s);
+	expect(&s, "bill.phantom", N + 2, VERDICT_REFUTED, "58", "0");
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, "bill.total_completion_tokens"), 1);
+	scene__close(&s);
+}
+
+static void a_phantom_is_open_where_the_bill_covers_more_than_was_recorded(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	bill_line(&s.lines[N], N);
+	s.lines[N].request_id = "req-99";
+	s.bill.n = N + 1;
+	s.in.window_begin_unix_ns = UNIX_START - 3600 * SECOND;
+	s.in.window_end_unix_ns = UNIX_START + 3600 * SECOND;
+	scene__verify(&s);
+	expect(&s, "bill.phantom", N + 2, VERDICT_INCONCLUSIVE, "58", NULL);
+	expect_verdict(&s, VERDICT_INCONCLUSIVE);
+	scene__close(&s);
+}
+
+static void a_phantom_is_open_where_records_of_the_wire_were_lost(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	bill_line(&s.lines[N], N);
+	s.lines[N].request_id = "req-99";
+	s.bill.n = N + 1;
+	/* Long after the last request, so that none of them is touched. */
+	s.now += 100 * (uint64_t)SECOND;
+	maker__loss(&s.m, "wire", s.now - SECOND, 3);
+	scene__verify(&s);
+	expect(&s, "bill.phantom", N + 2, VERDICT_INCONCLUSIVE, NULL, NULL);
+	scene__close(&s);
+}
+
+static void a_request_that_is_billed_twice_is_refuted_once(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.lines[N] = s.lines[1];
+	s.lines[N].line = N + 2;
+	s.bill.n = N + 1;
+	scene__verify(&s);
+	expect(&s, "bill.duplicate", N + 2, VERDICT_REFUTED, "52", "0");
+	expect_says(&s, "bill.duplicate", N + 2, "request 2 is billed by line 3 already");
+	expect(&s, "bill.completion_tokens", 3, VERDICT_CONFIRMED, "31", "31");
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, "bill.duplicate"), 1);
+	scene__close(&s);
+}
+
+static void a_request_that_the_bill_leaves_out_is_missing(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.bill.n = N - 1;
+	scene__verify(&s);
+	expect(&s, "bill.missing", 0, VERDICT_REFUTED, "0", "56");
+	assert_string_equal(find(&s.v, "bill.missing", 0)->subject, "request 4 (req-4)");
+	scene__close(&s);
+}
+
+static void a_request_whose_client_left_need_not_be_billed(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.bill.n = N - 1;
+	s.m.recording.requests[N - 1].client_left = true;
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	scene__close(&s);
+}
+
+static void a_refused_request_is_not_to_be_billed(void **unused)
+{
+	struct scene s;
+	struct row_request *q;
+
+	(void)unused;
+	scene__open(&s, 0);
+	q = maker__request(&s.m, s.now, s.now + MS);
+	q->status = 503;
+	q->api_id = "refused";
+	bill_line(&s.lines[N], N);
+	s.lines[N].request_id = "refused";
+	s.lines[N].model = NULL;
+	s.lines[N].prompt_tokens = 5;
+	s.lines[N].cached_tokens = s.lines[N].completion_tokens = 0;
+	s.bill.n = N + 1;
+	s.now += SECOND;
+	scene__verify(&s);
+	expect(&s, "bill.failed", N + 2, VERDICT_REFUTED, "5", "0");
+	expect_says(&s, "bill.failed", N + 2, "status 503");
+	scene__close(&s);
+}
+
+static void another_model_than_the_wires_is_refuted(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.lines[0].model = "model";	/* as the client asked for it */
+	s.lines[1].model = "large";
+	scene__verify(&s);
+	expect(&s, "bill.model", 2, VERDICT_CONFIRMED, "model", "model");
+	expect(&s, "bill.model", 3, VERDICT_REFUTED, "large", "small");
+	scene__close(&s);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- not known --- */
+
+static void losses_in_its_time_leave_a_request_open_and_no_other(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.lines[1].completion_tokens += 5;
+	maker__loss(&s.m, "engine", s.m.recording.requests[1].arrival_ns, 1);
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_INCONCLUSIVE);
+	expect(&s, "bill.completion_tokens", 3, VERDICT_INCONCLUSIVE, "36", NULL);
+	expect_says(&s, "bill.completion_tokens", 3, "records were lost in its time");
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "bill.completion_tokens"), N - 1);
+	expect(&s, "bill.total_completion_tokens", 0, VERDICT_INCONCLUSIVE, "131", NULL);
+	scene__close(&s);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- windows --- */
+
+static void windows_are_compared_as_sums(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	for (int i = 0; i < 2; i++) {
+		s.lines[i] = s.lines[2 * i];
+		s.lines[i].request_id = NULL;
+		s.lines[i].line = i + 2;
+		s.lines[i].prompt_tokens = prompt_of(2 * i) + prompt_of(2 * i + 1);
+		s.lines[i].cached_tokens = 4 * i + 1;
+		s.lines[i].completion_tokens = completion_of(2 * i) + completion_of(2 * i + 1) + i;
+		s.lines[i].n_requests = 2;
+		s.lines[i].begin_unix_ns = UNIX_START + i * 115 * SECOND;
+		s.lines[i].end_unix_ns = s.lines[i].begin_unix_ns + 115 * SECOND;
+	}
+	s.bill.n = 2;
+	scene__verify(&s);
+	expect(&s, "bill.completion_tokens", 2, VERDICT_CONFIRMED, "61", "61");
+	expect(&s, "bill.completion_tokens", 3, VERDICT_REFUTED, "66", "65");
+	expect(&s, "bill.requests", 2, VERDICT_CONFIRMED, "2", "2");
+	expect(&s, "bill.cached_tokens", 3, VERDICT_CONFIRMED, "5", "5");
+	scene__close(&s);
+}
+
+static void a_line_for_the_whole_month_covers_all_requests_of_its_model(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.lines[0].request_id = NULL;
+	s.lines[0].prompt_tokens = 86;
+	s.lines[0].cached_tokens = 6;
+	s.lines[0].completion_tokens = 126;
+	s.bill.n = 1;
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	verification__free(&s.v);
+	s.lines[0].completion_tokens = 127;
+	assert_int_equal(verify__run(&s.v, &s.in), 0);
+	expect(&s, "bill.completion_tokens", 2, VERDICT_REFUTED, "127", "126");
+	scene__close(&s);
+}
+
+static void a_window_that_was_not_recorded_whole_is_open(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	s.lines[0].request_id = NULL;
+	s.lines[0].begin_unix_ns = UNIX_START - 100 * SECOND;
+	s.lines[0].end_unix_ns = UNIX_START + 30 * SECOND;
+	s.bill.n = 1;
+	scene__verify(&s);
+	expect(&s, "bill.completion_tokens", 2, VERDICT_INCONCLUSIVE, "30", NULL);
+	scene__close(&s);
+}
+
+static void lines_with_times_alone_find_their_requests_though_clocks_differ(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	for (int i = 0; i < N; i++) {
+		s.lines[i].request_id = NULL;
+		s.lines[i].begin_unix_ns = UNIX_START + (int64_t)(s.m.recording.requests[i].arrival_ns - START) +
+					   (i % 2 ? SECOND : -SECOND);
+	}
+	s.lines[3].completion_tokens += 1;
+	bill_line(&s.lines[N], N);
+	s.lines[N].begin_unix_ns = UNIX_START + 90 * SECOND;
+	s.bill.n = N + 1;
+	scene__verify(&s);
+	for (int i = 0; i < 3; i++)
+		expect(&s, "bill.completion_tokens", i + 2, VERDICT_CONFIRMED, NULL, NULL);
+	expect(&s, "bill.completion_tokens", 5, VERDICT_REFUTED, "34", "33");
+	expect(&s, "bill.phantom", N + 2, VERDICT_REFUTED, NULL, NULL);
+	scene__close(&s);
+}
+
+static void windows_that_overlap_are_bad_input(void **unused)
+{
+	struct bill_line lines[2];
+	struct bill bill = { .path = "bill.csv", .lines = lines, .n = 2 };
+	char error[200] = "";
+
+	(void)unused;
+	for (int i = 0; i < 2; i++) {
+		bill_line(&lines[i], i);
+		lines[i].begin_unix_ns = UNIX_START + i * 50 * SECOND;
+		lines[i].end_unix_ns = lines[i].begin_unix_ns + 60 * SECOND;
+	}
+	assert_int_equal(bill__check_windows(&bill, error, sizeof(error)), -EINVAL);
+	assert_string_equal(error, "bill.csv:3: its window overlaps that of line 2");
+	lines[1].begin_unix_ns += 10 * SECOND;
+	assert_int_equal(bill__check_windows(&bill, error, sizeof(error)), 0);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- prices --- */
+
+static struct tariff_tier tier;
+static struct tariff_discount off_peak;
+
+static struct decimal decimal(const char *text)
+{
+	struct decimal d;
+
+	assert_int_equal(decimal__parse(&d, text, strlen(text)), 0);
+	return d;
+}
+
+/* 2 and 8 per million tokens, a tenth of that for cached ones; to the millionth. */
+static void add_prices(struct scene *s, struct tariff *t, const char *const *prices)
+{
+	tier = (struct tariff_tier){
+		.prompt = decimal("2"), .cached = decimal("0.2"), .completion = decimal("8"), .has_cached = true
+	};
+	*t = (struct tariff){ .line = 1, .currency = "CNY", .tiers = &tier, .n_tiers = 1, .scale = 6 };
+	t->rounding = ROUND_HALF_UP;
+	for (int i = 0; i < N; i++) {
+		s->lines[i].has_price = true;
+		s->lines[i].price = decimal(prices[i]);
+	}
+	s->claims = (struct claims){ .tariffs = t, .n_tariffs = 1 };
+	s->in.claims = &s->claims;
+}
+
+/* 20 x 2 + 30 x 8 = 280; 20 x 2 + 0.2 + 31 x 8 = 288.2; 296.4; 304.6, all in millionths. */
+static const char *const honest_prices[] = { "0.000280", "0.000288", "0.000296", "0.000305" };
+
+static void prices_follow_the_price_list_to_the_last_digit(void **unused)
+{
+	struct scene s;
+	struct tariff t;
+
+	(void)unused;
+	scene__open(&s, 0);
+	add_prices(&s, &t, honest_prices);
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "bill.price"), N);
+	expect(&s, "bill.total_price", 0, VERDICT_CONFIRMED, "0.001169", "0.001169");
+	verification__free(&s.v);
+	s.lines[1].price = decimal("0.000289");
+	assert_int_equal(verify__run(&s.v, &s.in), 0);
+	expect(&s, "bill.price", 3, VERDICT_REFUTED, "0.000289", "0.000288");
+	expect_says(&s, "bill.price", 3, "0.000001 CNY more");
+	expect(&s, "bill.total_price", 0, VERDICT_REFUTED, "0.001170", "0.001169");
+	scene__close(&s);
+}
+
+static void an_off_peak_discount_applies_to_requests_at_that_time(void **unused)
+{
+	/* 60 % less: 112; 115.28; 118.56; 121.84 */
+	static const char *const prices[] = { "0.000112", "0.000115", "0.000119", "0.000122" };
+	struct scene s;
+	struct tariff t;
+
+	(void)unused;
+	scene__open(&s, 0);
+	add_prices(&s, &t, prices);
+	/* 1800000000 is Friday, 2027-01-15 08:00 UTC. */
+	off_peak = (struct tariff_discount){ 7 * 60, 9 * 60, 0x7f, decimal("60") };
+	t.discounts = &off_peak;
+	t.n_discounts = 1;
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	verification__free(&s.v);
+	off_peak.from_minute = 9 * 60;
+	off_peak.to_minute = 10 * 60;
+	assert_int_equal(verify__run(&s.v, &s.in), 0);
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, "bill.price"), N);
+	scene__close(&s);
+}
+
+static void prices_without_a_price_list_are_noted_as_unchecked(void **unused)
+{
+	struct scene s;
+	struct tariff t;
+
+	(void)unused;
+	scene__open(&s, 0);
+	add_prices(&s, &t, honest_prices);
+	s.in.claims = NULL;
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	assert_non_null(find_note(&s.v, "bill.price_unchecked"));
+	scene__close(&s);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- compute --- */
+
+static void counts_that_no_compute_backs_are_self_reported(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0);
+	scene__verify(&s);
+	assert_int_equal(find(&s.v, "bill.completion_tokens", 2)->grade, GRADE_SELF_REPORTED);
+	assert_null(find(&s.v, "compute.request", 0));
+	assert_non_null(strstr(find_note(&s.v, "compute.unavailable")->text, "tokprof calibrate"));
+	scene__close(&s);
+}
+
+static void compute_that_was_measured_backs_the_counts(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 1);
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "compute.request"), N);
+	expect(&s, "compute.recording", 0, VERDICT_CONFIRMED, NULL, NULL);
+	assert_int_equal(find(&s.v, "bill.completion_tokens", 2)->grade, GRADE_MEASURED);
+	expect_says(&s, "compute.request", 2, "an inflation from");
+	scene__close(&s);
+}
+
+static void batches_that_were_reported_and_not_computed_are_refuted(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0.05);
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_REFUTED);
+	/* The counts agree with each other: the server made them all up. */
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "bill.completion_tokens"), N);
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, "compute.request"), N);
+	expect(&s, "compute.recording", 0, VERDICT_REFUTED, NULL, NULL);
+	scene__close(&s);
+}
+
+static void a_machine_that_is_half_again_as_fast_as_calibrated_is_no_accusation(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0.65);
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, NULL), 0);
+	assert_int_equal(find(&s.v, "bill.completion_tokens", 2)->grade, GRADE_SELF_REPORTED);
+	assert_non_null(find_note(&s.v, "compute.open"));
+	scene__close(&s);
+}
+
+static void twice_the_tokens_do_not_fit_the_compute_either(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 1);
+	s.lines[2].completion_tokens *= 2;
+	scene__verify(&s);
+	expect(&s, "bill.completion_tokens", 4, VERDICT_REFUTED, "64", "32");
+	expect(&s, "compute.request", 4, VERDICT_REFUTED, NULL, NULL);
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, "compute.request"), 1);
+	scene__close(&s);
+}
+
+static void a_model_fitted_to_the_recording_itself_proves_nothing(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 1);
+	s.fit.fit.origin = FIT_ORIGIN_RECORDING;
+	scene__verify(&s);
+	assert_int_equal(find(&s.v, "bill.completion_tokens", 2)->grade, GRADE_SELF_REPORTED);
+	assert_non_null(strstr(find_note(&s.v, "compute.unavailable")->text, "fitted to the very steps"));
+	scene__close(&s);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- many cases --- */
+
+struct many {
+	struct maker m;
+	struct server_truth *truth;
+	struct timeline timeline;
+	struct ledger ledger;
+	char (*ids)[24];
+	struct verify_input in;
+};
+
+static void many__open(struct many *x, uint64_t seed, int n_draft)
+{
+	const struct server_options o = {
+		.seed = seed,
+		.n_requests = 40,
+		.n_slots = 4,
+		.max_prompt = 300,
+		.max_completion = 40,
+		.mean_gap_ns = 20 * MS,
+		.percent_cached = 30,
+		.percent_stream = 70,
+		.percent_leaves = 5,
+		.n_draft = n_draft,
+		.draft_context = n_draft && seed % 2,
+	};
+
+	memset(x, 0, sizeof(*x));
+	x->truth = make_server(&x->m, &o);
+	x->ids = calloc((size_t)o.n_requests, sizeof(*x->ids));
+	assert_non_null(x->ids);
+	for (size_t i = 0; i < x->m.recording.n_requests; i++) {
+		struct row_request *q = &x->m.recording.requests[i];
+		const struct server_truth *t = &x->truth[q->id - 1];
+
+		snprintf(x->ids[i], sizeof(x->ids[i]), "cmpl-%zu", i);
+		q->api_id = x->ids[i];
+		q->slot = t->slot;
+		if (q->client_left)
+			continue;
+		q->billed_prompt_tokens = t->prompt + t->cached;
+		q->billed_cached_tokens = t->cached;
+		q->billed_completion_tokens = t->completion;
+	}
+	assert_int_equal(timeline__build(&x->timeline, maker__finish(&x->m)), 0);
+	assert_int_equal(ledger__build(&x->ledger, &x->timeline, NULL), 0);
+	x->in = (struct verify_input){ .recording = &x->m.recording, .timeline = &x->timeline, .ledger = &x->ledger };
+	x->in.window_begin_unix_ns = x->in.window_end_unix_ns = ABSENT;
+}
+
+static void many__close(struct many *x)
+{
+	ledger__free(&x->ledger);
+	timeline__free(&x->timeline);
+	free(x->truth);
+	free(x->ids);
+	maker__free(&x->m);
+}
+
+static int refuted_of(const struct verification *v, const char *id, int64_t request)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < v->n; i++) {
+		const struct check *c = &v->checks[i];
+
+		n += c->verdict == VERDICT_REFUTED && strcmp(c->id, id) == 0 &&
+		     (request == 0 || (c->n_evidence && c->evidence[0] == request));
+	}
+	return n;
+}
+
+static void no_honest_bill_of_a_busy_server_is_accused_and_every_inflation_found(void **unused)
+{
+	int n_tampered = 0, n_open = 0;
+
+	(void)unused;
+	for (uint64_t seed = 1; seed <= 12; seed++) {
+		struct many x;
+		struct verification v;
+		uint64_t random = seed;
+
+		many__open(&x, seed, seed % 3 == 0 ? 4 : 0);
+		assert_int_equal(verify__run(&v, &x.in), 0);
+		if (v.n_by_verdict[VERDICT_REFUTED])
+			print_checks(&v);
+		assert_int_equal(v.n_by_verdict[VERDICT_REFUTED], 0);
+		verification__free(&v);
+		for (int k = 0; k < 20; k++) {
+			struct row_request *q =
+				&x.m.recording.requests[random_below(&random, x.m.recording.n_requests)];
+			const struct row_request honest = *q;
+			const bool prompt = random_below(&random, 2);
+			const int64_t more = 1 + (int64_t)random_below(&random, 3);
+
+			if (q->billed_completion_tokens == ABSENT)
+				continue;
+			if (prompt)
+				q->billed_prompt_tokens += more;
+			else
+				q->billed_completion_tokens += more;
+			assert_int_equal(verify__run(&v, &x.in), 0);
+			n_tampered++;
+			if (v.verdict == VERDICT_REFUTED)
+				assert_int_equal(
+					refuted_of(&v, prompt ? "bill.prompt_tokens" : "bill.completion_tokens", q->id),
+					1);
+			else
+				n_open++;
+			assert_int_not_equal(v.verdict, VERDICT_CONFIRMED);
+			verification__free(&v);
+			*q = honest;
+		}
+		many__close(&x);
+	}
+	assert_true(n_tampered > 200);
+	print_message("%d tamperings: %d refuted, %d inconclusive\n", n_tampered, n_tampered - n_open, n_open);
+	assert_true(n_open < n_tampered / 10);
+}
+
+static void rejected_drafts_that_are_billed_are_named(void **unused)
+{
+	struct many x;
+	struct verification v;
+	int n = 0;
+
+	(void)unused;
+	many__open(&x, 7, 4);
+	for (size_t i = 0; i < x.m.recording.n_requests; i++) {
+		struct row_request *q = &x.m.recording.requests[i];
+
+		if (q->billed_completion_tokens != ABSENT)
+			q->billed_completion_tokens += x.truth[q->id - 1].rejected;
+	}
+	assert_int_equal(verify__run(&v, &x.in), 0);
+	for (size_t i = 0; i < v.n; i++) {
+		const struct check *c = &v.checks[i];
+		char rejected[32];
+
+		if (strcmp(c->id, "bill.rejected_drafts") != 0)
+			continue;
+		n++;
+		snprintf(rejected, sizeof(rejected), "%lld", (long long)x.truth[c->evidence[0] - 1].rejected);
+		assert_int_equal(c->verdict, VERDICT_REFUTED);
+		assert_string_equal(c->claimed, rejected);
+	}
+	assert_true(n > 10);
+	verification__free(&v);
+	many__close(&x);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- output --- */
+
+static char *written(const struct scene *s, const struct verify_output *output, size_t *size)
+{
+	const struct verify_output_options options = { .columns = 80, .path = "run.tokprof", .bill_path = "bill.csv" };
+	char *bytes = NULL;
+	FILE *f = open_memstream(&bytes, size);
+
+	assert_non_null(f);
+	assert_int_equal(output->write(f, &s->v, &s->in, &options), 0);
+	fclose(f);
+	return bytes;
+}
+
+static void the_same_recording_gives_the_same_bytes_and_the_verdict_stands_first(void **unused)
+{
+	for (int k = 0; verify_outputs[k]; k++) {
+		struct scene a, b;
+		size_t n_a, n_b;
+		char *x, *y;
+
+		(void)unused;
+		scene__open(&a, 1);
+		scene__open(&b, 1);
+		a.lines[0].completion_tokens = b.lines[0].completion_tokens = 31;
+		scene__verify(&a);
+		scene__verify(&b);
+		x = written(&a, verify_outputs[k], &n_a);
+		y = written(&b, verify_outputs[k], &n_b);
+		assert_int_equal(n_a, n_b);
+		assert_memory_equal(x, y, n_a);
+		assert_in_range(strstr(x, "REFUTED") - x, 0, 64);
+		assert_non_null(strstr(x, "1 more billed than put out"));
+		free(x);
+		free(y);
+		scene__close(&a);
+		scene__close(&b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_honest_bill_is_confirmed_in_every_line),
+		cmocka_unit_test(without_a_bill_the_usage_on_the_wire_is_the_bill),
+		cmocka_unit_test(a_recording_without_any_bill_is_inconclusive),
+		cmocka_unit_test(one_completion_token_more_is_refuted_and_named),
+		cmocka_unit_test(one_completion_token_fewer_is_no_true_bill_either),
+		cmocka_unit_test(cached_prompt_tokens_billed_as_computed_are_refuted),
+		cmocka_unit_test(prompt_tokens_that_nobody_computed_are_refuted),
+		cmocka_unit_test(a_bill_that_does_not_speak_of_the_cache_is_not_accused_of_it),
+		cmocka_unit_test(usage_of_several_choices_may_cover_one_of_them_or_all),
+		cmocka_unit_test(a_choice_that_was_not_found_leaves_the_count_open),
+		cmocka_unit_test(reasoning_tokens_are_part_of_the_completion),
+		cmocka_unit_test(an_answer_without_any_step_is_no_completion),
+		cmocka_unit_test(a_request_that_was_never_made_is_refuted),
+		cmocka_unit_test(a_phantom_is_open_where_the_bill_covers_more_than_was_recorded),
+		cmocka_unit_test(a_phantom_is_open_where_records_of_the_wire_were_lost),
+		cmocka_unit_test(a_request_that_is_billed_twice_is_refuted_once),
+		cmocka_unit_test(a_request_that_the_bill_leaves_out_is_missing),
+		cmocka_unit_test(a_request_whose_client_left_need_not_be_billed),
+		cmocka_unit_test(a_refused_request_is_not_to_be_billed),
+		cmocka_unit_test(another_model_than_the_wires_is_refuted),
+		cmocka_unit_test(losses_in_its_time_leave_a_request_open_and_no_other),
+		cmocka_unit_test(windows_are_compared_as_sums),
+		cmocka_unit_test(a_line_for_the_whole_month_covers_all_requests_of_its_model),
+		cmocka_unit_test(a_window_that_was_not_recorded_whole_is_open),
+		cmocka_unit_test(lines_with_times_alone_find_their_requests_though_clocks_differ),
+		cmocka_unit_test(windows_that_overlap_are_bad_input),
+		cmocka_unit_test(prices_follow_the_price_list_to_the_last_digit),
+		cmocka_unit_test(an_off_peak_discount_applies_to_requests_at_that_time),
+		cmocka_unit_test(prices_without_a_price_list_are_noted_as_unchecked),
+		cmocka_unit_test(counts_that_no_compute_backs_are_self_reported),
+		cmocka_unit_test(compute_that_was_measured_backs_the_counts),
+		cmocka_unit_test(batches_that_were_reported_and_not_computed_are_refuted),
+		cmocka_unit_test(a_machine_that_is_half_again_as_fast_as_calibrated_is_no_accusation),
+		cmocka_unit_test(twice_the_tokens_do_not_fit_the_compute_either),
+		cmocka_unit_test(a_model_fitted_to_the_recording_itself_proves_nothing),
+		cmocka_unit_test(no_honest_bill_of_a_busy_server_is_accused_and_every_inflation_found),
+		cmocka_unit_test(rejected_drafts_that_are_billed_are_named),
+		cmocka_unit_test(the_same_recording_gives_the_same_bytes_and_the_verdict_stands_first),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "output/verify.h"
+#include "userspace/command.h"
+#include "userspace/message.h"
+#include "userspace/stream.h"
+#include "userspace/terminal.h"
+#include "userspace/verify/bill_time.h"
+#include "userspace/verify/books.h"
+
+enum {
+	OPTION_CLAIMS = 256,
+	OPTION_BILL,
+	OPTION_BILL_WINDOW,
+	OPTION_FORMAT,
+};
+
+#define MAX_SENTENCE 1024
+#define MAX_CHOICES 8
+
+extern const struct command command_verify;
+
+struct verify_options {
+	const char *path, *bill_path, *claims_path;
+	const struct verify_output *output;
+	int64_t begin_unix_ns, end_unix_ns;
+};
+
+/* What the files gave, for one place to free them. */
+struct inputs {
+	struct recording recording;
+	struct timeline timeline;
+	struct ledger ledger;
+	struct bill bill;
+	struct claims claims;
+	struct verify_input in;
+	bool has_recording, has_timeline, has_ledger;
+};
+
+static void close_inputs(struct inputs *x)
+{
+	if (x->has_ledger)
+		ledger__free(&x->ledger);
+	if (x->has_timeline)
+		timeline__free(&x->timeline);
+	if (x->has_recording)
+		recording__free(&x->recording);
+	if (x->in.bill)
+		bill__free(&x->bill);
+	if (x->in.claims)
+		claims__free(&x->claims);
+}
+
+static int out_of_memory(const char *path)
+{
+	message__error("verify it on a machine with more memory", "%s: out of memory", path ? path : "verify");
+	return EXIT_CODE_USAGE;
+}
+
+static int read_claims(struct inputs *x, const struct verify_options *options)
+{
+	char error[MAX_SENTENCE] = "", remedy[MAX_SENTENCE] = "";
+	int rc;
+
+	if (!options->claims_path)
+		return EXIT_CODE_DONE;
+	rc = claims__read(&x->claims, options->claims_path, error, sizeof(error), remedy, sizeof(remedy));
+	if (rc == -ENOMEM)
+		return out_of_memory(options->claims_path);
+	if (rc < 0) {
+		message__error(remedy[0] ? remedy : NULL, "%s", error);
+		return EXIT_CODE_USAGE;
+	}
+	x->in.claims = &x->claims;
+	return EXIT_CODE_DONE;
+}
+
+static int read_bill(struct inputs *x, const struct verify_options *options)
+{
+	char error[MAX_SENTENCE] = "", remedy[MAX_SENTENCE] = "";
+	int rc;
+
+	if (!options->bill_path)
+		return EXIT_CODE_DONE;
+	rc = bill__read(&x->bill, options->bill_path, x->in.claims ? &x->claims.map : NULL, error, sizeof(error),
+			remedy, sizeof(remedy));
+	if (rc == -ENOMEM)
+		return out_of_memory(options->bill_path);
+	if (rc < 0) {
+		message__error(remedy[0] ? remedy : NULL, "%s", error);
+		return EXIT_CODE_USAGE;
+	}
+	x->in.bill = &x->bill;
+	rc = bill__check_windows(&x->bill, error, sizeof(error));
+	if (rc == -ENOMEM)
+		return out_of_memory(options->bill_path);
+	if (rc < 0) {
+		message__error("give each hour or day once, or a request id on every line", "%s", error);
+		return EXIT_CODE_USAGE;
+	}
+	return EXIT_CODE_DONE;
+}
+
+static int analyse(struct inputs *x, const struct verify_options *options)
+{
+	const char *path = options->path;
+	char error[MAX_SENTENCE] = "";
+	int rc;
+
+	if (!path)
+		return EXIT_CODE_DONE;
+	if (recording__load(&x->recording, path, error, sizeof(error)) < 0) {
+		message__error(NULL, "%s", error);
+		return EXIT_CODE_USAGE;
+	}
+	x->has_recording = true;
+	rc = timeline__build(&x->timeline, &x->recording);
+	x->has_timeline = rc == 0;
+	if (rc == 0)
+		rc = ledger__build(&x->ledger, &x->timeline, NULL);
+	x->has_ledger = x->has_timeline && rc == 0;
+	if (rc == -ENOMEM)
+		return out_of_memory(path);
+	if (rc == -EINVAL) {
+		message__error("record it again; a recording that a program has edited may not add up",
+			       "%s: its tables contradict each other", path);
+		return EXIT_CODE_USAGE;
+	}
+	if (rc < 0) {
+		message__error("this is a bug in tokprof: report it, with the recording if you may",
+			       "%s: the analysis failed: %s", path, strerror(-rc));
+		return EXIT_CODE_BUG;
+	}
+	x->in.recording = &x->recording;
+	x->in.timeline = &x->timeline;
+	x->in.ledger = &x->ledger;
+	return EXIT_CODE_DONE;
+}
+
+static int exit_code_of(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_CONFIRMED:
+		return EXIT_CODE_DONE;
+	case VERDICT_REFUTED:
+		return EXIT_CODE_REFUTED;
+	default:
+		return EXIT_CODE_INCONCLUSIVE;
+	}
+}
+
+static int judge(const struct inputs *x, const struct verify_options *options)
+{
+	const struct verify_output_options how = {
+		.verbose = message__verbosity(),
+		.color = terminal__has_color(stdout),
+		.columns = terminal__columns(stdout),
+		.path = options->path,
+		.bill_path = options->bill_path,
+		.claims_path = options->claims_path,
+	};
+	struct verification v;
+	int exit_code;
+
+	if (verify__run(&v, &x->in) < 0)
+		return out_of_memory(options->path);
+	exit_code = stream__finish(stdout, "standard output", options->output->write(stdout, &v, &x->in, &how));
+	if (exit_code == EXIT_CODE_DONE)
+		exit_code = exit_code_of(v.verdict);
+	verification__free(&v);
+	return exit_code;
+}
+
+static int verify(const struct verify_options *options)
+{
+	struct inputs x = { 0 };
+	int exit_code;
+
+	x.in.window_begin_unix_ns = options->begin_unix_ns;
+	x.in.window_end_unix_ns = options->end_unix_ns;
+	exit_code = read_claims(&x, options);
+	if (exit_code == EXIT_CODE_DONE)
+		exit_code = read_bill(&x, options);
+	if (exit_code == EXIT_CODE_DONE)
+		exit_code = analyse(&x, options);
+	if (exit_code == EXIT_CODE_DONE)
+		exit_code = judge(&x, options);
+	close_inputs(&x);
+	return exit_code;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- options --- */
+
+static int parse_format(struct verify_options *options, const char *value)
+{
+	const char *names[MAX_CHOICES + 1];
+	int n = 0, format;
+
+	for (; verify_outputs[n] && n < MAX_CHOICES; n++)
+		names[n] = verify_outputs[n]->name;
+	names[n] = NULL;
+	format = options__choice(&command_verify, "--format", value, names);
+	if (format < 0)
+		return -EINVAL;
+	options->output = verify_outputs[format];
+	return 0;
+}
+
+/* "A..B": B is no part of it; a date stands for its first moment, UTC. */
+static int parse_window(struct verify_options *options, const char *value)
+{
+	const struct bill_clock utc = { 0 };
+	const char *dots = strstr(value, "..");
+	struct bill_time_fault fault = { "is no window: two times with '..' between them",
+					 "write --bill-window 2026-06-01T00:00:00Z..2026-07-01T00:00:00Z" };
+	struct bill_moment begin, end;
+
+	if (dots && bill_time__parse(&begin, value, (size_t)(dots - value), &utc, &fault) == 0 &&
+	    bill_time__parse(&end, dots + 2, strlen(dots + 2), &utc, &fault) == 0) {
+		options->begin_unix_ns = begin.unix_ns;
+		options->end_unix_ns = end.unix_ns;
+		if (begin.unix_ns < end.unix_ns)
+			return 0;
+		fault = (struct bill_time_fault){ "ends before it begins", "write the earlier time first" };
+	}
+	message__error(fault.remedy, "--bill-window '%s' %s", value, fault.why);
+	return -EINVAL;
+}
+
+static int parse_option(struct verify_options *options, int key, const char *value)
+{
+	switch (key) {
+	case OPTION_CLAIMS:
+		options->claims_path = value;
+		return 0;
+	case OPTION_BILL:
+		options->bill_path = value;
+		return 0;
+	case OPTION_BILL_WINDOW:
+		return parse_window(options, value);
+	default:
+		return parse_format(options, value);
+	}
+}
+
+static int run(int argc, char **argv)
+{
+	struct verify_options options = { .output = verify_outputs[0], .begin_unix_ns = ABSENT, .end_unix_ns = ABSENT };
+	struct options o;
+	int key;
+
+	options__begin(&o, &command_verify, argc, argv);
+	while ((key = options__next(&o)) > 0)
+		if (parse_option(&options, key, o.value) < 0)
+			return EXIT_CODE_USAGE;
+	if (key == OPTIONS_STOP)
+		return o.exit_code;
+	if (o.n_operands > 1)
+		return options__fail(&command_verify, "%s: one recording at a time", o.operands[1]);
+	options.path = o.n_operands ? o.operands[0] : NULL;
+	if (!options.path && options.bill_path)
+		return options__fail(&command_verify,
+				     "--bill: a bill is verified against a recording, and no file was named");
+	if (!options.path && !options.claims_path)
+		return options__fail(&command_verify,
+				     "what is to be verified? Neither a recording nor --claims was named");
+	if (options.begin_unix_ns != ABSENT && !options.bill_path)
+		return options__fail(&command_verify, "--bill-window: is that of a bill: name it with --bill");
+	return verify(&options);
+}
+
+static const struct option_spec verify_options[] = {
+	{ OPTION_BILL, "bill", "FILE", "a bill as CSV or JSON; without it, the usage that the server sent" },
+	{ OPTION_BILL_WINDOW, "bill-window", "A..B", "the time that the bill covers; default: exactly the recording" },
+	{ OPTION_CLAIMS, "claims", "FILE", "claims, a price list and the names of the bill's columns, as YAML" },
+	{ OPTION_FORMAT, "format", "FORMAT", "text (default), json (schema tokprof.verify/1)" },
+	{ 0, NULL, NULL, NULL },
+};
+
+const struct command command_verify = {
+	.name = "verify",
+	.summary = "were the billed tokens computed? A verdict on every line",
+	.usage = "[OPTIONS] FILE\n[OPTIONS] --claims FILE",
+	.description = "Says CONFIRMED, REFUTED or INCONCLUSIVE for every statement of a bill, with the\n"
+		       "figures, the rule and the evidence: tokens billed against tokens that the recorded\n"
+		       "steps computed, and, where the recording has a calibrated cost model, against the\n"
+		       "CPU time that was measured. Looks at nothing but its files: both parties of a bill\n"
+		       "get the same verdict from the same recording. Exit status: 0 everything confirmed,\n"
+		       "1 something refuted, 3 nothing refuted and something inconclusive.",
+	.options = verify_options,
+	.examples = "  tokprof verify run.tokprof\n"
+		    "  tokprof verify run.tokprof --bill bill.csv --claims prices.yaml\n"
+		    "  tokprof verify run.tokprof --bill june.csv --format json\n"
+		    "      --bill-window 2026-06-01T00:00:00Z..2026-07-01T00:00:00Z",
+	.run = run,
+};

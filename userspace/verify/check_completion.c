@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Completion tokens billed against tokens that the recorded steps put out. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "userspace/verify/books.h"
+
+#define RULE "completion tokens billed = tokens that the recorded steps put out, rejected drafts left out"
+#define SAME "as many as the recorded steps put out"
+
+/* llama.cpp counts one choice of one prompt in `usage`, whatever was asked for. */
+static bool is_one_generation(const struct verify_input *in, const struct statement *s, int64_t billed)
+{
+	const struct timeline *t = in->timeline;
+	const struct timeline_request *q = &t->requests[in->books->members[s->first_member]];
+
+	for (uint32_t i = q->first_run; i < q->first_run + q->n_runs; i++)
+		if (t->runs[t->request_runs[i]].n_sampled == billed)
+			return true;
+	return false;
+}
+
+static const char *cause_of(struct verification *v, const struct books *b, const struct statement *s, int64_t excess)
+{
+	const struct request_count *q = s->n_members == 1 ? &b->counts[b->members[s->first_member]] : NULL;
+
+	if (q && q->completion.high == 0)
+		return "; no step was computed for it: an answer out of a cache of answers, or none";
+	if (q && q->rejected != ABSENT && q->rejected == excess)
+		return verification__text(v, "; as many as its rejected drafts");
+	return "";
+}
+
+static void refute(struct verification *v, const struct verify_input *in, const struct statement *s, struct check *c,
+		   struct span seen)
+{
+	const int64_t more = s->completion - seen.high, fewer = seen.low - s->completion;
+	const char *cause = more > 0 ? cause_of(v, in->books, s, more) : "";
+
+	c->verdict = VERDICT_REFUTED;
+	if (more > 0)
+		c->text = verification__text(v, "%" PRId64 " more billed than put out%s", more, cause ? cause : "");
+	else
+		c->text =
+			verification__text(v, "%" PRId64 " fewer billed than put out, in the customer's favour", fewer);
+}
+
+static void judge(struct verification *v, const struct verify_input *in, const struct statement *s, struct check *c)
+{
+	const struct span seen = statement__completion(in->books, s);
+	const char *doubt = statement__doubt(in->books, v, in, s, c);
+	const bool known = seen.low != ABSENT;
+
+	c->rule = RULE;
+	c->claimed = verification__integer(v, s->completion);
+	if (known && seen.low == seen.high) {
+		c->measured = seen.low == s->completion ? c->claimed : verification__integer(v, seen.low);
+		c->low = c->high = c->measured;
+	} else if (known) {
+		c->low = verification__integer(v, seen.low);
+		c->high = verification__integer(v, seen.high);
+	}
+	c->grade = known ? statement__grade(in->books, s) : GRADE_UNAVAILABLE;
+	if (doubt) {
+		c->verdict = VERDICT_INCONCLUSIVE;
+		c->text = doubt;
+	} else if (s->completion == seen.low) {
+		c->text = SAME;
+	} else if (statement__is_several(in->books, s) && s->completion < seen.high &&
+		   is_one_generation(in, s, s->completion)) {
+		c->text = verification__text(v,
+					     "as many as one of its generations put out; together they put out %" PRId64
+					     ", of which the bill says nothing",
+					     seen.high);
+	} else if (statement__excuse(in->books, s)) {
+		c->verdict = VERDICT_INCONCLUSIVE;
+		c->text = statement__excuse(in->books, s);
+	} else {
+		refute(v, in, s, c, seen);
+	}
+}
+
+/* A span that the bill is outside of refutes it even though the exact figure is open: no more can have been put out. */
+static void judge_span(struct verification *v, const struct verify_input *in, const struct statement *s,
+		       struct check *c)
+{
+	const struct span seen = statement__completion(in->books, s);
+
+	if (c->verdict != VERDICT_INCONCLUSIVE || s->open || s->excuse || s->n_members != 1)
+		return;
+	if (in->books->counts[in->books->members[s->first_member]].incomplete != INCOMPLETE_EMITTED ||
+	    in->books->counts[in->books->members[s->first_member]].flags & REQUEST_AMBIGUOUS)
+		return;
+	if (seen.low == ABSENT || s->completion <= seen.high)
+		return;
+	c->verdict = VERDICT_REFUTED;
+	c->text = verification__text(v,
+				     "%" PRId64
+				     " more billed than its speculative steps can have put out, tokens after the "
+				     "stop included",
+				     s->completion - seen.high);
+}
+
+static int check_reasoning(struct verification *v, const struct statement *s)
+{
+	struct check *c;
+
+	if (s->reasoning == ABSENT || s->completion == ABSENT)
+		return 0;
+	c = statement__check(v, "bill.reasoning_tokens", s);
+	if (!c)
+		return -ENOMEM;
+	c->claimed = verification__integer(v, s->reasoning);
+	c->high = verification__integer(v, s->completion);
+	c->rule = "reasoning tokens billed <= completion tokens billed, of which they are a part";
+	c->text = "no more than the completion tokens billed; how many of these reason, the engine does not tell";
+	if (s->reasoning > s->completion) {
+		c->verdict = VERDICT_REFUTED;
+		c->text = verification__text(v, "%" PRId64 " more than all completion tokens billed",
+					     s->reasoning - s->completion);
+	}
+	return 0;
+}
+
+static int run(struct verification *v, const struct verify_input *in)
+{
+	for (size_t i = 0; i < in->books->n_statements; i++) {
+		const struct statement *s = &in->books->statements[i];
+		struct check *c;
+
+		if (s->completion == ABSENT)
+			continue;
+		c = statement__check(v, "bill.completion_tokens", s);
+		if (!c)
+			return -ENOMEM;
+		judge(v, in, s, c);
+		judge_span(v, in, s, c);
+		if (check_reasoning(v, s))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+extern const struct check_kind check_completion;
+const struct check_kind check_completion = {
+	.name = "completion",
+	.doc = "completion tokens billed but not put out",
+	.needs_recording = true,
+	.run = run,
+};

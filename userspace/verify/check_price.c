@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prices by the price list: arithmetic, tiers, discounts by time of day and rounding, in decimal numbers. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "userspace/analysis/array.h"
+#include "userspace/verify/books.h"
+
+#define RULE "price = billed tokens by the price list, rounded as it says"
+#define MINUTE_NS 60000000000ll
+/* A price that changes in a window of time is looked for minute by minute, so long at most. */
+#define MAX_MINUTES 1440
+
+struct prices {
+	struct verification *v;
+	const struct verify_input *in;
+	uint32_t *statement_of;		/* per line: statement + 1 where it is about one request */
+	int64_t *tokens_before;		/* per tariff: of the lines so far */
+	struct decimal billed, expected;
+	const char *currency;
+	bool summable;			/* every line has a price, and one is expected of it, in one currency */
+};
+
+/* The list for a line: of its model and currency, or one for any model. */
+static size_t find_tariff(const struct claims *claims, const struct bill_line *line)
+{
+	size_t found = claims->n_tariffs;
+
+	for (size_t i = 0; i < claims->n_tariffs; i++) {
+		const struct tariff *t = &claims->tariffs[i];
+
+		if (line->currency && t->currency && strcmp(line->currency, t->currency) != 0)
+			continue;
+		if (t->model && line->model && strcmp(t->model, line->model) == 0)
+			return i;
+		if (!t->model && found == claims->n_tariffs)
+			found = i;
+	}
+	return found;
+}
+
+static bool is_aggregate(const struct bill_line *line)
+{
+	return line->end_unix_ns != ABSENT || (line->n_requests != ABSENT && line->n_requests != 1);
+}
+
+static int64_t time_of(const struct prices *p, const struct bill_line *line)
+{
+	const struct books *b = p->in->books;
+	const uint32_t statement = p->statement_of[line - p->in->bill->lines];
+
+	if (line->begin_unix_ns != ABSENT || !statement)
+		return line->begin_unix_ns;
+	return books__unix_ns(
+		b, p->in->recording->requests[b->members[b->statements[statement - 1].first_member]].arrival_ns);
+}
+
+static int price_at(const struct tariff *t, const struct bill_line *line, int64_t cached, int64_t unix_ns,
+		    int64_t before, struct decimal *out)
+{
+	return tariff__price(t, line->prompt_tokens, cached, line->completion_tokens, line->reasoning_tokens, unix_ns,
+			     before, out);
+}
+
+/* The same at every minute of a window, or -ENODATA. */
+static int price_over(const struct prices *p, const struct tariff *t, const struct bill_line *line, int64_t cached,
+		      int64_t before, struct decimal *out)
+{
+	const int64_t begin = time_of(p, line);
+	int err = price_at(t, line, cached, begin, before, out);
+	struct decimal other;
+
+	if (err || t->n_discounts == 0 || line->end_unix_ns == ABSENT)
+		return err;
+	if (line->end_unix_ns - begin > MAX_MINUTES * MINUTE_NS)
+		return -ENODATA;
+	for (int64_t at = begin; at < line->end_unix_ns && !err; at += MINUTE_NS) {
+		err = price_at(t, line, cached, at, before, &other);
+		if (!err && decimal__compare(&other, out) != 0)
+			err = -ENODATA;
+	}
+	return err;
+}
+
+static const char *money(struct verification *v, const struct decimal *d)
+{
+	char text[DECIMAL_TEXT];
+
+	decimal__format(d, text);
+	return verification__text(v, "%s", text);
+}
+
+static struct check *open_check(const struct prices *p, const struct bill_line *line, const char *currency)
+{
+	struct check *c = line->request_id ? verification__add(p->v, "bill.price", "line %" PRId64 " (%s)", line->line,
+							       line->request_id) :
+					     verification__add(p->v, "bill.price", "line %" PRId64, line->line);
+
+	if (!c)
+		return NULL;
+	c->bill_line = line->line;
+	c->unit = currency ? currency : "";
+	c->rule = RULE;
+	c->grade = GRADE_DERIVED;
+	c->claimed = money(p->v, &line->price);
+	return c;
+}
+
+static void leave_open(struct prices *p, struct check *c, const char *why)
+{
+	c->verdict = VERDICT_INCONCLUSIVE;
+	c->grade = GRADE_UNAVAILABLE;
+	c->text = why;
+	p->summable = false;
+}
+
+/* A sum of rounded prices need not be the rounded price of the sum. */
+static bool may_be_rounding(const struct tariff *t, const struct bill_line *line, const struct decimal *difference)
+{
+	struct decimal unit = { 1, t->scale }, most, size = *difference;
+
+	if (!is_aggregate(line) || t->scale < 0 || t->round_total_only)
+		return false;
+	if (line->n_requests == ABSENT)
+		return true;
+	if (size.digits < 0)
+		size.digits = -size.digits;
+	return decimal__times(&most, &unit, line->n_requests) == 0 && decimal__compare(&size, &most) <= 0;
+}
+
+static void compare(struct prices *p, const struct tariff *t, const struct bill_line *line,
+		    const struct decimal *expected, struct check *c)
+{
+	struct decimal difference;
+	char text[DECIMAL_TEXT];
+	int order = decimal__compare(&line->price, expected);
+
+	c->measured = c->low = c->high = money(p->v, expected);
+	c->text = "as the price list has it";
+	if (order == 0)
+		return;
+	if (decimal__subtract(&difference, &line->price, expected))
+		difference = line->price;
+	if (may_be_rounding(t, line, &difference)) {
+		c->verdict = VERDICT_INCONCLUSIVE;
+		c->text = "the difference may come from rounding every request by itself";
+		return;
+	}
+	if (difference.digits < 0)
+		difference.digits = -difference.digits;
+	decimal__format(&difference, text);
+	c->verdict = VERDICT_REFUTED;
+	c->text = verification__text(p->v, "%s %s %s than the price list makes of its tokens", text,
+				     t->currency ? t->currency : "", order > 0 ? "more" : "less");
+}
+
+/* Where the bill does not say how many tokens were cached, what the recording says may explain its price. */
+static int price_line(const struct prices *p, const struct tariff *t, const struct bill_line *line, int64_t before,
+		      struct decimal *out, const char **with)
+{
+	const uint32_t statement = p->statement_of[line - p->in->bill->lines];
+	int err = price_over(p, t, line, line->cached_tokens, before, out);
+	struct decimal other;
+	int64_t cached;
+
+	*with = NULL;
+	if (err || line->cached_tokens != ABSENT || !statement || decimal__compare(out, &line->price) == 0)
+		return err;
+	cached = statement__cached(p->in->books, &p->in->books->statements[statement - 1]);
+	if (cached == ABSENT || cached <= 0 || cached > line->prompt_tokens ||
+	    price_over(p, t, line, cached, before, &other) || decimal__compare(&other, &line->price) != 0)
+		return 0;
+	*out = other;
+	*with = verification__text(
+		p->v, "as the price list has it, with the %" PRId64 " cached tokens that were recorded", cached);
+	return 0;
+}
+
+static int check_line(struct prices *p, const struct bill_line *line)
+{
+	const struct claims *claims = p->in->claims;
+	const size_t at = find_tariff(claims, line);
+	const struct tariff *t = at < claims->n_tariffs ? &claims->tariffs[at] : NULL;
+	struct check *c = open_check(p, line, line->currency ? line->currency : t ? t->currency : NULL);
+	struct decimal expected;
+	const char *with;
+	int64_t before;
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	if (!t) {
+		leave_open(p, c, "the price list has no prices for its model and currency");
+		return 0;
+	}
+	c->claim_line = t->line;
+	if (line->prompt_tokens == ABSENT || line->completion_tokens == ABSENT) {
+		leave_open(p, c, "the line does not have both prompt and completion tokens");
+		return 0;
+	}
+	if (t->tiers_by_request && t->n_tiers > 1 && is_aggregate(line)) {
+		leave_open(p, c, "prices go by the size of a request, and the line covers several");
+		return 0;
+	}
+	before = p->tokens_before[at];
+	err = price_line(p, t, line, before, &expected, &with);
+	if (__builtin_add_overflow(before, line->prompt_tokens, &p->tokens_before[at]) ||
+	    __builtin_add_overflow(p->tokens_before[at], line->completion_tokens, &p->tokens_before[at]))
+		p->tokens_before[at] = before;
+	if (err == -ENODATA) {
+		leave_open(p, c,
+			   "the price depends on the time of day, which is not known or changes within its window");
+		return 0;
+	}
+	if (err) {
+		leave_open(
+			p, c,
+			"its counts cannot be priced: more cached than prompt tokens, more reasoning than completion "
+			"tokens, or out of range");
+		return 0;
+	}
+	compare(p, t, line, &expected, c);
+	if (with)
+		c->text = with;
+	if ((p->currency && t->currency && strcmp(p->currency, t->currency) != 0) ||
+	    decimal__add(&p->billed, &p->billed, &line->price) || decimal__add(&p->expected, &p->expected, &expected))
+		p->summable = false;
+	p->currency = t->currency;
+	return 0;
+}
+
+/* Where only the sum is rounded, the lines are exact and their sum is what is rounded. */
+static int check_sum(struct prices *p)
+{
+	struct check *c;
+	int order;
+
+	if (!p->summable)
+		return 0;
+	c = verification__add(p->v, "bill.total_price", "the bill");
+	if (!c)
+		return -ENOMEM;
+	order = decimal__compare(&p->billed, &p->expected);
+	c->unit = p->currency ? p->currency : "";
+	c->rule = "the sum of all lines' prices = the sum of what the price list makes of them";
+	c->grade = GRADE_DERIVED;
+	c->claimed = money(p->v, &p->billed);
+	c->measured = c->low = c->high = money(p->v, &p->expected);
+	c->text = order == 0 ? "they are equal" : order > 0 ? "the bill asks for more" : "the bill asks for less";
+	c->verdict = order == 0 ? VERDICT_CONFIRMED : VERDICT_REFUTED;
+	return 0;
+}
+
+static int check_lines(struct prices *p)
+{
+	const struct bill *bill = p->in->bill;
+	size_t n_priced = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < bill->n && !err; i++) {
+		if (!bill->lines[i].has_price) {
+			p->summable = false;
+			continue;
+		}
+		n_priced++;
+		if (p->in->claims && p->in->claims->n_tariffs)
+			err = check_line(p, &bill->lines[i]);
+	}
+	if (n_priced && !(p->in->claims && p->in->claims->n_tariffs))
+		return verification__note(
+			       p->v, "bill.price_unchecked",
+			       "%zu lines have a price and no price list was given (--claims): prices were not "
+			       "checked",
+			       n_priced) ?
+			       0 :
+			       -ENOMEM;
+	return err || !n_priced ? err : check_sum(p);
+}
+
+static int run(struct verification *v, const struct verify_input *in)
+{
+	struct prices p = { .v = v, .in = in, .summable = true };
+	int err = -ENOMEM;
+
+	if (!in->bill)
+		return 0;
+	p.statement_of = array__zeroed(in->bill->n, sizeof(*p.statement_of));
+	p.tokens_before = array__zeroed(in->claims ? in->claims->n_tariffs : 0, sizeof(*p.tokens_before));
+	for (size_t i = 0; p.statement_of && i < in->books->n_statements; i++) {
+		const struct statement *s = &in->books->statements[i];
+
+		if (s->n_members == 1 && s->n_lines == 1)
+			p.statement_of[s->first - in->bill->lines] = (uint32_t)i + 1;
+	}
+	if (p.statement_of && p.tokens_before)
+		err = check_lines(&p);
+	free(p.statement_of);
+	free(p.tokens_before);
+	return err;
+}
+
+extern const struct check_kind check_price;
+const struct check_kind check_price = {
+	.name = "price",
+	.doc = "price arithmetic by the price list",
+	.needs_recording = true,
+	.run = run,
+};

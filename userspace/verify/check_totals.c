@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The whole bill against the whole recording, as far as the lines have requests. */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "userspace/verify/books.h"
+
+#define RULE "the sum over the bill = the sum over the recorded requests that it names"
+
+struct total {
+	const char *id;
+	int64_t billed, low, high;
+	bool any, open;		/* a statement has it; one is not known */
+};
+
+static void add(struct total *t, int64_t billed, struct span seen, bool open)
+{
+	if (billed == ABSENT)
+		return;
+	t->any = true;
+	t->open |= open || seen.low == ABSENT;
+	if (__builtin_add_overflow(t->billed, billed, &t->billed))
+		t->open = true;
+	if (seen.low != ABSENT) {
+		t->low += seen.low;
+		t->high += seen.high;
+	}
+}
+
+static bool is_open(const struct books *b, const struct statement *s)
+{
+	for (size_t i = 0; i < s->n_members; i++) {
+		const struct request_count *q = &b->counts[b->members[s->first_member + i]];
+
+		if (q->incomplete & ~(uint32_t)(INCOMPLETE_EMITTED | INCOMPLETE_UNANSWERED) ||
+		    q->flags & (REQUEST_AMBIGUOUS | REQUEST_SEVERAL))
+			return true;
+	}
+	return s->open || s->excuse;
+}
+
+static void add_orphan(struct total totals[3], const struct orphan *o)
+{
+	const struct span none = { 0, 0 };
+	const bool open = o->kind == ORPHAN_OUTSIDE;
+
+	add(&totals[0], o->line->prompt_tokens, none, open);
+	add(&totals[1], o->line->cached_tokens, none, open);
+	add(&totals[2], o->line->completion_tokens, none, open);
+}
+
+static int put(struct verification *v, const struct verify_input *in, const struct total *t)
+{
+	struct check *c;
+
+	if (!t->any)
+		return 0;
+	c = verification__add(v, t->id, "the bill");
+	if (!c)
+		return -ENOMEM;
+	c->unit = "tokens";
+	c->rule = RULE;
+	c->claimed = verification__integer(v, t->billed);
+	c->grade = GRADE_UNAVAILABLE;
+	if (t->open) {
+		c->verdict = VERDICT_INCONCLUSIVE;
+		c->text = "not every request that it names can be counted";
+		return 0;
+	}
+	c->grade = GRADE_SELF_REPORTED;
+	for (size_t i = 0; i < in->books->n_statements && c->grade != GRADE_MEASURED; i++)
+		c->grade = GRADE_MEASURED;
+	for (size_t i = 0; i < in->books->n_statements && c->grade == GRADE_MEASURED; i++)
+		c->grade = statement__grade(in->books, &in->books->statements[i]);
+	c->low = verification__integer(v, t->low);
+	c->high = verification__integer(v, t->high);
+	c->measured = t->low == t->high ? c->low : NULL;
+	if (t->billed >= t->low && t->billed <= t->high) {
+		c->verdict = t->low == t->high ? VERDICT_CONFIRMED : VERDICT_INCONCLUSIVE;
+		c->text = t->low == t->high ? "equal to the token" :
+					      "what speculative steps put out is not exactly known";
+		return 0;
+	}
+	c->verdict = VERDICT_REFUTED;
+	c->text = t->billed > t->high ? verification__text(v, "%" PRId64 " more billed", t->billed - t->high) :
+					verification__text(v, "%" PRId64 " fewer billed", t->low - t->billed);
+	return 0;
+}
+
+static int run(struct verification *v, const struct verify_input *in)
+{
+	struct total totals[] = {
+		{ .id = "bill.total_prompt_tokens" },
+		{ .id = "bill.total_cached_tokens" },
+		{ .id = "bill.total_completion_tokens" },
+	};
+	const struct books *b = in->books;
+	int err = 0;
+
+	for (size_t i = 0; i < b->n_statements; i++) {
+		const struct statement *s = &b->statements[i];
+		const int64_t prompt = statement__prompt(b, s), cached = statement__cached(b, s);
+		const bool open = is_open(b, s);
+
+		add(&totals[0], s->prompt, (struct span){ prompt, prompt }, open);
+		add(&totals[1], s->cached, (struct span){ cached, cached }, open);
+		add(&totals[2], s->completion, statement__completion(b, s), open);
+	}
+	for (size_t i = 0; i < b->n_orphans; i++)
+		add_orphan(totals, &b->orphans[i]);
+	for (size_t i = 0; i < 3 && !err; i++)
+		err = put(v, in, &totals[i]);
+	return err;
+}
+
+extern const struct check_kind check_totals;
+const struct check_kind check_totals = {
+	.name = "totals",
+	.doc = "sums of the bill against sums of the recording",
+	.needs_recording = true,
+	.run = run,
+};
