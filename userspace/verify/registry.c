@@ -2,6 +2,7 @@
 /* The kinds of checks, in the order of the report. A new one is one file and two lines here. */
 #include "userspace/verify/verify.h"
 
+extern const struct check_kind check_plausibility;
 extern const struct check_kind check_presence;
 extern const struct check_kind check_completion;
 extern const struct check_kind check_prompt;
@@ -13,6 +14,6 @@ extern const struct check_kind check_totals;
 extern const struct check_kind check_compute;
 
 const struct check_kind *const check_kinds[] = {
-	&check_presence, &check_completion, &check_prompt, &check_failed,  &check_drafts,
-	&check_model,	 &check_price,	    &check_totals, &check_compute, NULL,
+	&check_plausibility, &check_presence, &check_completion, &check_prompt,	 &check_failed, &check_drafts,
+	&check_model,	     &check_price,    &check_totals,	 &check_compute, NULL,
 };

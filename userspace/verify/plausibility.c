@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/verify/plausibility.h"
+
+#include <math.h>
+#include <string.h>
+
+const char *plausibility__figure(struct verification *v, double value)
+{
+	const char *text =
+		fabs(value) >= 1000 ? verification__text(v, "%.0f", value) : verification__text(v, "%.3g", value);
+
+	return text ? text : "";
+}
+
+struct check *plausibility__add(struct verification *v, const char *id, int64_t line, const char *subject,
+				const char *rule)
+{
+	struct check *c = verification__add(v, id, "%s", subject);
+
+	if (!c)
+		return NULL;
+	c->verdict = VERDICT_INCONCLUSIVE;
+	c->grade = GRADE_DERIVED;
+	c->claim_line = line;
+	c->rule = rule;
+	return c;
+}
+
+struct check *plausibility__row(struct verification *v, const char *id, int64_t line, const char *table,
+				const char *row)
+{
+	const char *subject = row ? verification__text(v, "%s: %s", table, row) : table;
+
+	return subject ? plausibility__add(v, id, line, subject, "") : NULL;
+}
+
+const char *plausibility__copy(struct verification *v, const char *text)
+{
+	return text ? verification__text(v, "%s", text) : NULL;
+}
+
+bool plausibility__mentions(const char *text, const char *word)
+{
+	return text && strcasestr(text, word);
+}
+
+int plausibility__run(struct verification *v, const struct verify_input *in)
+{
+	int err = 0;
+
+	if (in->claims && in->claims->sheet)
+		err = plausibility__sheet(v, in->claims->sheet);
+	if (!err && in->claims)
+		err = plausibility__claims(v, in->claims, in->recording != NULL);
+	return err;
+}
+
+extern const struct check_kind check_plausibility;
+const struct check_kind check_plausibility = {
+	.name = "plausibility",
+	.doc = "what arithmetic alone says of the claims",
+	.run = plausibility__run,
+};
