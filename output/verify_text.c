@@ -118,6 +118,9 @@ static bool begins(const char *text, const char *with)
 
 static const char *remedy_of(const struct check *c)
 {
+	if (c->verdict == VERDICT_INCONCLUSIVE && begins(c->id, "plausibility."))
+		return "ask the vendor for what the finding misses, or record the server and verify the claim with "
+		       "that";
 	if (c->verdict == VERDICT_INCONCLUSIVE)
 		return begins(c->id, "claim.") ?
 			       "record for longer, under the traffic that the claim is about" :

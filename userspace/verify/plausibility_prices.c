@@ -83,7 +83,6 @@ static int check_price(struct verification *v, const struct sheet *s, const stru
 
 	if (!c)
 		return -ENOMEM;
-	c->claimed = verification__text(v, "%s %s per token", row->text, row->currency);
 	c->measured = price_of(v, &row->price, 1000000);
 	thousand = price_of(v, &row->price, 1000);
 	c->unit = verification__text(v, "%s per million tokens", row->currency);
@@ -115,9 +114,7 @@ static int check_price_tables(struct verification *v, const struct sheet *s, siz
 	if (!c)
 		return -ENOMEM;
 	c->verdict = in_dollars > 10 * most->low ? VERDICT_REFUTED : VERDICT_INCONCLUSIVE;
-	c->claimed = verification__text(v, "at most %s USD per million tokens", most->text);
 	c->measured = figure(v, least);
-	c->low = figure(v, in_dollars);
 	c->unit = verification__text(v, "%s per million tokens", currency);
 	c->rule = "prices of one sheet for the same good in the units as printed come within a factor of 10 of each "
 		  "other, at any rate of exchange "

@@ -27,7 +27,6 @@ static int check_streams(struct verification *v, const struct sheet_accelerator 
 
 	if (!c)
 		return -ENOMEM;
-	c->claimed = verification__text(v, "%s tokens/s at %s ms per token", rate->text, time->text);
 	c->measured = verification__text(v, "%.3f", rate->low * time->low / 1000);
 	c->low = verification__text(v, "%.3f", low);
 	c->high = verification__text(v, "%.3f", high);
@@ -66,7 +65,6 @@ static int check_weights_per_token(struct verification *v, const struct sheet *s
 
 	if (!c)
 		return -ENOMEM;
-	c->claimed = verification__text(v, "%s tokens/s", row->throughput_tokens_per_s.text);
 	c->unit = "GB";
 	c->rule = "a stream reads all active weights for each token: weights <= memory bandwidth / tokens per second";
 	if (devices__find(&d, row->device) || isnan(d.bytes_per_s)) {
@@ -74,25 +72,29 @@ static int check_weights_per_token(struct verification *v, const struct sheet *s
 		return 0;
 	}
 	bytes = d.bytes_per_s / rate / BILLION;
-	c->high = c->measured = verification__text(v, "%.2f", bytes);
+	c->high = verification__text(v, "%.2f", bytes);
 	if (s->reference_params_b.text)
 		c->text = verification__text(
 			v,
-			"as one stream without drafts, a device with %s GB/s reads at most %.2f GB of weights a token: "
+			"at %s tokens/s as one stream without drafts, a device with %s GB/s reads at most %.2f GB of "
+			"weights a token: "
 			"%s billion "
 			"parameters at 16 bits, %s at 4. The row names no model; the sheet's reference model of %s "
 			"billion has "
 			"%s GB at 16 bits and %s GB at 4%s",
-			figure(v, d.bytes_per_s / BILLION), bytes, figure(v, bytes / 2), figure(v, bytes * 2),
-			s->reference_params_b.text, figure(v, reference * 2), figure(v, reference / 2),
+			row->throughput_tokens_per_s.text, figure(v, d.bytes_per_s / BILLION), bytes,
+			figure(v, bytes / 2), figure(v, bytes * 2), s->reference_params_b.text,
+			figure(v, reference * 2), figure(v, reference / 2),
 			reference / 2 > bytes ? ", so the row is not that model as a single stream" : "");
 	else
 		c->text = verification__text(
 			v,
-			"as one stream without drafts, a device with %s GB/s reads at most %.2f GB of weights a token: "
+			"at %s tokens/s as one stream without drafts, a device with %s GB/s reads at most %.2f GB of "
+			"weights a token: "
 			"%s billion "
 			"parameters at 16 bits, %s at 4. The row names no model, precision or number of streams",
-			figure(v, d.bytes_per_s / BILLION), bytes, figure(v, bytes / 2), figure(v, bytes * 2));
+			row->throughput_tokens_per_s.text, figure(v, d.bytes_per_s / BILLION), bytes,
+			figure(v, bytes / 2), figure(v, bytes * 2));
 	return 0;
 }
 
@@ -167,7 +169,6 @@ static int check_memory(struct verification *v, const struct sheet_model *row, c
 	if (!c)
 		return -ENOMEM;
 	fewest = precision__fewest_bits(&smallest);
-	c->claimed = verification__text(v, "%s billion parameters on one %s", row->params_b.text, row->device);
 	c->measured = figure(v, params * 2 / BILLION);
 	c->low = figure(v, params * fewest / 8 / BILLION);
 	c->high = c->measured;
@@ -177,25 +178,29 @@ static int check_memory(struct verification *v, const struct sheet_model *row, c
 	if (params * fewest / 8 > d->memory_bytes) {
 		c->verdict = VERDICT_REFUTED;
 		c->text = verification__text(v,
-					     "not on one device: %s GB at 16 bits, and even in the smallest format "
+					     "%s billion parameters are not on one device: %s GB at 16 bits, and even "
+					     "in the smallest format "
 					     "there is (%s, %.4g bits) %s GB, "
 					     "beside %s GB of memory; at 16 bits it takes %.0f devices, at 4 bits "
 					     "%.0f. The sheet gives no number of them",
-					     c->measured, smallest, fewest, c->low, figure(v, d->memory_gb),
-					     ceil(params * 2 / d->memory_bytes), ceil(params / 2 / d->memory_bytes));
+					     row->params_b.text, c->measured, smallest, fewest, c->low,
+					     figure(v, d->memory_gb), ceil(params * 2 / d->memory_bytes),
+					     ceil(params / 2 / d->memory_bytes));
 	} else if (params * 2 > d->memory_bytes) {
-		c->text = verification__text(v,
-					     "does not fit one device at 16 bits: %s GB of weights beside %s GB of "
-					     "memory, at least %.0f devices; "
-					     "%s GB at 8 bits (%.0f), %s GB at 4 (%.0f). The sheet gives neither the "
-					     "precision nor the number of devices",
-					     c->measured, figure(v, d->memory_gb), ceil(params * 2 / d->memory_bytes),
-					     figure(v, params / BILLION), ceil(params / d->memory_bytes),
-					     figure(v, params / 2 / BILLION), ceil(params / 2 / d->memory_bytes));
+		c->text = verification__text(
+			v,
+			"%s billion parameters do not fit one device at 16 bits: %s GB of weights beside %s GB of "
+			"memory, at least %.0f devices; "
+			"%s GB at 8 bits (%.0f), %s GB at 4 (%.0f). The sheet gives neither the "
+			"precision nor the number of devices",
+			row->params_b.text, c->measured, figure(v, d->memory_gb), ceil(params * 2 / d->memory_bytes),
+			figure(v, params / BILLION), ceil(params / d->memory_bytes), figure(v, params / 2 / BILLION),
+			ceil(params / 2 / d->memory_bytes));
 	} else {
 		c->verdict = VERDICT_CONFIRMED;
-		c->text = verification__text(v, "the weights fit one device at 16 bits: %s GB beside %s GB of memory",
-					     c->measured, figure(v, d->memory_gb));
+		c->text = verification__text(
+			v, "%s billion parameters fit one device at 16 bits: %s GB beside %s GB of memory",
+			row->params_b.text, c->measured, figure(v, d->memory_gb));
 	}
 	return 0;
 }
