@@ -12,8 +12,9 @@ extern const struct check_kind check_model;
 extern const struct check_kind check_price;
 extern const struct check_kind check_totals;
 extern const struct check_kind check_compute;
+extern const struct check_kind check_claims;
 
 const struct check_kind *const check_kinds[] = {
 	&check_plausibility, &check_presence, &check_completion, &check_prompt,	 &check_failed, &check_drafts,
-	&check_model,	     &check_price,    &check_totals,	 &check_compute, NULL,
+	&check_model,	     &check_price,    &check_totals,	 &check_compute, &check_claims, NULL,
 };
