@@ -123,7 +123,8 @@ static const char *remedy_of(const struct check *c)
 		       "that";
 	if (c->verdict == VERDICT_INCONCLUSIVE)
 		return begins(c->id, "claim.") ?
-			       "record for longer, under the traffic that the claim is about" :
+			       "record for longer, with the traffic that the claim is about and with what the "
+			       "finding misses" :
 			       "`tokprof report -v` shows what is known of the request; record from before the "
 			       "first to after the last one, and without losses";
 	if (begins(c->id, "compute."))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Time and memory of verdicts: a recording of many short requests made in memory, and a bill of as many lines, of which the first is
- * one token off.
+ * one token off; then a dozen claims.
  *
  *	bench_verify [REQUESTS]		(1,000,000)
  */
@@ -17,6 +17,20 @@
 #define MS 1000000ull
 #define N_TOKENS 8
 #define ID_SIZE 24
+
+static const char claims_text[] = "claims:\n"
+				  "  - {metric: throughput, at_least: 100 tokens/s}\n"
+				  "  - {metric: throughput, of: total, at_least: 100 tokens/s}\n"
+				  "  - {metric: user_throughput, at_least: 100 tokens/s}\n"
+				  "  - {metric: ttft, at_most: 3 ms}\n"
+				  "  - {metric: ttft, statistic: median, at_most: 5 ms}\n"
+				  "  - {metric: itl, statistic: p99.9, at_most: 5 ms}\n"
+				  "  - {metric: tpot, at_most: 5 ms}\n"
+				  "  - {metric: e2e, statistic: mean, at_most: 5 ms}\n"
+				  "  - {metric: stability, at_least: 90 %}\n"
+				  "  - {metric: success_rate, at_least: 99.5 %}\n"
+				  "  - {metric: context, is: 8 tokens}\n"
+				  "  - {metric: speculation, is: no}\n";
 
 static double cpu_seconds(void)
 {
@@ -41,6 +55,7 @@ static void add_request(struct maker *m, uint64_t *now, const char *id)
 	q->api_id = id;
 	q->slot = 0;
 	q->first_token_ns = q->last_token_ns = q->end_ns;
+	q->stream = true;
 	q->billed_prompt_tokens = N_TOKENS;
 	q->billed_cached_tokens = 0;
 	q->billed_completion_tokens = 1;
@@ -48,6 +63,25 @@ static void add_request(struct maker *m, uint64_t *now, const char *id)
 	maker__step(m, MAKER_TARGET, *now + 2 * MS, *now + 3 * MS);
 	maker__row(m, 0, 0, N_TOKENS, 1);
 	*now += 5 * MS;
+}
+
+static int run_claims(struct verify_input *in)
+{
+	char error[200], remedy[200];
+	struct verification v;
+	struct claims claims;
+	const double start = cpu_seconds();
+
+	if (claims__parse(&claims, "claims.yaml", claims_text, sizeof(claims_text) - 1, error, sizeof(error), remedy,
+			  sizeof(remedy)))
+		return 1;
+	in->claims = &claims;
+	if (verify__run(&v, in))
+		return 1;
+	printf("with %zu claims: %.2f s of CPU time in all\n", claims.n, cpu_seconds() - start);
+	verification__free(&v);
+	claims__free(&claims);
+	return 0;
 }
 
 static int run(struct maker *m, struct bill *bill)
@@ -72,6 +106,8 @@ static int run(struct maker *m, struct bill *bill)
 	printf("verdicts: %.2f s of CPU time, %ld MB more; %zu statements, %zu refuted\n", cpu_seconds() - start,
 	       peak_mb() - before, v.n, v.n_by_verdict[VERDICT_REFUTED]);
 	verification__free(&v);
+	if (run_claims(&in))
+		return 1;
 	ledger__free(&ledger);
 	timeline__free(&timeline);
 	return 0;

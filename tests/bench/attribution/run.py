@@ -215,6 +215,14 @@ def arguments():
     return args
 
 
+def other_proofs(path):
+    """What other benches have put into the same file: all from its second title on."""
+    if not path.exists():
+        return ""
+    _, title, rest = path.read_text(encoding="utf-8").partition("\n\n# ")
+    return title[1:] + rest if title else ""
+
+
 def main():
     args = arguments()
     host = f"{planning.cpu_model()}, {os.cpu_count()} CPUs, Linux {platform.release()}"
@@ -229,7 +237,7 @@ def main():
     if outcomes:
         text = table.document(outcomes, command, datetime.date.today().isoformat(), host)
         if args.out:
-            args.out.write_text(text, encoding="utf-8")
+            args.out.write_text(text + other_proofs(args.out), encoding="utf-8")
         else:
             print(text)
     missed = any(v.name.endswith("(default)") and not v.reached for o in outcomes for v, _ in o.verdicts)
