@@ -155,9 +155,12 @@ static int say_verdict(struct judgement *j, double low, double high)
 
 static int say_open(struct judgement *j, double low, double high)
 {
-	if (!j->no_refutation || (j->claim->at_least ? !(high < j->claim->value) : !(low > j->claim->value)))
+	if (j->claim->at_least ? !(high < j->claim->value) : !(low > j->claim->value))
 		return say_undecided(j, low, high);
-	j->check->text = j->no_refutation;
+	j->check->text = j->no_refutation ?
+				 j->no_refutation :
+				 "below the claim, but by no more than the time in which nobody waited may account "
+				 "for";
 	return 0;
 }
 

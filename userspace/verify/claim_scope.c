@@ -131,8 +131,9 @@ int claim_scope__open(struct claim_scope *s, const struct verify_input *in)
 	memset(s, 0, sizeof(*s));
 	if (err)
 		return err;
-	s->wire_lost = recording__lost(r, "wire");
-	s->engine_lost = recording__lost(r, "engine");
+	/* What the recording itself refused may have been of either. */
+	s->wire_lost = recording__lost(r, "wire") + recording__lost(r, "recording");
+	s->engine_lost = recording__lost(r, "engine") + recording__lost(r, "recording");
 	s->asks = array__zeroed(r->n_requests, sizeof(*s->asks));
 	s->waiting = array__zeroed(r->n_requests, 2 * sizeof(*s->waiting));
 	for (uint32_t i = 0; s->asks && s->waiting && i < r->n_requests; i++) {

@@ -64,7 +64,8 @@ typedef int claim_judge(struct judgement *j);
 extern claim_judge *const claim_judges[N_CLAIM_METRICS];
 
 claim_judge judge_latency, judge_user_throughput, judge_success_rate;	/* claim_samples.c */
-claim_judge judge_throughput, judge_stability, judge_tokens_per_joule;	/* claim_rates.c */
+claim_judge judge_throughput, judge_stability;	/* claim_rates.c */
+claim_judge judge_tokens_per_joule;	/* claim_energy.c */
 claim_judge judge_price;	/* claim_price.c */
 claim_judge judge_model, judge_context, judge_speculation, judge_hardware, judge_parameters,
 	judge_precision;	/* claim_facts.c */
