@@ -581,6 +581,31 @@ static void another_name_than_the_one_asked_for_is_refuted(void **unused)
 	scene__close(&s);
 }
 
+static void a_path_is_its_files_name_and_a_longer_name_is_open(void **unused)
+{
+	static const struct {
+		const char *name;
+		enum verdict verdict;
+	} rows[] = { { "/models/small.gguf", VERDICT_CONFIRMED },
+		     { "vendor/small", VERDICT_CONFIRMED },
+		     { "small-int4", VERDICT_INCONCLUSIVE },
+		     { "/small/tiny.gguf", VERDICT_INCONCLUSIVE },
+		     { "tiny", VERDICT_REFUTED } };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct scene s;
+
+		scene__open(&s);
+		scene__traffic(&s, 5);
+		for (int k = 0; k < 5; k++)
+			s.m.recording.requests[k].response_model = rows[i].name;
+		scene__verify(&s, "  - {metric: model, is: small}\n");
+		expect(&s, "model", rows[i].verdict, NULL);
+		scene__close(&s);
+	}
+}
+
 static void a_context_is_confirmed_by_one_request_that_had_it(void **unused)
 {
 	struct scene s;
@@ -837,6 +862,7 @@ int main(void)
 		cmocka_unit_test(tokens_per_joule_are_judged_where_energy_is_measured),
 		cmocka_unit_test(the_name_on_the_wire_is_what_answers_say),
 		cmocka_unit_test(another_name_than_the_one_asked_for_is_refuted),
+		cmocka_unit_test(a_path_is_its_files_name_and_a_longer_name_is_open),
 		cmocka_unit_test(a_context_is_confirmed_by_one_request_that_had_it),
 		cmocka_unit_test(no_draft_in_any_step_is_no_speculation),
 		cmocka_unit_test(drafts_refute_a_claim_of_none),

@@ -11,6 +11,7 @@
 #include "userspace/verify/judge.h"
 #include "userspace/verify/plausibility.h"
 
+#define WEIGHT_FILE ".gguf"
 /* A number format that takes less than this of the claimed one's bits is another one. */
 #define SAME_BITS 0.9
 /* Names of models are rounded freely ("7B" of 6.7 to 8.5 billion): beyond this it is another size. */
@@ -22,7 +23,19 @@ struct names {
 	size_t n_same, n_silent, n_elsewhere;	/* named so; not named; somebody asked for another one and got it */
 	const char *other;		/* a name that nobody had asked for */
 	size_t n_other;
+	const char *longer;		/* one with the claimed name in it */
+	size_t n_longer;
 };
+
+/* Servers that were told no name call a model by its file. */
+static bool is_name(const char *answer, const char *claimed)
+{
+	const char *slash = strrchr(answer, '/'), *base = slash ? slash + 1 : answer;
+	const size_t n = strlen(claimed);
+
+	return strcmp(answer, claimed) == 0 ||
+	       (strncmp(base, claimed, n) == 0 && (base[n] == 0 || strcmp(base + n, WEIGHT_FILE) == 0));
+}
 
 static int look_at(struct judgement *j, struct names *n, const struct row_request *q)
 {
@@ -30,11 +43,15 @@ static int look_at(struct judgement *j, struct names *n, const struct row_reques
 
 	if (!q->response_model)
 		n->n_silent++;
-	else if (strcmp(q->response_model, claimed) == 0)
+	else if (is_name(q->response_model, claimed))
 		n->n_same++;
 	else if (q->model && strcmp(q->model, q->response_model) == 0)
 		n->n_elsewhere++;
-	else {
+	else if (plausibility__mentions(q->response_model, claimed)) {
+		n->longer = n->longer ? n->longer : q->response_model;
+		n->n_longer++;
+		return judgement__evidence(j, q->id);
+	} else {
 		n->other = n->other ? n->other : q->response_model;
 		n->n_other++;
 		return judgement__evidence(j, q->id);
@@ -50,7 +67,8 @@ int judge_model(struct judgement *j)
 
 	j->check->rule =
 		"every answer names the claimed model; those to requests that asked for another one by its name, and "
-		"got it, left out. It is the name on the wire, which says nothing of the weights";
+		"got it, left out. A path counts as its file's name. It is the name on the wire, which says nothing of "
+		"the weights";
 	for (uint32_t i = 0; i < r->n_requests && !err; i++)
 		if (claim__is_of_model(j, i))
 			err = look_at(j, &n, &r->requests[i]);
@@ -60,6 +78,14 @@ int judge_model(struct judgement *j)
 	if (n.n_other)
 		return judgement__decide(j, VERDICT_REFUTED, GRADE_SELF_REPORTED, "%s is named by %zu of the answers",
 					 n.other, n.n_other);
+	if (n.n_longer) {
+		j->check->measured = n.longer;
+		return judgement__leave_open(
+			j,
+			"%zu of the answers name %s: whether that is the claimed model, a name does "
+			"not tell",
+			n.n_longer, n.longer);
+	}
 	if (n.n_same)
 		return judgement__decide(j, VERDICT_CONFIRMED, GRADE_SELF_REPORTED,
 					 "named by %zu answers; %zu name no model, %zu another one that was asked for",
