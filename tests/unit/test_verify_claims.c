@@ -649,7 +649,6 @@ static void drafts_refute_a_claim_of_none(void **unused)
 	(void)unused;
 	scene__open(&s);
 	maker__free(&s.m);
-	maker__init(&m);
 	truth = make_server(&m, &options);
 	s.m = m;
 	s.now = 1000 * SECOND;

@@ -247,7 +247,7 @@ static int say_about(struct judgement *j, const struct sample *s)
 /* What LoadGen would say: its own confidence, requests taken as independent, nothing left open. */
 static int say_mlperf(struct judgement *j, const struct sample *s)
 {
-	const struct reading *last = &j->readings[j->n_readings - 1];
+	const struct reading *last = &j->readings[j->n_readings > 1];
 	const double percentile = j->claim->percentile / 100;
 	int64_t allowed, n_over;
 
