@@ -68,14 +68,13 @@ int judgement__evidence(struct judgement *j, int64_t request_id)
 /* ---------------------------------------------------------------------------------------------------------- intervals --- */
 
 /*
- * The logarithm of a ratio of two means varies as the sum of what both vary by; as many degrees of freedom as the one with fewer
- * batches, which is on the safe side of Welch's.
+ * The logarithm of a ratio of two means varies as the sum of what both vary by; as many degrees of freedom as one of
+ * them has, which is on the safe side of Welch's.
  */
 static void ratio_interval(const struct reading *r, double risk, double *low, double *high)
 {
-	const int64_t n = r->mean.n_batches < r->under.n_batches ? r->mean.n_batches : r->under.n_batches;
 	const double above = r->mean.error / r->mean.estimate, under = r->under.error / r->under.estimate;
-	const double half = student__exceeded(risk / 2, n - 1) * sqrt(above * above + under * under);
+	const double half = student__exceeded(risk / 2, N_BATCHES - 1) * sqrt(above * above + under * under);
 
 	*low = r->estimate * exp(-half);
 	*high = r->estimate * exp(half);

@@ -7,10 +7,8 @@
 #include "userspace/verify/stats/series.h"
 #include "userspace/verify/stats/student.h"
 
-/* A batch is as long as so many memories; the table of docs/accuracy.md is of this. */
-#define MEMORIES_PER_BATCH 10
-/* More of them would be shorter, and remember each other more, for little: Student's t of 24 degrees is 5 % above the normal's. */
-#define MOST_BATCHES 25
+/* A batch is at least so many memories long; the table of docs/accuracy.md is of this. */
+#define MEMORIES_PER_BATCH 8
 
 static double sum_of(const double *values, size_t first, size_t end)
 {
@@ -25,10 +23,10 @@ int batch_means__find(struct batch_means *out, double *values, double *sizes, si
 {
 	const double total = sizes ? sum_of(sizes, 0, n) : (double)n;
 	double squares = 0;
-	size_t points, per_point, k;
+	size_t points, per_point;
 
 	*out = (struct batch_means){ .estimate = NAN, .error = NAN, .n = (int64_t)n, .memory = 1 };
-	out->n_needed = (int64_t)(BATCHES_AT_LEAST * MEMORIES_PER_BATCH * SERIES_MARGIN);
+	out->n_needed = (int64_t)(N_BATCHES * MEMORIES_PER_BATCH * SERIES_MARGIN);
 	if (total > 0)
 		out->estimate = sum_of(values, 0, n) / total;
 	if (n < (size_t)out->n_needed || !(total > 0))
@@ -38,24 +36,21 @@ int batch_means__find(struct batch_means *out, double *values, double *sizes, si
 	points = series__fold(values, n);
 	per_point = (n + points - 1) / points;
 	out->memory = series__memory(values, points, 0) * (double)per_point;
-	out->n_needed = (int64_t)ceil(BATCHES_AT_LEAST * MEMORIES_PER_BATCH * SERIES_MARGIN * out->memory);
-	k = (size_t)((double)n / (MEMORIES_PER_BATCH * out->memory));
-	k = k > MOST_BATCHES ? MOST_BATCHES : k;
+	out->n_needed = (int64_t)ceil(N_BATCHES * MEMORIES_PER_BATCH * SERIES_MARGIN * out->memory);
 	if ((int64_t)n < out->n_needed)
 		return -ENODATA;
-	out->n_batches = (int64_t)k;
-	for (size_t i = 0; i < k; i++) {
-		const double residual = sum_of(values, i * points / k, (i + 1) * points / k);
+	for (size_t i = 0; i < N_BATCHES; i++) {
+		const double residual = sum_of(values, i * points / N_BATCHES, (i + 1) * points / N_BATCHES);
 
 		squares += residual * residual;
 	}
-	out->error = sqrt(squares * (double)k / (double)(k - 1)) / total;
+	out->error = sqrt(squares * N_BATCHES / (N_BATCHES - 1)) / total;
 	return 0;
 }
 
 void batch_means__interval(const struct batch_means *b, double risk, double *low, double *high)
 {
-	const double half = student__exceeded(risk / 2, b->n_batches - 1) * b->error;
+	const double half = student__exceeded(risk / 2, N_BATCHES - 1) * b->error;
 
 	*low = b->estimate - half;
 	*high = b->estimate + half;
