@@ -118,6 +118,9 @@ static void scene__open(struct scene *s, double factor)
 	maker__meta(&s->m, "origin_unix_ns", "1800000000000000000");
 	maker__meta(&s->m, "start_ns", "1000000");
 	make_fit(&s->fit, "target", RESOURCE_CPU_NS);
+	s->fit.fit.origin = FIT_ORIGIN_CALIBRATE;
+	s->fit.fit.key.model_digest = "aa";
+	maker__model(&s->m, &(struct row_model){ .id = 1, .digest = "aa", .weight_bytes = 1000 });
 	for (int i = 0; i < N; i++) {
 		scene__request(s, i);
 		bill_line(&s->lines[i], i);
@@ -395,6 +398,8 @@ static void usage_of_several_choices_may_cover_one_of_them_or_all(void **unused)
 		expect(&s, "bill.completion_tokens", N + 2, cases[i].verdict, NULL, "12");
 		if (i == 0)
 			expect_says(&s, "bill.completion_tokens", N + 2, "as many as one of its generations");
+		if (cases[i].verdict == VERDICT_CONFIRMED)
+			expect(&s, "bill.total_completion_tokens", 0, VERDICT_CONFIRMED, NULL, NULL);
 		scene__close(&s);
 	}
 }
@@ -643,6 +648,59 @@ static void a_line_for_the_whole_month_covers_all_requests_of_its_model(void **u
 	assert_int_equal(verify__run(&s.v, &s.in), 0);
 	expect(&s, "bill.completion_tokens", 2, VERDICT_REFUTED, "127", "126");
 	scene__close(&s);
+}
+
+/* One line for all four requests, of which the client of the last one, with 33 tokens put out, left. */
+static void what_a_sum_need_not_cover_may_be_left_out_of_it_and_no_token_more(void **unused)
+{
+	static const struct {
+		int64_t billed;
+		enum verdict verdict;
+	} cases[] = {
+		{ 93, VERDICT_CONFIRMED },     { 126, VERDICT_CONFIRMED }, { 94, VERDICT_INCONCLUSIVE },
+		{ 125, VERDICT_INCONCLUSIVE }, { 92, VERDICT_REFUTED },	   { 127, VERDICT_REFUTED },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene s;
+
+		scene__open(&s, 0);
+		s.m.recording.requests[N - 1].client_left = true;
+		s.lines[0].request_id = s.lines[0].model = NULL;
+		s.lines[0].n_requests = N - 1;
+		s.lines[0].prompt_tokens = 20 + 21 + 22;
+		s.lines[0].cached_tokens = 0 + 1 + 2;
+		s.lines[0].completion_tokens = cases[i].billed;
+		s.bill.n = 1;
+		scene__verify(&s);
+		expect(&s, "bill.completion_tokens", 2, cases[i].verdict, NULL, NULL);
+		expect(&s, "bill.total_completion_tokens", 0, cases[i].verdict, NULL, NULL);
+		expect(&s, "bill.prompt_tokens", 2, VERDICT_CONFIRMED, "63", "63");
+		expect(&s, "bill.cached_tokens", 2, VERDICT_CONFIRMED, "3", "3");
+		expect(&s, "bill.requests", 2, VERDICT_CONFIRMED, "3", "3");
+		scene__close(&s);
+	}
+}
+
+static void a_sum_over_several_choices_is_no_excuse_for_more_than_all_of_them(void **unused)
+{
+	(void)unused;
+	for (int64_t more = 0; more < 2; more++) {
+		struct scene s;
+
+		scene__open(&s, 0);
+		two_choices(&s);
+		s.lines[0] = s.lines[N];
+		s.lines[0].request_id = NULL;
+		s.lines[0].cached_tokens = ABSENT;
+		s.lines[0].prompt_tokens = ABSENT;
+		s.lines[0].completion_tokens = 30 + 31 + 32 + 33 + 12 + more;
+		s.bill.n = 1;
+		scene__verify(&s);
+		expect(&s, "bill.completion_tokens", 0, more ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL, NULL);
+		scene__close(&s);
+	}
 }
 
 static void a_window_that_was_not_recorded_whole_is_open(void **unused)
@@ -1096,6 +1154,8 @@ int main(void)
 		cmocka_unit_test(losses_in_its_time_leave_a_request_open_and_no_other),
 		cmocka_unit_test(windows_are_compared_as_sums),
 		cmocka_unit_test(a_line_for_the_whole_month_covers_all_requests_of_its_model),
+		cmocka_unit_test(what_a_sum_need_not_cover_may_be_left_out_of_it_and_no_token_more),
+		cmocka_unit_test(a_sum_over_several_choices_is_no_excuse_for_more_than_all_of_them),
 		cmocka_unit_test(a_window_that_was_not_recorded_whole_is_open),
 		cmocka_unit_test(lines_with_times_alone_find_their_requests_though_clocks_differ),
 		cmocka_unit_test(windows_that_overlap_are_bad_input),

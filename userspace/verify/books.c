@@ -208,16 +208,6 @@ const char *statement__doubt(const struct books *b, struct verification *v, cons
 				  n_open, s->n_members, in->recording->requests[first].id, why);
 }
 
-const char *statement__excuse(const struct books *b, const struct statement *s)
-{
-	for (size_t i = 0; i < s->n_members && s->n_members > 1 && !s->excuse; i++)
-		if (count_of(b, s, i)->flags & REQUEST_SEVERAL)
-			return "some of its requests asked for several choices or had a list of prompts, which servers "
-			       "count "
-			       "differently: llama.cpp's usage covers one";
-	return s->excuse;
-}
-
 bool statement__is_several(const struct books *b, const struct statement *s)
 {
 	return s->n_members == 1 && count_of(b, s, 0)->flags & REQUEST_SEVERAL;

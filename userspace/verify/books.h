@@ -112,8 +112,27 @@ int64_t statement__cached(const struct books *b, const struct statement *s);
  */
 const char *statement__doubt(const struct books *b, struct verification *v, const struct verify_input *in,
 			     const struct statement *s, struct check *c);
+enum figure { FIGURE_PROMPT, FIGURE_CACHED, FIGURE_COMPLETION };
+
+enum lawfulness {
+	LAWFUL_NOT = 0,
+	LAWFUL_ALL,		/* the sum over all of its requests */
+	LAWFUL_DUE,		/* over those that must be billed */
+	LAWFUL_ONE_GENERATION,	/* of its one request */
+};
+
+struct lawful {
+	enum lawfulness how;
+	struct span span;	/* from the sum over those that must be billed to that over all; ABSENT: not known */
+	size_t n_optional;	/* that need not be billed */
+};
+
+struct lawful statement__lawful(const struct verify_input *in, const struct statement *s, enum figure figure,
+				int64_t billed);
 /* Why a difference of a sum proves nothing; NULL: it does. */
-const char *statement__excuse(const struct books *b, const struct statement *s);
+const char *statement__excuse(const struct books *b, const struct statement *s, const struct lawful *l, int64_t billed);
+/* Not those that failed, whose client left, or that the recording has not whole. */
+bool books__must_be_billed(const struct books *b, const struct verify_input *in, uint32_t request);
 /* One request that asked for several generations. */
 bool statement__is_several(const struct books *b, const struct statement *s);
 /* The weakest backing of its requests as a grade: measured where compute has room for all of them. */

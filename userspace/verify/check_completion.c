@@ -9,18 +9,6 @@
 #define RULE "completion tokens billed = tokens that the recorded steps put out, rejected drafts left out"
 #define SAME "as many as the recorded steps put out"
 
-/* llama.cpp counts one choice of one prompt in `usage`, whatever was asked for. */
-static bool is_one_generation(const struct verify_input *in, const struct statement *s, int64_t billed)
-{
-	const struct timeline *t = in->timeline;
-	const struct timeline_request *q = &t->requests[in->books->members[s->first_member]];
-
-	for (uint32_t i = q->first_run; i < q->first_run + q->n_runs; i++)
-		if (t->runs[t->request_runs[i]].n_sampled == billed)
-			return true;
-	return false;
-}
-
 static const char *cause_of(struct verification *v, const struct books *b, const struct statement *s, int64_t excess)
 {
 	const struct request_count *q = s->n_members == 1 ? &b->counts[b->members[s->first_member]] : NULL;
@@ -46,38 +34,54 @@ static void refute(struct verification *v, const struct verify_input *in, const 
 			verification__text(v, "%" PRId64 " fewer billed than put out, in the customer's favour", fewer);
 }
 
+static const char *words_of(struct verification *v, const struct lawful *l)
+{
+	switch (l->how) {
+	case LAWFUL_DUE:
+		return verification__text(
+			v,
+			"as many as the recorded steps put out for requests that ended as they should; "
+			"%zu that need not be billed are left out",
+			l->n_optional);
+	case LAWFUL_ONE_GENERATION:
+		return verification__text(v,
+					  "as many as one of its generations put out; together they put out %" PRId64
+					  ", of which the bill says nothing",
+					  l->span.high);
+	default:
+		return SAME;
+	}
+}
+
 static void judge(struct verification *v, const struct verify_input *in, const struct statement *s, struct check *c)
 {
-	const struct span seen = statement__completion(in->books, s);
+	const struct lawful l = statement__lawful(in, s, FIGURE_COMPLETION, s->completion);
 	const char *doubt = statement__doubt(in->books, v, in, s, c);
-	const bool known = seen.low != ABSENT;
+	const char *excuse = statement__excuse(in->books, s, &l, s->completion);
+	const bool known = l.span.low != ABSENT;
 
 	c->rule = RULE;
 	c->claimed = verification__integer(v, s->completion);
-	if (known && seen.low == seen.high) {
-		c->measured = seen.low == s->completion ? c->claimed : verification__integer(v, seen.low);
+	if (known && (l.span.low == l.span.high || l.how == LAWFUL_DUE || l.how == LAWFUL_ALL)) {
+		const int64_t seen = l.how == LAWFUL_DUE || l.how == LAWFUL_ALL ? s->completion : l.span.high;
+
+		c->measured = seen == s->completion ? c->claimed : verification__integer(v, seen);
 		c->low = c->high = c->measured;
 	} else if (known) {
-		c->low = verification__integer(v, seen.low);
-		c->high = verification__integer(v, seen.high);
+		c->low = verification__integer(v, l.span.low);
+		c->high = verification__integer(v, l.span.high);
 	}
 	c->grade = known ? statement__grade(in->books, s) : GRADE_UNAVAILABLE;
 	if (doubt) {
 		c->verdict = VERDICT_INCONCLUSIVE;
 		c->text = doubt;
-	} else if (s->completion == seen.low) {
-		c->text = SAME;
-	} else if (statement__is_several(in->books, s) && s->completion < seen.high &&
-		   is_one_generation(in, s, s->completion)) {
-		c->text = verification__text(v,
-					     "as many as one of its generations put out; together they put out %" PRId64
-					     ", of which the bill says nothing",
-					     seen.high);
-	} else if (statement__excuse(in->books, s)) {
+	} else if (l.how) {
+		c->text = words_of(v, &l);
+	} else if (excuse) {
 		c->verdict = VERDICT_INCONCLUSIVE;
-		c->text = statement__excuse(in->books, s);
+		c->text = excuse;
 	} else {
-		refute(v, in, s, c, seen);
+		refute(v, in, s, c, l.span);
 	}
 }
 

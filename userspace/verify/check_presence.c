@@ -121,17 +121,10 @@ static bool is_covered(const struct books *b, const struct row_request *q)
 	return arrival != ABSENT && arrival >= b->due_from_unix_ns && arrival < b->due_until_unix_ns;
 }
 
-/* What need not be billed: nothing came of it, it began or ended outside of the recording, or its client left. */
 static bool is_due(const struct verify_input *in, uint32_t i)
 {
-	const struct request_count *n = &in->books->counts[i];
-	const struct row_request *q = &in->recording->requests[i];
-
-	if (!(n->flags & REQUEST_TOKENS) || n->flags & (REQUEST_BILLED | REQUEST_FAILED) || q->client_left)
-		return false;
-	if (n->incomplete & (INCOMPLETE_BEFORE_ATTACH | INCOMPLETE_AT_END))
-		return false;
-	return is_covered(in->books, q);
+	return !(in->books->counts[i].flags & REQUEST_BILLED) && books__must_be_billed(in->books, in, i) &&
+	       is_covered(in->books, &in->recording->requests[i]);
 }
 
 static int check_missing(struct verification *v, const struct verify_input *in, const struct unknown *u, uint32_t i)
@@ -161,29 +154,42 @@ static int check_missing(struct verification *v, const struct verify_input *in, 
 
 /* --------------------------------------------------------------------------------------------------------- together --- */
 
+static int64_t n_due(const struct verify_input *in, const struct statement *s)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < s->n_members; i++)
+		n += books__must_be_billed(in->books, in, in->books->members[s->first_member + i]);
+	return n;
+}
+
 static int check_number(struct verification *v, const struct verify_input *in, const struct statement *s)
 {
-	const int64_t seen = (int64_t)s->n_members;
+	const int64_t all = (int64_t)s->n_members, due = n_due(in, s), billed = s->n_requests;
+	const bool within = billed >= due && billed <= all;
 	struct check *c = statement__check(v, "bill.requests", s);
 	const char *doubt;
 
 	if (!c)
 		return -ENOMEM;
-	doubt = s->open ? s->open : s->n_requests != seen ? s->excuse : NULL;
+	doubt = s->open ? s->open : !within ? s->excuse : NULL;
 	c->unit = "requests";
 	c->rule = COUNT_RULE;
 	c->grade = GRADE_MEASURED;
-	c->claimed = verification__integer(v, s->n_requests);
-	c->measured = c->low = c->high = verification__integer(v, seen);
-	c->text = "as many as were made";
-	if (doubt || (in->books->wire_lost && s->n_requests != seen)) {
+	c->claimed = verification__integer(v, billed);
+	c->low = verification__integer(v, due);
+	c->high = verification__integer(v, all);
+	c->measured = within ? c->claimed : due == all ? c->high : NULL;
+	c->text = billed == all ? "as many as were made" :
+				  "as many as were made, without some of those that need not be billed";
+	if (doubt || (in->books->wire_lost && !within)) {
 		c->verdict = VERDICT_INCONCLUSIVE;
 		c->text = doubt ? doubt : "records of the wire were lost";
-	} else if (s->n_requests != seen) {
+	} else if (!within) {
 		c->verdict = VERDICT_REFUTED;
-		c->text = verification__text(v, "%" PRId64 " %s billed than were made",
-					     s->n_requests > seen ? s->n_requests - seen : seen - s->n_requests,
-					     s->n_requests > seen ? "more" : "fewer");
+		c->text =
+			verification__text(v, "%" PRId64 " %s billed than were made",
+					   billed > all ? billed - all : due - billed, billed > all ? "more" : "fewer");
 	}
 	return 0;
 }

@@ -8,20 +8,6 @@
 #define PROMPT_RULE "prompt tokens billed = prompt tokens computed in recorded steps + those taken from the cache"
 #define CACHED_RULE "cached prompt tokens billed = prompt tokens that no recorded step computed"
 
-static bool of_one_generation(const struct verify_input *in, const struct statement *s, bool cached, int64_t billed)
-{
-	const struct timeline *t = in->timeline;
-	const struct timeline_request *q = &t->requests[in->books->members[s->first_member]];
-
-	for (uint32_t i = q->first_run; i < q->first_run + q->n_runs; i++) {
-		const struct timeline_run *run = &t->runs[t->request_runs[i]];
-
-		if (billed == run->prompt_cached + (cached ? 0 : run->prompt_computed))
-			return true;
-	}
-	return false;
-}
-
 /* Only whether the emitted tokens are known may be open without any doubt about the prompt. */
 static bool only_emitted(const struct books *b, const struct statement *s)
 {
@@ -35,42 +21,62 @@ static bool only_emitted(const struct books *b, const struct statement *s)
 	return s->open == NULL;
 }
 
-static void judge(struct verification *v, const struct verify_input *in, const struct statement *s, struct check *c,
-		  bool cached, int64_t billed, int64_t seen)
+static void refute(struct verification *v, struct check *c, bool cached, int64_t billed, struct span seen)
 {
+	c->verdict = VERDICT_REFUTED;
+	if (cached && billed < seen.low)
+		c->text = verification__text(v, "%" PRId64 " prompt tokens billed as computed were cached",
+					     seen.low - billed);
+	else if (cached)
+		c->text = verification__text(v, "%" PRId64 " more billed as cached than were, in the customer's favour",
+					     billed - seen.high);
+	else if (billed > seen.high)
+		c->text = verification__text(v, "%" PRId64 " prompt tokens billed that were never computed",
+					     billed - seen.high);
+	else
+		c->text = verification__text(
+			v, "%" PRId64 " fewer billed than the engine had, in the customer's favour", seen.low - billed);
+}
+
+static const char *words_of(struct verification *v, const struct lawful *l, bool cached)
+{
+	switch (l->how) {
+	case LAWFUL_DUE:
+		return verification__text(v,
+					  "as many as the engine had of requests that ended as they should; %zu that "
+					  "need not be billed are left out",
+					  l->n_optional);
+	case LAWFUL_ONE_GENERATION:
+		return "as many as one of its generations had; llama.cpp's usage covers one prompt of a list";
+	default:
+		return cached ? "as many as the engine took from its cache" : "as many as the engine had";
+	}
+}
+
+static void judge(struct verification *v, const struct verify_input *in, const struct statement *s, struct check *c,
+		  bool cached, int64_t billed)
+{
+	const struct lawful l = statement__lawful(in, s, cached ? FIGURE_CACHED : FIGURE_PROMPT, billed);
 	const char *doubt = statement__doubt(in->books, v, in, s, c);
+	const char *excuse = statement__excuse(in->books, s, &l, billed);
+	const bool exact = l.how == LAWFUL_ALL || l.how == LAWFUL_DUE;
 
 	c->rule = cached ? CACHED_RULE : PROMPT_RULE;
 	c->claimed = verification__integer(v, billed);
-	c->measured = billed == seen ? c->claimed : verification__integer(v, seen);
-	c->low = c->high = c->measured;
-	c->grade = seen == ABSENT ? GRADE_UNAVAILABLE : statement__grade(in->books, s);
+	c->low = exact ? c->claimed : verification__integer(v, l.span.low);
+	c->high = exact ? c->claimed : verification__integer(v, l.span.high);
+	c->measured = exact || l.span.low == l.span.high ? c->high : NULL;
+	c->grade = l.span.low == ABSENT ? GRADE_UNAVAILABLE : statement__grade(in->books, s);
 	if (doubt && !only_emitted(in->books, s)) {
 		c->verdict = VERDICT_INCONCLUSIVE;
 		c->text = doubt;
-	} else if (billed == seen) {
-		c->text = cached ? "as many as the engine took from its cache" : "as many as the engine had";
-	} else if (statement__is_several(in->books, s) && of_one_generation(in, s, cached, billed)) {
-		c->text = "as many as one of its generations had; llama.cpp's usage covers one prompt of a list";
-	} else if (statement__excuse(in->books, s)) {
+	} else if (l.how) {
+		c->text = words_of(v, &l, cached);
+	} else if (excuse) {
 		c->verdict = VERDICT_INCONCLUSIVE;
-		c->text = statement__excuse(in->books, s);
+		c->text = excuse;
 	} else {
-		c->verdict = VERDICT_REFUTED;
-		if (cached && billed < seen)
-			c->text = verification__text(v, "%" PRId64 " prompt tokens billed as computed were cached",
-						     seen - billed);
-		else if (cached)
-			c->text = verification__text(
-				v, "%" PRId64 " more billed as cached than were, in the customer's favour",
-				billed - seen);
-		else if (billed > seen)
-			c->text = verification__text(v, "%" PRId64 " prompt tokens billed that were never computed",
-						     billed - seen);
-		else
-			c->text = verification__text(
-				v, "%" PRId64 " fewer billed than the engine had, in the customer's favour",
-				seen - billed);
+		refute(v, c, cached, billed, l.span);
 	}
 }
 
@@ -81,21 +87,24 @@ static int run(struct verification *v, const struct verify_input *in)
 
 	for (size_t i = 0; i < b->n_statements; i++) {
 		const struct statement *s = &b->statements[i];
-		const int64_t prompt = statement__prompt(b, s), cached = statement__cached(b, s);
 		struct check *c;
+		int64_t cached;
 
 		if (s->prompt != ABSENT) {
 			c = statement__check(v, "bill.prompt_tokens", s);
 			if (!c)
 				return -ENOMEM;
-			judge(v, in, s, c, false, s->prompt, prompt);
+			judge(v, in, s, c, false, s->prompt);
 		}
 		if (s->cached != ABSENT) {
 			c = statement__check(v, "bill.cached_tokens", s);
 			if (!c)
 				return -ENOMEM;
-			judge(v, in, s, c, true, s->cached, cached);
-		} else if (s->prompt != ABSENT && cached != ABSENT && cached > 0) {
+			judge(v, in, s, c, true, s->cached);
+			continue;
+		}
+		cached = s->prompt != ABSENT ? statement__cached(b, s) : ABSENT;
+		if (cached != ABSENT && cached > 0) {
 			n_unsaid++;
 			tokens_unsaid += cached;
 		}

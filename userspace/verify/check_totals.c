@@ -33,10 +33,25 @@ static bool is_open(const struct books *b, const struct statement *s)
 		const struct request_count *q = &b->counts[b->members[s->first_member + i]];
 
 		if (q->incomplete & ~(uint32_t)(INCOMPLETE_EMITTED | INCOMPLETE_UNANSWERED) ||
-		    q->flags & (REQUEST_AMBIGUOUS | REQUEST_SEVERAL))
+		    q->flags & REQUEST_AMBIGUOUS)
 			return true;
 	}
 	return s->open || s->excuse;
+}
+
+/* A figure that may be billed for its statement stands for itself in the sum. */
+static void add_statement(const struct verify_input *in, struct total *t, const struct statement *s, enum figure figure,
+			  int64_t billed)
+{
+	struct lawful l;
+
+	if (billed == ABSENT)
+		return;
+	l = statement__lawful(in, s, figure, billed);
+	if (l.how)
+		add(t, billed, (struct span){ billed, billed }, is_open(in->books, s));
+	else
+		add(t, billed, l.span, is_open(in->books, s) || statement__excuse(in->books, s, &l, billed));
 }
 
 static void add_orphan(struct total totals[3], const struct orphan *o)
@@ -99,12 +114,10 @@ static int run(struct verification *v, const struct verify_input *in)
 
 	for (size_t i = 0; i < b->n_statements; i++) {
 		const struct statement *s = &b->statements[i];
-		const int64_t prompt = statement__prompt(b, s), cached = statement__cached(b, s);
-		const bool open = is_open(b, s);
 
-		add(&totals[0], s->prompt, (struct span){ prompt, prompt }, open);
-		add(&totals[1], s->cached, (struct span){ cached, cached }, open);
-		add(&totals[2], s->completion, statement__completion(b, s), open);
+		add_statement(in, &totals[0], s, FIGURE_PROMPT, s->prompt);
+		add_statement(in, &totals[1], s, FIGURE_CACHED, s->cached);
+		add_statement(in, &totals[2], s, FIGURE_COMPLETION, s->completion);
 	}
 	for (size_t i = 0; i < b->n_orphans; i++)
 		add_orphan(totals, &b->orphans[i]);
