@@ -222,7 +222,7 @@ static void a_stored_fit_is_found_where_it_holds_and_nowhere_else(void **state)
 		{ "00ff", "llama.cpp", "11ee", 4, "b host", "b processor", NULL },
 		{ "0011", "llama.cpp", "11ee", 4, "a host", "a processor", NULL },
 		{ NULL, "llama.cpp", "11ee", 4, "a host", "a processor", NULL },
-		{ "00ff", "llama.cpp", "11ee", ABSENT, "a host", "a processor", NULL },
+		{ "00ff", "llama.cpp", "11ee", ABSENT, "b host", "a processor", NULL },
 	};
 	static const char *const says[] = {
 		"nearest differs in threads (4, here 2)",
@@ -230,7 +230,7 @@ static void a_stored_fit_is_found_where_it_holds_and_nowhere_else(void **state)
 		"host (a host, here b host) and processor",
 		"no fit for this model among 1 in",
 		"the weight file was not read",
-		"threads (4, here unknown)",
+		"threads (4, here unknown) and host",
 	};
 	char path[PATH_MAX], words[1024];
 	struct fit fit, again;
@@ -435,8 +435,8 @@ static void the_folder_follows_the_environment(void **state)
 static void threads_that_compute_are_told_from_those_that_wait(void **unused)
 {
 	struct row_thread threads[] = {
-		{ .tid = 1, .cpu_ns = 1000 }, { .tid = 2, .cpu_ns = 900 }, { .tid = 3, .cpu_ns = 100 },
-		{ .tid = 4, .cpu_ns = 99 },   { .tid = 5, .cpu_ns = 0 },   { .tid = 6, .cpu_ns = ABSENT },
+		{ .tid = 1, .cpu_ns = 1000000000 }, { .tid = 2, .cpu_ns = 900000000 }, { .tid = 3, .cpu_ns = 100000000 },
+		{ .tid = 4, .cpu_ns = 99000000 },   { .tid = 5, .cpu_ns = 0 },	   { .tid = 6, .cpu_ns = ABSENT },
 	};
 	struct recording r = { .threads = threads, .n_threads = 6 };
 
@@ -445,6 +445,25 @@ static void threads_that_compute_are_told_from_those_that_wait(void **unused)
 	r.threads = &threads[4];
 	r.n_threads = 2;
 	assert_true(fit_key__threads(&r) == ABSENT);
+	r.threads = &threads[3];
+	r.n_threads = 1;
+	assert_true(fit_key__threads(&r) == ABSENT);
+}
+
+static void a_server_that_computed_next_to_nothing_has_the_fit_that_is_else_its_own(void **state)
+{
+	const struct fit_key idle = { "00ff", "llama.cpp", "11ee", ABSENT, "a host", "a processor", NULL };
+	char path[PATH_MAX], words[1024];
+	struct fit_set set;
+	struct fit fit;
+
+	(void)state;
+	make_fit(&fit, 4, "target", RESOURCE_CPU_NS);
+	assert_int_equal(fit_store__save(&here, &fit, 1, path, sizeof(path), words, sizeof(words)), 0);
+	assert_int_equal(fit_store__find(&idle, &set, words, sizeof(words)), 0);
+	assert_int_equal(set.n, 1);
+	fit_set__free(&set);
+	fit__free(&fit);
 }
 
 int main(void)
@@ -464,6 +483,7 @@ int main(void)
 		TEST(a_damaged_or_foreign_file_is_told_or_passed_over),
 		TEST(the_folder_follows_the_environment),
 		TEST(threads_that_compute_are_told_from_those_that_wait),
+		TEST(a_server_that_computed_next_to_nothing_has_the_fit_that_is_else_its_own),
 	};
 
 	return cmocka_run_group_tests_name("stored fits", tests, NULL, NULL);

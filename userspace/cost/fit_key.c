@@ -5,6 +5,9 @@
 #include "userspace/analysis/steps.h"
 #include "userspace/cost/fit_set.h"
 
+/* Below it those that compute do not stand out: they did not, or hardly. */
+#define LEAST_COMPUTE_NS 100000000
+
 int64_t fit_key__threads(const struct recording *r)
 {
 	int64_t busiest = 0, n = 0;
@@ -14,7 +17,7 @@ int64_t fit_key__threads(const struct recording *r)
 			busiest = r->threads[i].cpu_ns;
 	for (size_t i = 0; i < r->n_threads; i++)
 		n += r->threads[i].cpu_ns != ABSENT && r->threads[i].cpu_ns > 0 && r->threads[i].cpu_ns >= busiest / 10;
-	return n ? n : ABSENT;
+	return n && busiest >= LEAST_COMPUTE_NS ? n : ABSENT;
 }
 
 void fit_key__from_recording(struct fit_key *key, const struct recording *r, const char *model_digest)

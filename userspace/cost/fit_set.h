@@ -70,7 +70,7 @@ void fit_range__describe(const struct fit_range *range, char *words, size_t size
 
 /*
  * Threads that compute: those with a tenth or more of the CPU time of the busiest, so that ones that wait, sample or answer
- * are left out. ABSENT where no thread's time was measured.
+ * are left out. ABSENT where no thread's time was measured, or none has a tenth of a second.
  */
 int64_t fit_key__threads(const struct recording *r);
 /*

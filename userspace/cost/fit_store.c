@@ -185,6 +185,12 @@ struct search {
 	int64_t made_unix_ns;
 	char differences[400];
 	size_t n_files, n_of_model;
+	/*
+	 * One that differs in nothing, but that how many threads compute here is not known: a server that computed next to nothing
+	 * while it was recorded must not get out of its model thereby.
+	 */
+	char twin[PATH_MAX + 300];
+	int64_t twin_made_unix_ns;
 };
 
 static bool is_fit_file(const char *name)
@@ -204,7 +210,21 @@ static struct fit_key key_of_set(const struct fit_set *set)
 	return key;
 }
 
-static void consider(struct search *s, const struct fit_set *set)
+static void consider_as_twin(struct search *s, const struct fit_key *key, int64_t made_unix_ns, const char *path)
+{
+	struct fit_key as = *s->key;
+	char words[16];
+
+	if (as.n_threads != ABSENT || (s->twin[0] && made_unix_ns <= s->twin_made_unix_ns))
+		return;
+	as.n_threads = key->n_threads;
+	if (fit_key__differences(key, &as, words, sizeof(words)))
+		return;
+	snprintf(s->twin, sizeof(s->twin), "%s", path);
+	s->twin_made_unix_ns = made_unix_ns;
+}
+
+static void consider(struct search *s, const struct fit_set *set, const char *path)
 {
 	const struct fit_key key = key_of_set(set);
 	const struct fit *f = &set->fits[0];
@@ -214,6 +234,7 @@ static void consider(struct search *s, const struct fit_set *set)
 	if (!s->key->model_digest || !key.model_digest || strcmp(s->key->model_digest, key.model_digest) != 0)
 		return;
 	s->n_of_model++;
+	consider_as_twin(s, &key, f->made_unix_ns, path);
 	n = fit_key__differences(&key, s->key, words, sizeof(words));
 	if (n > s->fewest || (n == s->fewest && f->made_unix_ns <= s->made_unix_ns))
 		return;
@@ -238,7 +259,7 @@ static void search_folder(struct search *s, const char *folder)
 		if (load_set(path, &set, error, sizeof(error)))
 			continue;
 		if (set.n)
-			consider(s, &set);
+			consider(s, &set, path);
 		fit_set__free(&set);
 	}
 	if (d)
@@ -292,6 +313,8 @@ int fit_store__find(const struct fit_key *key, struct fit_set *out, char *words,
 		return err;
 	}
 	search_folder(&s, folder);
+	if (s.twin[0])
+		return load_set(s.twin, out, words, size);
 	if (s.n_of_model)
 		snprintf(words, size, "no fit for this model as it runs here; the nearest differs in %s",
 			 s.differences);
