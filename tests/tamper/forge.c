@@ -174,7 +174,8 @@ static void answer(int connection, const char *body)
 		send_chunk(connection, event);
 	}
 	snprintf(event, sizeof(event),
-		 "data: {\"id\":\"cmpl-forged-%u\",\"object\":\"text_completion\",\"choices\":[{\"index\":0,\"text\":\"\","
+		 "data: "
+		 "{\"id\":\"cmpl-forged-%u\",\"object\":\"text_completion\",\"choices\":[{\"index\":0,\"text\":\"\","
 		 "\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%ld,"
 		 "\"total_tokens\":%ld}}\n\ndata: [DONE]\n\n",
 		 n_answered, n_prompt, n, n + n_prompt);

@@ -435,8 +435,9 @@ static void the_folder_follows_the_environment(void **state)
 static void threads_that_compute_are_told_from_those_that_wait(void **unused)
 {
 	struct row_thread threads[] = {
-		{ .tid = 1, .cpu_ns = 1000000000 }, { .tid = 2, .cpu_ns = 900000000 }, { .tid = 3, .cpu_ns = 100000000 },
-		{ .tid = 4, .cpu_ns = 99000000 },   { .tid = 5, .cpu_ns = 0 },	   { .tid = 6, .cpu_ns = ABSENT },
+		{ .tid = 1, .cpu_ns = 1000000000 }, { .tid = 2, .cpu_ns = 900000000 },
+		{ .tid = 3, .cpu_ns = 100000000 },  { .tid = 4, .cpu_ns = 99000000 },
+		{ .tid = 5, .cpu_ns = 0 },	    { .tid = 6, .cpu_ns = ABSENT },
 	};
 	struct recording r = { .threads = threads, .n_threads = 6 };
 
