@@ -16,6 +16,7 @@ struct verify_output_options {
 
 struct verify_output {
 	const char *name;
+	bool counts_confirmed;	/* of CONFIRMED checks it takes the tallies alone, unless verbose */
 	/* @return 0; -EIO where the stream failed */
 	int (*write)(FILE *f, const struct verification *v, const struct verify_input *in,
 		     const struct verify_output_options *options);

@@ -16,7 +16,6 @@
 /* The rest is in JSON: a letter with a thousand findings is read by nobody. */
 #define MAX_SHOWN 100
 #define MAX_EVIDENCE 8
-#define MAX_KINDS 64
 
 struct page {
 	FILE *f;
@@ -179,8 +178,6 @@ static int put_confirmed(const struct page *p)
 		{ "self-reported", COLUMN_NUMBER, 0 },
 	};
 	struct table *t;
-	const char *ids[MAX_KINDS];
-	size_t n_ids = 0;
 
 	if (p->v->n_by_verdict[VERDICT_CONFIRMED] == 0)
 		return 0;
@@ -188,29 +185,13 @@ static int put_confirmed(const struct page *p)
 	t = table__new(p->f, columns, 4, p->options->columns, 2, p->options->color);
 	if (!t)
 		return -ENOMEM;
-	for (size_t i = 0; i < p->v->n; i++) {
-		size_t at = 0, n = 0, n_measured = 0, n_self = 0;
+	for (size_t i = 0; i < p->v->n_tallies; i++) {
+		const struct tally *tally = &p->v->tallies[i];
 
-		while (at < n_ids && strcmp(ids[at], p->v->checks[i].id) != 0)
-			at++;
-		if (at < n_ids || n_ids == MAX_KINDS)
-			continue;
-		ids[n_ids++] = p->v->checks[i].id;
-		for (size_t k = i; k < p->v->n; k++) {
-			const struct check *c = &p->v->checks[k];
-
-			if (c->verdict != VERDICT_CONFIRMED || strcmp(c->id, ids[at]) != 0)
-				continue;
-			n++;
-			n_measured += c->grade == GRADE_MEASURED;
-			n_self += c->grade == GRADE_SELF_REPORTED;
-		}
-		if (n == 0)
-			continue;
-		table__cell(t, "%s", ids[at]);
-		table__cell(t, "%zu", n);
-		table__cell(t, "%zu", n_measured);
-		table__cell(t, "%zu", n_self);
+		table__cell(t, "%s", tally->id);
+		table__cell(t, "%zu", tally->n);
+		table__cell(t, "%zu", tally->n_measured);
+		table__cell(t, "%zu", tally->n_self_reported);
 		table__end_row(t);
 	}
 	return table__finish(t);
@@ -223,7 +204,7 @@ static void put_head(const struct page *p)
 	const bool color = p->options->color;
 
 	fprintf(p->f, "%s%s%s\n", style__begin(style, color), verdict_names[v->verdict], style__end(style, color));
-	put_fact(p, 0, "statements", "%zu: %zu refuted, %zu inconclusive, %zu confirmed", v->n,
+	put_fact(p, 0, "statements", "%zu: %zu refuted, %zu inconclusive, %zu confirmed", v->n + v->n_dropped,
 		 v->n_by_verdict[VERDICT_REFUTED], v->n_by_verdict[VERDICT_INCONCLUSIVE],
 		 v->n_by_verdict[VERDICT_CONFIRMED]);
 	if (p->options->path)
@@ -260,4 +241,4 @@ static int write_text(FILE *f, const struct verification *v, const struct verify
 }
 
 extern const struct verify_output verify_output_text;
-const struct verify_output verify_output_text = { .name = "text", .write = write_text };
+const struct verify_output verify_output_text = { .name = "text", .counts_confirmed = true, .write = write_text };

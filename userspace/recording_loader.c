@@ -131,22 +131,25 @@ static int read_text(struct loader *l, sqlite3_stmt *s, int i, const char **out)
 	return *out ? 0 : loader__no_memory(l);
 }
 
-static int read_row(struct loader *l, const struct table *t, sqlite3_stmt *s, void *row, struct table_key *key,
-		    uint64_t *sums)
+static int read_row(struct loader *l, struct table_cursor *cursor, void *row, struct table_key *key)
 {
+	const struct table *t = cursor->table;
+	sqlite3_stmt *s = cursor->statement;
+	uint64_t *sums = cursor->sums;
+
 	for (unsigned int i = 0; i < t->n_columns; i++) {
 		const struct column *c = &t->columns[i];
 		int type = sqlite3_column_type(s, (int)i), r;
 
-		if (type == SQLITE_FLOAT && column__is_real(c)) {
+		if (type == SQLITE_FLOAT && cursor->kinds[i].is_real) {
 			r = column__set_real(c, row, sqlite3_column_double(s, (int)i));
-		} else if (type == SQLITE_INTEGER && !column__is_text(c) && !column__is_real(c)) {
+		} else if (type == SQLITE_INTEGER && !cursor->kinds[i].is_text && !cursor->kinds[i].is_real) {
 			int64_t value = sqlite3_column_int64(s, (int)i);
 
 			r = column__set(c, row, l->origin_ns, value);
 			if (i < t->n_key)
 				key->number[i] = value;
-			if (!r && column__is_summed(c)) {
+			if (!r && cursor->kinds[i].is_summed) {
 				sums[i] += (uint64_t)value;
 				if (sums[i] > INT64_MAX)
 					return damaged(l,
@@ -154,7 +157,7 @@ static int read_row(struct loader *l, const struct table *t, sqlite3_stmt *s, vo
 						       "can be",
 						       t->name, c->name);
 			}
-		} else if (type == SQLITE_TEXT && column__is_text(c)) {
+		} else if (type == SQLITE_TEXT && cursor->kinds[i].is_text) {
 			const char *text = NULL;
 
 			r = read_text(l, s, (int)i, &text);
@@ -197,6 +200,11 @@ int table_cursor__open(struct table_cursor *c, struct loader *l, const struct ta
 
 	memset(c, 0, sizeof(*c));
 	c->table = t;
+	for (unsigned int i = 0; i < t->n_columns; i++) {
+		c->kinds[i].is_text = column__is_text(&t->columns[i]);
+		c->kinds[i].is_real = column__is_real(&t->columns[i]);
+		c->kinds[i].is_summed = column__is_summed(&t->columns[i]);
+	}
 	r = t->later ? has_table(l, t) : 1;
 	c->ended = r <= 0;
 	if (r <= 0)
@@ -229,7 +237,7 @@ int table_cursor__read(struct table_cursor *c, struct loader *l)
 		return loader__no_memory(l);
 	row = c->rows + c->n * t->row_size;
 	memset(row, 0, t->row_size);
-	r = read_row(l, t, c->statement, row, &c->keys[c->n_read & 1], c->sums);
+	r = read_row(l, c, row, &c->keys[c->n_read & 1]);
 	if (r)
 		return r;
 	if (c->n_read && key__compare(t, &c->keys[~c->n_read & 1], &c->keys[c->n_read & 1]) >= 0)

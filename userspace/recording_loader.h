@@ -42,6 +42,9 @@ struct table_cursor {
 	size_t n_read;			/* in all */
 	struct table_key keys[2];
 	uint64_t sums[MAX_COLUMNS];
+	struct {
+		bool is_text, is_real, is_summed;
+	} kinds[MAX_COLUMNS];		/* of the columns, asked for once */
 	bool ended;
 };
 

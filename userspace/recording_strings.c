@@ -14,9 +14,15 @@ struct block {
 	char bytes[];
 };
 
+/* With a part of its hash, so that a million texts are not read again to tell them apart or to make room. */
+struct slot {
+	const char *text;
+	uint64_t hash;
+};
+
 struct strings {
 	struct block *blocks;
-	const char **slots;		/* open addressing; a power of two of them, at most half full */
+	struct slot *slots;		/* open addressing; a power of two of them, at most half full */
 	size_t n_slots, n_kept;
 };
 
@@ -59,11 +65,11 @@ static uint64_t hash(const char *text, size_t n)
 	return h;
 }
 
-static const char **find(const char **slots, size_t n_slots, const char *text, size_t n)
+static struct slot *find(struct slot *slots, size_t n_slots, uint64_t h, const char *text, size_t n)
 {
-	size_t i = hash(text, n) & (n_slots - 1);
+	size_t i = h & (n_slots - 1);
 
-	while (slots[i] && (strncmp(slots[i], text, n) != 0 || slots[i][n]))
+	while (slots[i].text && (slots[i].hash != h || strncmp(slots[i].text, text, n) != 0 || slots[i].text[n]))
 		i = (i + 1) & (n_slots - 1);
 	return &slots[i];
 }
@@ -71,13 +77,18 @@ static const char **find(const char **slots, size_t n_slots, const char *text, s
 static int grow(struct strings *s)
 {
 	size_t n_slots = 2 * s->n_slots;
-	const char **slots = calloc(n_slots, sizeof(*slots));
+	struct slot *slots = calloc(n_slots, sizeof(*slots));
 
 	if (!slots)
 		return -1;
-	for (size_t i = 0; i < s->n_slots; i++)
-		if (s->slots[i])
-			*find(slots, n_slots, s->slots[i], strlen(s->slots[i])) = s->slots[i];
+	for (size_t i = 0; i < s->n_slots; i++) {
+		size_t to = s->slots[i].hash & (n_slots - 1);
+
+		while (s->slots[i].text && slots[to].text)
+			to = (to + 1) & (n_slots - 1);
+		if (s->slots[i].text)
+			slots[to] = s->slots[i];
+	}
 	free(s->slots);
 	s->slots = slots;
 	s->n_slots = n_slots;
@@ -105,24 +116,26 @@ static char *allocate(struct strings *s, size_t n)
 
 const char *strings__keep(struct strings *s, const char *text, size_t n)
 {
-	const char **slot;
+	struct slot *slot;
+	uint64_t h;
 	char *copy;
 
 	n = strnlen(text, n);
-	slot = find(s->slots, s->n_slots, text, n);
-	if (*slot)
-		return *slot;
+	h = hash(text, n);
+	slot = find(s->slots, s->n_slots, h, text, n);
+	if (slot->text)
+		return slot->text;
 	if (2 * s->n_kept >= s->n_slots) {
 		if (grow(s))
 			return NULL;
-		slot = find(s->slots, s->n_slots, text, n);
+		slot = find(s->slots, s->n_slots, h, text, n);
 	}
 	copy = allocate(s, n + 1);
 	if (!copy)
 		return NULL;
 	memcpy(copy, text, n);
 	copy[n] = '\0';
-	*slot = copy;
+	*slot = (struct slot){ copy, h };
 	s->n_kept++;
 	return copy;
 }

@@ -9,6 +9,7 @@
 #include "userspace/terminal.h"
 #include "userspace/verify/bill_time.h"
 #include "userspace/verify/books.h"
+#include "userspace/verify/parts.h"
 
 enum {
 	OPTION_CLAIMS = 256,
@@ -36,6 +37,8 @@ struct inputs {
 	struct bill bill;
 	struct claims claims;
 	struct verify_input in;
+	struct recording_parts *parts;	/* instead of the recording, timeline and ledger; NULL */
+	char error[MAX_SENTENCE];	/* of the parts */
 	bool has_recording, has_timeline, has_ledger;
 };
 
@@ -47,6 +50,7 @@ static void close_inputs(struct inputs *x)
 		timeline__free(&x->timeline);
 	if (x->has_recording)
 		recording__free(&x->recording);
+	recording_parts__close(x->parts);
 	if (x->in.bill)
 		bill__free(&x->bill);
 	if (x->in.claims)
@@ -103,14 +107,26 @@ static int read_bill(struct inputs *x, const struct verify_options *options)
 	return EXIT_CODE_DONE;
 }
 
-static int analyse(struct inputs *x, const struct verify_options *options)
+static int fail_analysis(const char *path, int rc)
 {
-	const char *path = options->path;
+	if (rc == -ENOMEM)
+		return out_of_memory(path);
+	if (rc == -EINVAL) {
+		message__error("record it again; a recording that a program has edited may not add up",
+			       "%s: its tables contradict each other", path);
+		return EXIT_CODE_USAGE;
+	}
+	message__error("this is a bug in tokprof: report it, with the recording if you may",
+		       "%s: the analysis failed: %s", path, strerror(-rc));
+	return EXIT_CODE_BUG;
+}
+
+/* All of the recording at once. */
+static int analyse(struct inputs *x, const char *path)
+{
 	char error[MAX_SENTENCE] = "";
 	int rc;
 
-	if (!path)
-		return EXIT_CODE_DONE;
 	if (recording__load(&x->recording, path, error, sizeof(error)) < 0) {
 		message__error(NULL, "%s", error);
 		return EXIT_CODE_USAGE;
@@ -121,22 +137,70 @@ static int analyse(struct inputs *x, const struct verify_options *options)
 	if (rc == 0)
 		rc = ledger__build(&x->ledger, &x->timeline, NULL);
 	x->has_ledger = x->has_timeline && rc == 0;
-	if (rc == -ENOMEM)
-		return out_of_memory(path);
-	if (rc == -EINVAL) {
-		message__error("record it again; a recording that a program has edited may not add up",
-			       "%s: its tables contradict each other", path);
-		return EXIT_CODE_USAGE;
-	}
-	if (rc < 0) {
-		message__error("this is a bug in tokprof: report it, with the recording if you may",
-			       "%s: the analysis failed: %s", path, strerror(-rc));
-		return EXIT_CODE_BUG;
-	}
+	if (rc < 0)
+		return fail_analysis(path, rc);
 	x->in.recording = &x->recording;
 	x->in.timeline = &x->timeline;
 	x->in.ledger = &x->ledger;
 	return EXIT_CODE_DONE;
+}
+
+/* Part by part, where that can be and is worth it; else x->parts is NULL. */
+static int open_parts(struct inputs *x, const char *path)
+{
+	int rc;
+
+	if (!verify__goes_by_parts(&x->in))
+		return EXIT_CODE_DONE;
+	rc = recording_parts__open(&x->parts, path, PARTS_LEAST, x->error, sizeof(x->error));
+	if (rc == -ENOMEM)
+		return out_of_memory(path);
+	if (rc < 0) {
+		message__error(NULL, "%s", x->error);
+		return EXIT_CODE_USAGE;
+	}
+	x->in.recording = recording_parts__facts(x->parts);
+	if (recording_parts__n_requests(x->parts) < PARTS_LARGE) {
+		recording_parts__close(x->parts);
+		x->parts = NULL;
+		x->in.recording = NULL;
+	}
+	return EXIT_CODE_DONE;
+}
+
+/* @return EXIT_CODE_DONE; `*done` where there are verdicts: else only the whole recording tells */
+static int run_parts(struct inputs *x, struct verification *v, const char *path, bool *done)
+{
+	const int rc = verify__run_parts(v, &x->in, x->parts);
+
+	*done = rc == 0;
+	if (rc == 0)
+		return EXIT_CODE_DONE;
+	recording_parts__close(x->parts);
+	x->parts = NULL;
+	x->in.recording = NULL;
+	if (rc == -EAGAIN)
+		return EXIT_CODE_DONE;
+	if (rc == -ENOMEM || !x->error[0])
+		return fail_analysis(path, rc);
+	message__error(NULL, "%s", x->error);
+	return EXIT_CODE_USAGE;
+}
+
+static int run_checks(struct inputs *x, struct verification *v, const char *path)
+{
+	int exit_code = path ? open_parts(x, path) : EXIT_CODE_DONE;
+	bool done = false;
+
+	if (exit_code == EXIT_CODE_DONE && x->parts)
+		exit_code = run_parts(x, v, path, &done);
+	if (done || exit_code != EXIT_CODE_DONE)
+		return exit_code;
+	if (path)
+		exit_code = analyse(x, path);
+	if (exit_code == EXIT_CODE_DONE && verify__run(v, &x->in) < 0)
+		exit_code = out_of_memory(path);
+	return exit_code;
 }
 
 static int exit_code_of(enum verdict verdict)
@@ -151,7 +215,7 @@ static int exit_code_of(enum verdict verdict)
 	}
 }
 
-static int judge(const struct inputs *x, const struct verify_options *options)
+static int judge(struct inputs *x, const struct verify_options *options)
 {
 	const struct verify_output_options how = {
 		.verbose = message__verbosity(),
@@ -164,8 +228,10 @@ static int judge(const struct inputs *x, const struct verify_options *options)
 	struct verification v;
 	int exit_code;
 
-	if (verify__run(&v, &x->in) < 0)
-		return out_of_memory(options->path);
+	x->in.drop_confirmed = options->output->counts_confirmed && how.verbose <= 0;
+	exit_code = run_checks(x, &v, options->path);
+	if (exit_code != EXIT_CODE_DONE)
+		return exit_code;
 	exit_code = stream__finish(stdout, "standard output", options->output->write(stdout, &v, &x->in, &how));
 	if (exit_code == EXIT_CODE_DONE)
 		exit_code = exit_code_of(v.verdict);
@@ -183,8 +249,6 @@ static int verify(const struct verify_options *options)
 	exit_code = read_claims(&x, options);
 	if (exit_code == EXIT_CODE_DONE)
 		exit_code = read_bill(&x, options);
-	if (exit_code == EXIT_CODE_DONE)
-		exit_code = analyse(&x, options);
 	if (exit_code == EXIT_CODE_DONE)
 		exit_code = judge(&x, options);
 	close_inputs(&x);

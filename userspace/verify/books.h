@@ -83,6 +83,21 @@ struct books {
 	int64_t mono_to_unix_ns;	/* ABSENT: not known */
 };
 
+/* A sum over the bill. */
+struct total {
+	int64_t billed, low, high;
+	bool any, open;		/* a statement has it; one is not known */
+};
+
+/* What kinds of checks sum over the parts of a recording; 0 at the beginning. */
+struct carried {
+	struct total totals[3];		/* by enum figure */
+	bool any_statement, any_unbacked;	/* and one whose tokens no measured compute has room for */
+	int64_t n_cached_unsaid, tokens_cached_unsaid;
+	int64_t n_unbilled;
+	bool any_line;
+};
+
 /* @return 0, -ENOMEM. Texts belong to the verification */
 int books__open(struct books *b, struct verification *v, const struct verify_input *in);
 void books__close(struct books *b);

@@ -151,5 +151,6 @@ const struct check_kind check_completion = {
 	.name = "completion",
 	.doc = "completion tokens billed but not put out",
 	.needs_recording = true,
+	.by_request = true,
 	.run = run,
 };

@@ -56,5 +56,6 @@ const struct check_kind check_drafts = {
 	.name = "drafts",
 	.doc = "rejected drafts billed",
 	.needs_recording = true,
+	.by_request = true,
 	.run = run,
 };

@@ -50,5 +50,6 @@ const struct check_kind check_failed = {
 	.name = "failed",
 	.doc = "refused or failed requests billed",
 	.needs_recording = true,
+	.by_request = true,
 	.run = run,
 };

@@ -13,6 +13,12 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+/* A copy: the recording may be gone before the check. */
+static const char *wire_name(struct verification *v, const char *name)
+{
+	return name ? verification__text(v, "%s", name) : NULL;
+}
+
 static int check(struct verification *v, const struct statement *s, const struct row_request *q)
 {
 	struct check *c = statement__check(v, "bill.model", s);
@@ -22,7 +28,7 @@ static int check(struct verification *v, const struct statement *s, const struct
 	c->unit = "";
 	c->rule = RULE;
 	c->claimed = s->model;
-	c->measured = q->response_model ? q->response_model : q->model;
+	c->measured = wire_name(v, q->response_model ? q->response_model : q->model);
 	if (!c->measured) {
 		c->verdict = VERDICT_INCONCLUSIVE;
 		c->grade = GRADE_UNAVAILABLE;
@@ -30,7 +36,7 @@ static int check(struct verification *v, const struct statement *s, const struct
 	} else if (same(s->model, q->response_model)) {
 		c->text = "as the server named it";
 	} else if (same(s->model, q->model)) {
-		c->measured = q->model;
+		c->measured = c->claimed;
 		c->text = "as the client asked for it";
 	} else {
 		c->verdict = VERDICT_REFUTED;
@@ -59,5 +65,6 @@ const struct check_kind check_model = {
 	.name = "model",
 	.doc = "the model's name against the wire's",
 	.needs_recording = true,
+	.by_request = true,
 	.run = run,
 };

@@ -198,7 +198,8 @@ static int check_nothing(struct verification *v, const struct verify_input *in)
 {
 	struct check *c;
 
-	if (in->books->n_statements || in->books->n_orphans || (in->claims && in->claims->n && !in->bill))
+	in->carried->any_line |= in->books->n_statements || in->books->n_orphans;
+	if (!in->is_last || in->carried->any_line || (in->claims && in->claims->n && !in->bill))
 		return 0;
 	c = verification__add(v, "bill", "the bill");
 	if (!c)
@@ -213,11 +214,12 @@ static int check_nothing(struct verification *v, const struct verify_input *in)
 
 static int note_unbilled(struct verification *v, const struct verify_input *in)
 {
-	int64_t n = 0;
+	int64_t n = in->carried->n_unbilled;
 
 	for (uint32_t i = 0; i < in->recording->n_requests; i++)
 		n += in->books->counts[i].flags & REQUEST_TOKENS && !(in->books->counts[i].flags & REQUEST_BILLED);
-	if (n == 0 || in->bill)
+	in->carried->n_unbilled = n;
+	if (n == 0 || in->bill || !in->is_last)
 		return 0;
 	return verification__note(
 		       v, "bill.no_usage",
@@ -256,5 +258,6 @@ const struct check_kind check_presence = {
 	.name = "presence",
 	.doc = "phantom, missing and duplicate requests",
 	.needs_recording = true,
+	.by_request = true,
 	.run = run,
 };

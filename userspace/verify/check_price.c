@@ -306,5 +306,6 @@ const struct check_kind check_price = {
 	.name = "price",
 	.doc = "price arithmetic by the price list",
 	.needs_recording = true,
+	.by_request = true,
 	.run = run,
 };

@@ -83,7 +83,7 @@ static void judge(struct verification *v, const struct verify_input *in, const s
 static int run(struct verification *v, const struct verify_input *in)
 {
 	const struct books *b = in->books;
-	int64_t n_unsaid = 0, tokens_unsaid = 0;
+	struct carried *all = in->carried;
 
 	for (size_t i = 0; i < b->n_statements; i++) {
 		const struct statement *s = &b->statements[i];
@@ -105,17 +105,17 @@ static int run(struct verification *v, const struct verify_input *in)
 		}
 		cached = s->prompt != ABSENT ? statement__cached(b, s) : ABSENT;
 		if (cached != ABSENT && cached > 0) {
-			n_unsaid++;
-			tokens_unsaid += cached;
+			all->n_cached_unsaid++;
+			all->tokens_cached_unsaid += cached;
 		}
 	}
-	if (n_unsaid &&
+	if (in->is_last && all->n_cached_unsaid &&
 	    !verification__note(
 		    v, "bill.cached_unsaid",
 		    "%" PRId64 " of the billed requests or windows took %" PRId64 " prompt tokens from the cache "
 		    "and the bill does not say how many: where cached tokens cost less, ask for that figure. Some "
 		    "engines send it only on request",
-		    n_unsaid, tokens_unsaid))
+		    all->n_cached_unsaid, all->tokens_cached_unsaid))
 		return -ENOMEM;
 	return 0;
 }
@@ -125,5 +125,6 @@ const struct check_kind check_prompt = {
 	.name = "prompt",
 	.doc = "prompt tokens billed as computed that were cached, or never computed",
 	.needs_recording = true,
+	.by_request = true,
 	.run = run,
 };

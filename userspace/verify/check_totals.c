@@ -7,10 +7,10 @@
 
 #define RULE "the sum over the bill = the sum over the recorded requests that it names"
 
-struct total {
-	const char *id;
-	int64_t billed, low, high;
-	bool any, open;		/* a statement has it; one is not known */
+static const char *const ids[] = {
+	[FIGURE_PROMPT] = "bill.total_prompt_tokens",
+	[FIGURE_CACHED] = "bill.total_cached_tokens",
+	[FIGURE_COMPLETION] = "bill.total_completion_tokens",
 };
 
 static void add(struct total *t, int64_t billed, struct span seen, bool open)
@@ -54,23 +54,24 @@ static void add_statement(const struct verify_input *in, struct total *t, const 
 		add(t, billed, l.span, is_open(in->books, s) || statement__excuse(in->books, s, &l, billed));
 }
 
-static void add_orphan(struct total totals[3], const struct orphan *o)
+static void add_orphan(struct total *totals, const struct orphan *o)
 {
 	const struct span none = { 0, 0 };
 	const bool open = o->kind == ORPHAN_OUTSIDE;
 
-	add(&totals[0], o->line->prompt_tokens, none, open);
-	add(&totals[1], o->line->cached_tokens, none, open);
-	add(&totals[2], o->line->completion_tokens, none, open);
+	add(&totals[FIGURE_PROMPT], o->line->prompt_tokens, none, open);
+	add(&totals[FIGURE_CACHED], o->line->cached_tokens, none, open);
+	add(&totals[FIGURE_COMPLETION], o->line->completion_tokens, none, open);
 }
 
-static int put(struct verification *v, const struct verify_input *in, const struct total *t)
+static int put(struct verification *v, const struct carried *all, enum figure figure)
 {
+	const struct total *t = &all->totals[figure];
 	struct check *c;
 
 	if (!t->any)
 		return 0;
-	c = verification__add(v, t->id, "the bill");
+	c = verification__add(v, ids[figure], "the bill");
 	if (!c)
 		return -ENOMEM;
 	c->unit = "tokens";
@@ -82,11 +83,7 @@ static int put(struct verification *v, const struct verify_input *in, const stru
 		c->text = "not every request that it names can be counted";
 		return 0;
 	}
-	c->grade = GRADE_SELF_REPORTED;
-	for (size_t i = 0; i < in->books->n_statements && c->grade != GRADE_MEASURED; i++)
-		c->grade = GRADE_MEASURED;
-	for (size_t i = 0; i < in->books->n_statements && c->grade == GRADE_MEASURED; i++)
-		c->grade = statement__grade(in->books, &in->books->statements[i]);
+	c->grade = all->any_statement && !all->any_unbacked ? GRADE_MEASURED : GRADE_SELF_REPORTED;
 	c->low = verification__integer(v, t->low);
 	c->high = verification__integer(v, t->high);
 	c->measured = t->low == t->high ? c->low : NULL;
@@ -104,25 +101,23 @@ static int put(struct verification *v, const struct verify_input *in, const stru
 
 static int run(struct verification *v, const struct verify_input *in)
 {
-	struct total totals[] = {
-		{ .id = "bill.total_prompt_tokens" },
-		{ .id = "bill.total_cached_tokens" },
-		{ .id = "bill.total_completion_tokens" },
-	};
 	const struct books *b = in->books;
+	struct carried *all = in->carried;
 	int err = 0;
 
 	for (size_t i = 0; i < b->n_statements; i++) {
 		const struct statement *s = &b->statements[i];
 
-		add_statement(in, &totals[0], s, FIGURE_PROMPT, s->prompt);
-		add_statement(in, &totals[1], s, FIGURE_CACHED, s->cached);
-		add_statement(in, &totals[2], s, FIGURE_COMPLETION, s->completion);
+		add_statement(in, &all->totals[FIGURE_PROMPT], s, FIGURE_PROMPT, s->prompt);
+		add_statement(in, &all->totals[FIGURE_CACHED], s, FIGURE_CACHED, s->cached);
+		add_statement(in, &all->totals[FIGURE_COMPLETION], s, FIGURE_COMPLETION, s->completion);
+		all->any_statement = true;
+		all->any_unbacked |= statement__grade(b, s) != GRADE_MEASURED;
 	}
 	for (size_t i = 0; i < b->n_orphans; i++)
-		add_orphan(totals, &b->orphans[i]);
-	for (size_t i = 0; i < 3 && !err; i++)
-		err = put(v, in, &totals[i]);
+		add_orphan(all->totals, &b->orphans[i]);
+	for (int figure = FIGURE_PROMPT; in->is_last && figure <= FIGURE_COMPLETION && !err; figure++)
+		err = put(v, all, (enum figure)figure);
 	return err;
 }
 
@@ -131,5 +126,6 @@ const struct check_kind check_totals = {
 	.name = "totals",
 	.doc = "sums of the bill against sums of the recording",
 	.needs_recording = true,
+	.by_request = true,
 	.run = run,
 };

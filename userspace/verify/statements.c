@@ -71,7 +71,7 @@ struct id_index {
 	size_t mask;
 };
 
-static size_t hash(const char *text)
+size_t id__hash(const char *text)
 {
 	uint64_t h = 14695981039346656037ull;
 
@@ -82,7 +82,7 @@ static size_t hash(const char *text)
 
 static uint32_t *slot_of(const struct id_index *index, const struct recording *r, const char *id)
 {
-	size_t at = hash(id) & index->mask;
+	size_t at = id__hash(id) & index->mask;
 
 	while (index->slots[at] && strcmp(r->requests[index->slots[at] - 1].api_id, id) != 0)
 		at = (at + 1) & index->mask;

@@ -17,6 +17,8 @@ struct pairing {
 	int64_t begin, end;		/* that the bill covers: its window, else the recording; ABSENT */
 };
 
+size_t id__hash(const char *text);
+
 /* Add what a line bills to a statement. */
 void statement__add_line(struct statement *s, const struct bill_line *line);
 /* @return -ENOMEM, 0 */

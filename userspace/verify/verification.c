@@ -96,7 +96,76 @@ const char *verification__integer(struct verification *v, int64_t value)
 	return out ? memcpy(out, digits + at, sizeof(digits) - at) : NULL;
 }
 
-struct check *verification__add_shared(struct verification *v, const char *id, const char *subject)
+static struct tally *tally_of(struct verification *v, const char *id, uint32_t kind)
+{
+	struct tally *moved;
+
+	for (size_t i = 0; i < v->n_tallies; i++)
+		if (v->tallies[i].id == id || strcmp(v->tallies[i].id, id) == 0)
+			return &v->tallies[i];
+	moved = array__reserve(v->tallies, &v->tallies_capacity, v->n_tallies + 1, sizeof(*moved));
+	if (!moved) {
+		v->out_of_memory = true;
+		return NULL;
+	}
+	v->tallies = moved;
+	moved[v->n_tallies] = (struct tally){ .id = id, .kind = kind };
+	return &moved[v->n_tallies++];
+}
+
+static bool count_confirmed(struct verification *v, const struct check *c)
+{
+	struct tally *tally = tally_of(v, c->id, c->kind);
+
+	if (!tally)
+		return false;
+	tally->n++;
+	tally->n_measured += c->grade == GRADE_MEASURED;
+	tally->n_self_reported += c->grade == GRADE_SELF_REPORTED;
+	return true;
+}
+
+void verification__end_check(struct verification *v)
+{
+	if (v->drops && v->n && v->checks[v->n - 1].kind == v->kind &&
+	    v->checks[v->n - 1].verdict == VERDICT_CONFIRMED && count_confirmed(v, &v->checks[v->n - 1])) {
+		v->n--;
+		v->n_dropped++;
+		if (v->mark && v->mark == v->texts)
+			v->texts->used = v->mark_used;
+	}
+	v->mark = v->texts;
+	v->mark_used = v->texts ? v->texts->used : 0;
+}
+
+static int compare_tallies(const void *a, const void *b)
+{
+	const struct tally *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return strcmp(x->id, y->id);
+}
+
+int verification__settle(struct verification *v)
+{
+	/* Nothing was stated: that is no confirmation. */
+	v->verdict = v->n + v->n_dropped ? VERDICT_CONFIRMED : VERDICT_INCONCLUSIVE;
+	memset(v->n_by_verdict, 0, sizeof(v->n_by_verdict));
+	v->n_by_verdict[VERDICT_CONFIRMED] = v->n_dropped;
+	for (size_t i = 0; i < v->n; i++) {
+		v->n_by_verdict[v->checks[i].verdict]++;
+		if (v->checks[i].verdict > v->verdict)
+			v->verdict = v->checks[i].verdict;
+		if (v->checks[i].verdict == VERDICT_CONFIRMED)
+			count_confirmed(v, &v->checks[i]);
+	}
+	if (v->n_tallies)
+		qsort(v->tallies, v->n_tallies, sizeof(*v->tallies), compare_tallies);
+	return v->out_of_memory ? -ENOMEM : 0;
+}
+
+static struct check *append_check(struct verification *v, const char *id, const char *subject)
 {
 	struct check *moved = array__reserve(v->checks, &v->checks_capacity, v->n + 1, sizeof(*moved));
 
@@ -107,7 +176,14 @@ struct check *verification__add_shared(struct verification *v, const char *id, c
 	v->checks = moved;
 	v->checks[v->n] = (struct check){ .id = id, .subject = subject, .unit = "", .rule = "", .text = "" };
 	v->checks[v->n].grade = GRADE_SELF_REPORTED;
+	v->checks[v->n].kind = v->kind;
 	return &v->checks[v->n++];
+}
+
+struct check *verification__add_shared(struct verification *v, const char *id, const char *subject)
+{
+	verification__end_check(v);
+	return append_check(v, id, subject);
 }
 
 struct check *verification__add(struct verification *v, const char *id, const char *subject_format, ...)
@@ -115,10 +191,11 @@ struct check *verification__add(struct verification *v, const char *id, const ch
 	const char *subject;
 	va_list args;
 
+	verification__end_check(v);
 	va_start(args, subject_format);
 	subject = text(v, subject_format, args);
 	va_end(args);
-	return verification__add_shared(v, id, subject);
+	return append_check(v, id, subject);
 }
 
 struct note *verification__note(struct verification *v, const char *id, const char *format, ...)
@@ -130,6 +207,7 @@ struct note *verification__note(struct verification *v, const char *id, const ch
 	va_start(args, format);
 	words = text(v, format, args);
 	va_end(args);
+	v->mark = NULL;
 	if (!moved || !words) {
 		v->out_of_memory = true;
 		v->notes = moved ? moved : v->notes;
@@ -180,5 +258,6 @@ void verification__free(struct verification *v)
 	}
 	free(v->checks);
 	free(v->notes);
+	free(v->tallies);
 	memset(v, 0, sizeof(*v));
 }

@@ -7,25 +7,19 @@
 #include "userspace/verify/books.h"
 #include "userspace/verify/compute.h"
 
-static void settle(struct verification *v)
-{
-	/* Nothing was stated: that is no confirmation. */
-	v->verdict = v->n ? VERDICT_CONFIRMED : VERDICT_INCONCLUSIVE;
-	memset(v->n_by_verdict, 0, sizeof(v->n_by_verdict));
-	for (size_t i = 0; i < v->n; i++) {
-		v->n_by_verdict[v->checks[i].verdict]++;
-		if (v->checks[i].verdict > v->verdict)
-			v->verdict = v->checks[i].verdict;
-	}
-}
-
-static int run_kinds(struct verification *v, const struct verify_input *in)
+int kinds__run(struct verification *v, const struct verify_input *in, bool by_request)
 {
 	int err = 0;
 
-	for (size_t i = 0; check_kinds[i] && !err; i++)
-		if (in->recording || !check_kinds[i]->needs_recording)
-			err = check_kinds[i]->run(v, in);
+	for (uint32_t i = 0; check_kinds[i] && !err; i++) {
+		if ((by_request && !check_kinds[i]->by_request) || (!in->recording && check_kinds[i]->needs_recording))
+			continue;
+		v->kind = i;
+		v->drops = in->drop_confirmed && check_kinds[i]->by_request;
+		v->mark = NULL;
+		err = check_kinds[i]->run(v, in);
+		verification__end_check(v);
+	}
 	return v->out_of_memory ? -ENOMEM : err;
 }
 
@@ -42,7 +36,7 @@ static int run_with_books(struct verification *v, struct verify_input *in)
 		compute__back(&compute, in, &books);
 		books.compute = &compute;
 		in->books = &books;
-		err = run_kinds(v, in);
+		err = kinds__run(v, in, false);
 		compute__close(&compute);
 	}
 	books__close(&books);
@@ -51,15 +45,18 @@ static int run_with_books(struct verification *v, struct verify_input *in)
 
 int verify__run(struct verification *out, const struct verify_input *in)
 {
+	struct carried carried = { 0 };
 	struct verify_input with = *in;
 	int err;
 
 	memset(out, 0, sizeof(*out));
 	with.books = NULL;
-	err = in->recording ? run_with_books(out, &with) : run_kinds(out, &with);
+	with.carried = &carried;
+	with.is_last = true;
+	err = in->recording ? run_with_books(out, &with) : kinds__run(out, &with, false);
+	if (!err)
+		err = verification__settle(out);
 	if (err)
 		verification__free(out);
-	else
-		settle(out);
 	return err;
 }

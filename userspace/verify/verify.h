@@ -26,6 +26,7 @@ struct check {
 	int64_t *evidence;		/* ids of requests of the recording */
 	uint32_t n_evidence, evidence_capacity;
 	int64_t bill_line, claim_line;	/* in their files; 0: none */
+	uint32_t kind;			/* index into check_kinds */
 	const char *text;		/* one sentence for people; says what is missing where INCONCLUSIVE */
 };
 
@@ -36,14 +37,27 @@ struct note {
 	uint32_t n_evidence, evidence_capacity;
 };
 
+/* CONFIRMED checks of one id. */
+struct tally {
+	const char *id;
+	uint32_t kind;
+	size_t n, n_measured, n_self_reported;
+};
+
 struct verification {
 	struct check *checks;		/* in a fixed order: by kind as registered, then as found */
 	size_t n, n_by_verdict[3];
 	struct note *notes;
 	size_t n_notes;
 	enum verdict verdict;		/* of what was asked: the bill and the claims */
-	size_t checks_capacity, notes_capacity;
-	struct text_block *texts;
+	struct tally *tallies;		/* by kind, then id */
+	size_t n_tallies;
+	size_t n_dropped;		/* CONFIRMED ones that are in tallies alone */
+	size_t checks_capacity, notes_capacity, tallies_capacity;
+	uint32_t kind;			/* that is running */
+	bool drops;			/* its CONFIRMED checks are counted and dropped */
+	struct text_block *texts, *mark;	/* up to where texts were before the last check; NULL: it has none */
+	size_t mark_used;
 	bool out_of_memory;
 };
 
@@ -56,7 +70,15 @@ struct verify_input {
 	const struct bill *bill;		/* NULL: the wire's own usage is the bill */
 	const struct claims *claims;		/* NULL */
 	int64_t window_begin_unix_ns, window_end_unix_ns;	/* of the bill; ABSENT: exactly the recording */
-	const struct books *books;		/* set by verify__run() for the kinds of checks; NULL with recording */
+	/*
+	 * CONFIRMED checks of kinds that go request by request are only counted: a million of them take 400 MB. Texts and evidence made
+	 * after such a check are its own and go with it.
+	 */
+	bool drop_confirmed;
+	/* Set by verify__run() for the kinds of checks. */
+	const struct books *books;		/* NULL with recording */
+	struct carried *carried;		/* userspace/verify/books.h: sums over the parts of a recording */
+	bool is_last;				/* the part that is looked at is the last one, or the only one */
 };
 
 /*
@@ -80,9 +102,18 @@ int verification__note_evidence(struct verification *v, struct note *note, int64
 struct check_kind {
 	const char *name, *doc;
 	bool needs_recording;
+	/* It goes request by request and carries what it sums: a recording may be given to it part by part. */
+	bool by_request;
 	int (*run)(struct verification *v, const struct verify_input *in);	/* 0, -ENOMEM */
 };
 extern const struct check_kind *const check_kinds[];	/* NULL-terminated */
+
+/* Run the kinds, those that go by request or all. For verify__run(). @return 0, -ENOMEM */
+int kinds__run(struct verification *v, const struct verify_input *in, bool by_request);
+/* The last check is whole: count it, where it is to be dropped. */
+void verification__end_check(struct verification *v);
+/* The overall verdict and the counts, of all checks. */
+int verification__settle(struct verification *v);
 
 /* @return 0; -ENOMEM */
 int verify__run(struct verification *out, const struct verify_input *in);
