@@ -98,12 +98,14 @@ if $slow; then
 	suite calibration python3 tests/scenarios/calibration.py --all
 	suite shares python3 tests/scenarios/shares.py
 	suite faults python3 tests/scenarios/faults.py --all
+	suite tamper python3 tests/tamper/run.py --all
 	suite attribution python3 tests/bench/attribution/run.py --quick --fresh --folder build/test-attribution
 else
 	suite scenarios python3 tests/scenarios/run.py
 	suite targets python3 tests/scenarios/targets.py
 	suite calibration python3 tests/scenarios/calibration.py
 	suite faults python3 tests/scenarios/faults.py
+	suite tamper python3 tests/tamper/run.py
 fi
 # What older kernels take: connections by the exits of system calls, in the place of the sockets' tracepoints.
 suite scenarios-by-system-calls env TOKPROF_WIRE_BY_SYSCALL=1 \

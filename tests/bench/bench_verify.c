@@ -1,20 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the recording of many short requests, and a bill of as many lines of which the first is one token off, for timing
- * `tokprof verify PREFIX.tokprof --bill PREFIX.csv`.
+ * Time and memory of verdicts: a recording of many short requests made in memory, and a bill of as many lines, of which the first is
+ * one token off.
  *
- *	bench_verify PREFIX [REQUESTS]		(1,000,000)
+ *	bench_verify [REQUESTS]		(1,000,000)
  */
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #include "make_recording.h"
+#include "userspace/verify/books.h"
 
 #define MS 1000000ull
 #define N_TOKENS 8
-#define ID_SIZE 48
+#define ID_SIZE 24
+
+static double cpu_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static long peak_mb(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_maxrss / 1024;
+}
 
 static void add_request(struct maker *m, uint64_t *now, const char *id)
 {
@@ -29,51 +47,65 @@ static void add_request(struct maker *m, uint64_t *now, const char *id)
 	maker__remove(m, *now + MS, MAKER_TARGET, 0, 0);
 	maker__step(m, MAKER_TARGET, *now + 2 * MS, *now + 3 * MS);
 	maker__row(m, 0, 0, N_TOKENS, 1);
-	maker__cut(m, RESOURCE_CPU_NS, (int64_t)(*now / 5), (int64_t)MS);
 	*now += 5 * MS;
 }
 
-static int write_bill(const char *prefix, size_t n)
+static int run(struct maker *m, struct bill *bill)
 {
-	char path[PATH_MAX];
-	FILE *f;
+	struct verify_input in = { .bill = bill, .window_begin_unix_ns = ABSENT, .window_end_unix_ns = ABSENT };
+	struct timeline timeline;
+	struct ledger ledger;
+	struct verification v;
+	double start = cpu_seconds();
+	long before;
 
-	snprintf(path, sizeof(path), "%s.csv", prefix);
-	f = fopen(path, "w");
-	if (!f)
-		return -1;
-	fputs("request_id,prompt_tokens,cached_tokens,completion_tokens\n", f);
-	for (size_t i = 0; i < n; i++)
-		fprintf(f, "chatcmpl-%032zx,%d,0,%d\n", i, N_TOKENS, i ? 1 : 2);
-	return fclose(f);
+	in.recording = maker__finish(m);
+	if (timeline__build(&timeline, in.recording) || ledger__build(&ledger, &timeline, NULL))
+		return 1;
+	in.timeline = &timeline;
+	in.ledger = &ledger;
+	before = peak_mb();
+	printf("timeline and ledger: %.2f s of CPU time, %ld MB in all\n", cpu_seconds() - start, before);
+	start = cpu_seconds();
+	if (verify__run(&v, &in))
+		return 1;
+	printf("verdicts: %.2f s of CPU time, %ld MB more; %zu statements, %zu refuted\n", cpu_seconds() - start,
+	       peak_mb() - before, v.n, v.n_by_verdict[VERDICT_REFUTED]);
+	verification__free(&v);
+	ledger__free(&ledger);
+	timeline__free(&timeline);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	const size_t n = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000000;
+	const size_t n = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000000;
 	char(*ids)[ID_SIZE] = calloc(n ? n : 1, sizeof(*ids));
-	char path[PATH_MAX];
+	struct bill bill = { .path = "bill.csv", .lines = calloc(n ? n : 1, sizeof(*bill.lines)), .n = n };
 	struct maker m;
 	uint64_t now = MS;
-	int err = 1;
+	int rc = 1;
 
-	if (argc < 2) {
-		fprintf(stderr, "usage: bench_verify PREFIX [REQUESTS]\n");
-		return 2;
-	}
 	maker__init(&m);
-	for (size_t i = 0; ids && i < n; i++) {
-		snprintf(ids[i], sizeof(ids[i]), "chatcmpl-%032zx", i);
+	for (size_t i = 0; ids && bill.lines && i < n; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "cmpl-%zu", i);
 		add_request(&m, &now, ids[i]);
+		bill.lines[i] = (struct bill_line){
+			.line = (int64_t)i + 2,
+			.request_id = ids[i],
+			.prompt_tokens = N_TOKENS,
+			.cached_tokens = 0,
+			.completion_tokens = i ? 1 : 2,
+			.reasoning_tokens = ABSENT,
+			.n_requests = ABSENT,
+			.begin_unix_ns = ABSENT,
+			.end_unix_ns = ABSENT,
+		};
 	}
-	snprintf(path, sizeof(path), "%s.tokprof", argv[1]);
-	if (ids)
-		err = maker__write(&m, path) || write_bill(argv[1], n);
-	if (err)
-		fprintf(stderr, "bench_verify: %s could not be written\n", argv[1]);
-	else
-		printf("%zu requests in %s.tokprof, as many lines in %s.csv\n", n, argv[1], argv[1]);
+	if (ids && bill.lines)
+		rc = run(&m, &bill);
 	maker__free(&m);
 	free(ids);
-	return err ? 1 : 0;
+	free(bill.lines);
+	return rc;
 }

@@ -223,6 +223,21 @@ def report_figures():
                   f"{usage.ru_maxrss / 1024:.0f} MB.", flush=True)
 
 
+def verify_figures():
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = f"{folder}/large"
+        words = subprocess.run([str(ROOT / "build/bench/bench_verify_large"), prefix], capture_output=True, text=True,
+                               check=True).stdout.split(" in ")[0]
+        start = time.monotonic()
+        process = subprocess.Popen([str(meter.TOKPROF), "verify", f"{prefix}.tokprof", "--bill", f"{prefix}.csv"],
+                                   stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        if os.waitstatus_to_exitcode(status) != 1:      # one line is a token off
+            raise RuntimeError(f"verify: {status}")
+        print(f"- `verify` of {words}, as many lines of a bill: {time.monotonic() - start:.2f} s, "
+              f"{usage.ru_maxrss / 1024:.0f} MB.", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=120, help="per measurement of overhead")
@@ -230,6 +245,7 @@ def main():
     os.environ["GOMP_SPINCOUNT"] = SPINS
     print("## The recorder\n")
     report_figures()
+    verify_figures()
     recorder_figures()
     row_figures()
     print("\n## What it costs a server (`tokprof overhead`)\n")
