@@ -18,14 +18,13 @@
 
 struct part_table {
 	struct table_cursor cursor;
-	size_t n_taken;			/* of its rows, by the part given last */
+	size_t n_taken;			/* of its rows, by this part */
 };
 
 struct recording_parts {
 	struct loader loader;
 	struct recording facts;
 	struct part_table tables[N_PART_TABLES];
-	struct strings *last_strings;	/* of the part before: a row read ahead has its texts there */
 	uint64_t begun_ns;		/* the part's first moment */
 	size_t least;
 	int64_t n_requests;
@@ -163,25 +162,79 @@ static int take_timed(struct recording_parts *p, int table, uint64_t until_ns)
 	return r < 0 ? r : 0;
 }
 
-/* What the part before took goes; what was read ahead stays. */
-static int recycle(struct recording_parts *p)
+/* The texts of a row that was read ahead go over to the next part. */
+static int keep_texts(struct strings *strings, const struct table *t, char *row)
+{
+	for (unsigned int i = 0; i < t->n_columns; i++) {
+		const char *text;
+
+		if (!column__is_text(&t->columns[i]))
+			continue;
+		memcpy(&text, row + t->columns[i].offset, sizeof(text));
+		if (!text)
+			continue;
+		text = strings__keep(strings, text, strlen(text));
+		if (!text)
+			return -ENOMEM;
+		memcpy(row + t->columns[i].offset, &text, sizeof(text));
+	}
+	return 0;
+}
+
+/* The rows become the part's, those that were read ahead are kept for the next one. */
+static int hand_over(struct part_table *t, struct recording *part, struct strings *next_strings)
+{
+	struct table_cursor *c = &t->cursor;
+	const size_t size = c->table->row_size, n_ahead = c->n - t->n_taken;
+	char *ahead = n_ahead ? malloc(n_ahead * size) : NULL;
+
+	memcpy((char *)part + c->table->array, &c->rows, sizeof(c->rows));
+	memcpy((char *)part + c->table->count, &t->n_taken, sizeof(t->n_taken));
+	if (n_ahead && ahead)
+		memcpy(ahead, c->rows + t->n_taken * size, n_ahead * size);
+	c->rows = ahead;
+	c->n = c->capacity = ahead ? n_ahead : 0;
+	t->n_taken = 0;
+	if (n_ahead && !ahead)
+		return -ENOMEM;
+	for (size_t i = 0; i < n_ahead; i++)
+		if (keep_texts(next_strings, c->table, ahead + i * size))
+			return -ENOMEM;
+	return 0;
+}
+
+static int make_part(struct recording_parts *p, struct recording *part)
+{
+	struct strings *next = strings__new();
+	int r = next ? 0 : -ENOMEM;
+
+	*part = p->facts;
+	part->strings = p->loader.strings;
+	p->loader.strings = next;
+	for (int i = 0; i < N_PART_TABLES; i++) {
+		memset((char *)part + p->tables[i].cursor.table->array, 0, sizeof(void *));
+		if (!r)
+			r = hand_over(&p->tables[i], part, next);
+	}
+	if (r)
+		loader__no_memory(&p->loader);
+	if (!r)
+		r = loader__sort(&p->loader, part);
+	if (r)
+		recording_part__free(part);
+	return r;
+}
+
+void recording_part__free(struct recording *part)
 {
 	for (int i = 0; i < N_PART_TABLES; i++) {
-		struct part_table *t = &p->tables[i];
-		const size_t size = t->cursor.table->row_size;
+		void *rows;
 
-		t->cursor.n -= t->n_taken;
-		if (t->n_taken)
-			memmove(t->cursor.rows, t->cursor.rows + t->n_taken * size, t->cursor.n * size);
-		t->n_taken = 0;
+		memcpy(&rows, (char *)part + tables[FIRST_TABLE + i].array, sizeof(rows));
+		free(rows);
 	}
-	strings__free(p->last_strings);
-	p->last_strings = p->loader.strings == p->facts.strings ? NULL : p->loader.strings;
-	p->loader.strings = strings__new();
-	if (p->loader.strings)
-		return 0;
-	p->loader.strings = p->facts.strings;
-	return loader__no_memory(&p->loader);
+	strings__free(part->strings);
+	memset(part, 0, sizeof(*part));
 }
 
 int recording_parts__next(struct recording_parts *p, struct recording *part)
@@ -192,9 +245,7 @@ int recording_parts__next(struct recording_parts *p, struct recording *part)
 
 	if (p->ended)
 		return 0;
-	r = recycle(p);
-	if (!r)
-		r = find_cut(p, &g, &cut_ns);
+	r = find_cut(p, &g, &cut_ns);
 	if (r)
 		return r;
 	p->ended = cut_ns == NO_CUT;
@@ -211,15 +262,8 @@ int recording_parts__next(struct recording_parts *p, struct recording *part)
 		r = take_timed(p, TABLE_MEMORY, cut_ns);
 	if (r)
 		return r;
-	*part = p->facts;
-	for (int i = 0; i < N_PART_TABLES; i++) {
-		const struct part_table *t = &p->tables[i];
-
-		memcpy((char *)part + t->cursor.table->array, &t->cursor.rows, sizeof(t->cursor.rows));
-		memcpy((char *)part + t->cursor.table->count, &t->n_taken, sizeof(t->n_taken));
-	}
 	p->begun_ns = cut_ns;
-	r = loader__sort(&p->loader, part);
+	r = make_part(p, part);
 	return r ? r : 1;
 }
 
@@ -256,6 +300,10 @@ int recording_parts__open(struct recording_parts **out, const char *path, size_t
 		r = table_cursor__open(&p->tables[i].cursor, &p->loader, &tables[FIRST_TABLE + i]);
 	if (!r)
 		r = count_requests(p);
+	/* Those of the facts stay with them. */
+	p->loader.strings = r ? NULL : strings__new();
+	if (!r && !p->loader.strings)
+		r = loader__no_memory(&p->loader);
 	if (!r)
 		return 0;
 	recording_parts__close(p);
@@ -284,9 +332,7 @@ void recording_parts__close(struct recording_parts *p)
 		return;
 	for (int i = 0; i < N_PART_TABLES; i++)
 		table_cursor__close(&p->tables[i].cursor);
-	strings__free(p->last_strings);
-	if (p->loader.strings != p->facts.strings)
-		strings__free(p->loader.strings);
+	strings__free(p->loader.strings);
 	loader__close(&p->loader);
 	recording__free(&p->facts);
 	free(p);

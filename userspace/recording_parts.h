@@ -17,11 +17,13 @@ struct recording_parts;
  */
 int recording_parts__open(struct recording_parts **out, const char *path, size_t least, char *error, size_t error_size);
 /*
- * The next part: all that belongs to the recording as a whole, and the rows of its time, as recording__load() gives them. Good
- * until the next call; not to be freed.
+ * The next part: all that belongs to the recording as a whole, and the rows of its time, as recording__load() gives them. It may be
+ * read while another thread looks at an earlier one.
+ * @error	of __open(): it has to last until __close()
  * @return 1; 0: there is none; -EAGAIN: its tables are not in the order of time, load it whole; or as recording__load()
  */
 int recording_parts__next(struct recording_parts *p, struct recording *part);
+void recording_part__free(struct recording *part);	/* before recording_parts__close() */
 bool recording_parts__ended(const struct recording_parts *p);		/* the part given last was the last one */
 /* The recording without steps and all that comes after them. */
 const struct recording *recording_parts__facts(const struct recording_parts *p);

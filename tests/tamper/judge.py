@@ -15,7 +15,8 @@ class Outcome:
     verdict: str
     missed: list = field(default_factory=list)         # tampered, and nothing REFUTED names it
     accused: list = field(default_factory=list)        # honest, and REFUTED
-    open: list = field(default_factory=list)           # tampered, and INCONCLUSIVE at least
+    open: list = field(default_factory=list)           # of the missed ones those that are INCONCLUSIVE
+    inconclusive: set = field(default_factory=set)     # all that an INCONCLUSIVE check is about
     checks: list = field(default_factory=list)
 
 
@@ -61,6 +62,7 @@ def judge(document, tampered, subjects, ids):
     harmless = set(tampered) | ({"the bill"} if tampered else set())
     outcome.missed = sorted(set(tampered) - by_verdict["REFUTED"])
     outcome.open = sorted(set(outcome.missed) & by_verdict["INCONCLUSIVE"])
+    outcome.inconclusive = by_verdict["INCONCLUSIVE"]
     outcome.accused = sorted(map(str, by_verdict["REFUTED"] - harmless))
     return outcome
 

@@ -50,17 +50,21 @@ class Results:
     rows: dict = field(default_factory=dict)     # kind -> Row
     failures: list = field(default_factory=list)
 
-    def add(self, kind, where, outcome, tampered, may_be_open=False):
-        """One case. Honest ones may be INCONCLUSIVE, which accuses nobody; what is tampered must be REFUTED by name."""
+    def add(self, kind, where, outcome, tampered, unsure=frozenset()):
+        """
+        One case. Honest ones may be INCONCLUSIVE, which accuses nobody. What is tampered must be REFUTED by name, but for what
+        is INCONCLUSIVE and would be so if it were honest.
+        """
         row = self.rows.setdefault(kind, Row())
         row.cases += 1
         row.found += bool(tampered and not outcome.missed)
         row.accused += bool(outcome.accused)
-        row.open += outcome.verdict == "INCONCLUSIVE"
+        row.open += bool(outcome.open) if tampered else outcome.verdict == "INCONCLUSIVE"
+        wrong = set(outcome.missed) - (set(outcome.open) & set(unsure))
         if outcome.accused:
             self.fail(kind, where, f"accuses {', '.join(outcome.accused)}", outcome)
-        elif outcome.missed and not (may_be_open and outcome.missed == outcome.open):
-            self.fail(kind, where, f"does not refute {', '.join(outcome.missed)}", outcome)
+        elif wrong:
+            self.fail(kind, where, f"does not refute {', '.join(sorted(wrong))}", outcome)
 
     def fail(self, kind, where, what, outcome):
         lines = [f"{c['verdict']} {c['id']} {c['subject']}: {c['text']}" for c in outcome.checks
@@ -105,16 +109,20 @@ class Suite:
 
     def judge_bills(self, name, path, truth):
         self.results.add(f"{HONEST}: usage on the wire", name, judge.of_wire(path), False)
-        # Of several choices, and where clients left, more sums than one are lawful.
-        unsure = truth.n_left or any(line.several for line in truth.lines)
+        unsure = set()
         for make in bills.HONEST:
             bill = make(traffic.seeded(self.seed, name, make.__name__), truth.lines)
-            self.results.add(title(make), name, judge.of_bill(path, bill), False)
+            outcome = judge.of_bill(path, bill)
+            unsure |= outcome.inconclusive
+            self.results.add(title(make), name, outcome, False)
+        # Of several choices, and where clients left, more sums than one are lawful.
+        if truth.n_left or any(line.several for line in truth.lines):
+            unsure.add("the bill")
         for make in bills.TAMPERINGS:
             for again in range(3 if self.thorough else 1):
                 bill = make(traffic.seeded(self.seed, name, make.__name__, again), truth.lines)
                 if bill:
-                    self.results.add(title(make), name, judge.of_bill(path, bill), True, unsure and bill.one_sum)
+                    self.results.add(title(make), name, judge.of_bill(path, bill), True, unsure)
 
     def bills_of_traffic(self, version):
         n = 30 if self.thorough else 20

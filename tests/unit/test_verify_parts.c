@@ -201,6 +201,7 @@ static size_t count_parts(struct scene *s, size_t least, size_t *n_requests, siz
 		*n_steps += part.n_steps;
 		*n_rows += part.n_rows;
 		*n_memories += part.n_memories;
+		recording_part__free(&part);
 	}
 	recording_parts__close(parts);
 	return n;

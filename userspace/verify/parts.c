@@ -2,6 +2,7 @@
 #include "userspace/verify/parts.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +56,7 @@ static uint32_t *slot_of(struct line_index *x, const char *id)
 	const uint32_t tag = (uint32_t)(hash >> 32);
 	size_t at = hash & x->mask;
 
-	while (x->slots[at] &&
-	       (x->tags[at] != tag || strcmp(x->bill->lines[x->slots[at] - 1].request_id, id) != 0))
+	while (x->slots[at] && (x->tags[at] != tag || strcmp(x->bill->lines[x->slots[at] - 1].request_id, id) != 0))
 		at = (at + 1) & x->mask;
 	if (!x->slots[at])
 		x->tags[at] = tag;
@@ -260,35 +260,87 @@ static int note_left_out(struct verification *v)
 
 	for (size_t i = 0; check_kinds[i]; i++)
 		if (check_kinds[i]->needs_recording && !check_kinds[i]->by_request && n < sizeof(names))
-			n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", check_kinds[i]->name);
+			n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "",
+					      check_kinds[i]->name);
 	if (!n)
 		return 0;
-	return verification__note(v, "verify.parts",
-				  "the recording is so large that it was read in parts: what only all of it together shows "
-				  "was not looked for (%s)",
-				  names) ?
+	return verification__note(
+		       v, "verify.parts",
+		       "the recording is so large that it was read in parts: what only all of it together shows "
+		       "was not looked for (%s)",
+		       names) ?
 		       0 :
 		       -ENOMEM;
+}
+
+/* Reading takes as long as looking at what was read, so that the next part is read meanwhile. */
+struct reading {
+	struct recording_parts *parts;
+	struct recording part;
+	pthread_t thread;
+	bool is_thread;
+	int rc;			/* of recording_parts__next() */
+};
+
+static void *read_part(void *ctx)
+{
+	struct reading *reading = ctx;
+
+	reading->rc = recording_parts__next(reading->parts, &reading->part);
+	return NULL;
+}
+
+static void begin_reading(struct reading *reading)
+{
+	reading->is_thread = pthread_create(&reading->thread, NULL, read_part, reading) == 0;
+	if (!reading->is_thread)
+		read_part(reading);
+}
+
+static void finish_reading(struct reading *reading)
+{
+	if (reading->is_thread)
+		pthread_join(reading->thread, NULL);
+}
+
+static int run_all(struct run *r, struct recording_parts *parts)
+{
+	struct reading reading = { .parts = parts };
+	int err = 0;
+
+	begin_reading(&reading);
+	finish_reading(&reading);
+	while (reading.rc > 0) {
+		const bool is_last = recording_parts__ended(parts);
+		struct recording part = reading.part;
+
+		reading.rc = 0;
+		if (!is_last)
+			begin_reading(&reading);
+		err = run_part(r, &part, is_last);
+		if (!is_last)
+			finish_reading(&reading);
+		recording_part__free(&part);
+		if (is_last || err)
+			break;
+	}
+	if (reading.rc > 0)
+		recording_part__free(&reading.part);
+	return err ? err : reading.rc < 0 ? reading.rc : 0;
 }
 
 int verify__run_parts(struct verification *out, const struct verify_input *in, struct recording_parts *parts)
 {
 	struct run r = { .v = out, .in = *in };
-	struct recording part;
-	int more = 1, err;
+	int err;
 
 	memset(out, 0, sizeof(*out));
 	r.in.books = NULL;
 	r.in.ledger = NULL;
 	r.in.carried = &r.carried;
 	err = line_index__open(&r.index, in->bill);
-	while (!err && more > 0) {
-		more = recording_parts__next(parts, &part);
-		if (more > 0)
-			err = run_part(&r, &part, recording_parts__ended(parts));
-	}
 	if (!err)
-		err = more;
+		err = run_all(&r, parts);
 	line_index__close(&r.index);
 	if (!err)
 		err = note_left_out(out);
