@@ -703,6 +703,65 @@ static void a_sum_over_several_choices_is_no_excuse_for_more_than_all_of_them(vo
 	}
 }
 
+/* Answered in one piece at the same time, of 5 and of 9 tokens: nothing tells which is whose. */
+static void add_twins(struct scene *s)
+{
+	const uint64_t arrival = s->now;
+
+	for (int i = 0; i < 2; i++) {
+		struct row_request *q = maker__request(&s->m, arrival, 0);
+
+		q->api_id = i ? "twin-b" : "twin-a";
+		q->response_model = "small";
+	}
+	for (int i = 0; i < 9; i++) {
+		s->now += MS;
+		for (int seq = 0; seq < 2 && i == 0; seq++)
+			maker__remove(&s->m, s->now, MAKER_TARGET, seq, 0);
+		maker__step(&s->m, MAKER_TARGET, s->now, s->now + MS);
+		if (i >= 4)
+			maker__row(&s->m, 0, i == 4 ? 0 : 5 + i, i == 4 ? 10 : 1, 1);
+		maker__row(&s->m, 1, i ? 9 + i : 0, i ? 1 : 10, 1);
+		s->now += MS;
+	}
+	s->now += MS;
+	for (int i = 0; i < 2; i++) {
+		struct row_request *q = &s->m.recording.requests[N + i];
+
+		q->end_ns = q->first_byte_ns = q->first_token_ns = q->last_token_ns = s->now;
+		q->status = 200;
+	}
+	s->now += SECOND;
+}
+
+static void twins_are_open_by_themselves_and_not_in_the_sum(void **unused)
+{
+	(void)unused;
+	for (int64_t more = 0; more < 2; more++) {
+		struct scene s;
+
+		scene__open(&s, 0);
+		add_twins(&s);
+		bill_line(&s.lines[N], N);
+		s.lines[N].request_id = "twin-a";
+		s.lines[N].completion_tokens = 5;
+		s.bill.n = N + 1;
+		scene__verify(&s);
+		expect(&s, "bill.completion_tokens", N + 2, VERDICT_INCONCLUSIVE, NULL, NULL);
+		verification__free(&s.v);
+		s.lines[0].request_id = NULL;
+		s.lines[0].cached_tokens = ABSENT;
+		s.lines[0].prompt_tokens = 20 + 21 + 22 + 23 + 10 + 10;
+		s.lines[0].completion_tokens = 30 + 31 + 32 + 33 + 5 + 9 + more;
+		s.bill.n = 1;
+		assert_int_equal(verify__run(&s.v, &s.in), 0);
+		expect(&s, "bill.prompt_tokens", 0, VERDICT_CONFIRMED, NULL, NULL);
+		expect(&s, "bill.completion_tokens", 0, more ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL, NULL);
+		expect(&s, "bill.total_completion_tokens", 0, more ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL, NULL);
+		scene__close(&s);
+	}
+}
+
 static void a_window_that_was_not_recorded_whole_is_open(void **unused)
 {
 	struct scene s;
@@ -1156,6 +1215,7 @@ int main(void)
 		cmocka_unit_test(a_line_for_the_whole_month_covers_all_requests_of_its_model),
 		cmocka_unit_test(what_a_sum_need_not_cover_may_be_left_out_of_it_and_no_token_more),
 		cmocka_unit_test(a_sum_over_several_choices_is_no_excuse_for_more_than_all_of_them),
+		cmocka_unit_test(twins_are_open_by_themselves_and_not_in_the_sum),
 		cmocka_unit_test(a_window_that_was_not_recorded_whole_is_open),
 		cmocka_unit_test(lines_with_times_alone_find_their_requests_though_clocks_differ),
 		cmocka_unit_test(windows_that_overlap_are_bad_input),

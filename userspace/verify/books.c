@@ -156,9 +156,14 @@ static uint32_t reasons_of(const struct request_count *c)
 	return c->incomplete & ~(uint32_t)INCOMPLETE_UNANSWERED;
 }
 
-static bool is_open(const struct request_count *c)
+bool statement__is_all(const struct books *b, const struct verify_input *in, const struct statement *s)
 {
-	return reasons_of(c) || c->flags & REQUEST_AMBIGUOUS || c->completion.low == ABSENT ||
+	return s->n_members > 1 && s->n_members == b->n_with_tokens && in->timeline->n_runs_unmatched == 0;
+}
+
+static bool is_open(const struct request_count *c, bool is_all)
+{
+	return reasons_of(c) || (c->flags & REQUEST_AMBIGUOUS && !is_all) || c->completion.low == ABSENT ||
 	       c->completion.low != c->completion.high;
 }
 
@@ -181,11 +186,12 @@ const char *statement__doubt(const struct books *b, struct verification *v, cons
 			     const struct statement *s, struct check *c)
 {
 	char why[MAX_DOUBT];
+	const bool is_all = statement__is_all(b, in, s);
 	size_t n_open = 0;
 	uint32_t first = REQUEST_NONE;
 
 	for (size_t i = 0; i < s->n_members; i++) {
-		if (!is_open(count_of(b, s, i)))
+		if (!is_open(count_of(b, s, i), is_all))
 			continue;
 		if (n_open++ == 0)
 			first = b->members[s->first_member + i];
@@ -193,7 +199,7 @@ const char *statement__doubt(const struct books *b, struct verification *v, cons
 	for (size_t i = 0; i < s->n_members && c->n_evidence < MAX_EVIDENCE; i++) {
 		const uint32_t request = b->members[s->first_member + i];
 
-		if ((n_open == 0 || is_open(&b->counts[request])) &&
+		if ((n_open == 0 || is_open(&b->counts[request], is_all)) &&
 		    verification__evidence(v, c, in->recording->requests[request].id))
 			return NULL;
 	}

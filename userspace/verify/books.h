@@ -76,6 +76,7 @@ struct books {
 	struct orphan *orphans;		/* by line */
 	size_t n_orphans, orphans_capacity;
 	int64_t n_nameless;		/* requests with tokens whose id was not seen */
+	size_t n_with_tokens;
 	int64_t begin_unix_ns, end_unix_ns;	/* that the bill covers; ABSENT: exactly the recording */
 	int64_t due_from_unix_ns, due_until_unix_ns;	/* requests that must be billed; ABSENT: all of the recording */
 	const struct compute *compute;
@@ -148,6 +149,8 @@ struct lawful statement__lawful(const struct verify_input *in, const struct stat
 const char *statement__excuse(const struct books *b, const struct statement *s, const struct lawful *l, int64_t billed);
 /* Not those that failed, whose client left, or that the recording has not whole. */
 bool books__must_be_billed(const struct books *b, const struct verify_input *in, uint32_t request);
+/* It is about all requests, and every generation is one of theirs: which is whose may be open, the sum is not. */
+bool statement__is_all(const struct books *b, const struct verify_input *in, const struct statement *s);
 /* One request that asked for several generations. */
 bool statement__is_several(const struct books *b, const struct statement *s);
 /* The weakest backing of its requests as a grade: measured where compute has room for all of them. */

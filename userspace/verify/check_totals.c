@@ -27,13 +27,16 @@ static void add(struct total *t, int64_t billed, struct span seen, bool open)
 	}
 }
 
-static bool is_open(const struct books *b, const struct statement *s)
+static bool is_open(const struct verify_input *in, const struct statement *s)
 {
+	const struct books *b = in->books;
+	const bool is_all = statement__is_all(b, in, s);
+
 	for (size_t i = 0; i < s->n_members; i++) {
 		const struct request_count *q = &b->counts[b->members[s->first_member + i]];
 
 		if (q->incomplete & ~(uint32_t)(INCOMPLETE_EMITTED | INCOMPLETE_UNANSWERED) ||
-		    q->flags & REQUEST_AMBIGUOUS)
+		    (q->flags & REQUEST_AMBIGUOUS && !is_all))
 			return true;
 	}
 	return s->open || s->excuse;
@@ -49,9 +52,9 @@ static void add_statement(const struct verify_input *in, struct total *t, const 
 		return;
 	l = statement__lawful(in, s, figure, billed);
 	if (l.how)
-		add(t, billed, (struct span){ billed, billed }, is_open(in->books, s));
+		add(t, billed, (struct span){ billed, billed }, is_open(in, s));
 	else
-		add(t, billed, l.span, is_open(in->books, s) || statement__excuse(in->books, s, &l, billed));
+		add(t, billed, l.span, is_open(in, s) || statement__excuse(in->books, s, &l, billed));
 }
 
 static void add_orphan(struct total *totals, const struct orphan *o)

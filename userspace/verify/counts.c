@@ -91,6 +91,7 @@ int counts__fill(struct books *b, const struct verify_input *in)
 	for (uint32_t i = 0; i < in->recording->n_requests; i++) {
 		fill(&b->counts[i], in, i);
 		speculative |= (b->counts[i].incomplete & INCOMPLETE_EMITTED) != 0;
+		b->n_with_tokens += (b->counts[i].flags & REQUEST_TOKENS) != 0;
 		b->n_nameless += b->counts[i].flags & REQUEST_TOKENS && !in->recording->requests[i].api_id;
 	}
 	return speculative ? widen_speculative(b, in) : 0;
