@@ -22,7 +22,7 @@ class Gateway:
         self.tamper = tamper
         self.rng = rng
         self.tampered = set()
-        self.kept = {}                 # body of a request -> documents of its answer, for a cache of answers
+        self.kept = {}                 # (prompt, whether a stream) -> documents of the answer, for a cache of answers
         self.lock = threading.Lock()
         self.listener = socket.create_server((client.HOST, 0))
         self.port = self.listener.getsockname()[1]
@@ -133,13 +133,15 @@ def hidden_tokens(gateway, path, body):
 
 def cache_of_answers(gateway, path, body):
     """What was asked before is answered as before, under a new id and with a usage as if it had been computed."""
+    asked = json.loads(body)
+    key = asked["prompt"], asked.get("stream")
     with gateway.lock:
-        documents = gateway.kept.get(body)
+        documents = gateway.kept.get(key)
         again = f"chatcmpl-again{len(gateway.tampered):024d}"
     if documents is None:
         status, documents = gateway.forward(path, body)
         with gateway.lock:
-            gateway.kept[body] = documents
+            gateway.kept[key] = documents
         return status, documents
     with gateway.lock:
         gateway.tampered.add(again)

@@ -100,7 +100,7 @@ class Suite:
     def calibrate(self, version):
         """A fit of an honest server of the same model and build, which every recording here takes along."""
         with engine.start(version, MODEL) as server:
-            status, _, words = meter.run("calibrate", "-p", server.pid, "--seconds", 40 if self.thorough else 10,
+            status, _, words = meter.run("calibrate", "-p", server.pid, "--seconds", 25 if self.thorough else 10,
                                          timeout=CALIBRATION_TIMEOUT_S)
         if status != 0:
             raise AssertionError(f"tokprof calibrate: exit status {status}\n{words}")
@@ -125,7 +125,7 @@ class Suite:
                     self.results.add(title(make), name, judge.of_bill(path, bill), True, unsure)
 
     def bills_of_traffic(self, version):
-        n = 30 if self.thorough else 16
+        n = 24 if self.thorough else 16
         with engine.start(version, MODEL) as server:
             for scene in (traffic.load, traffic.cache_hits, traffic.cancellations):
                 name = f"{scene.__name__}-{version}-{self.seed}"
@@ -154,7 +154,9 @@ class Suite:
                 if tamper is not proxy.nothing and not tampered:
                     raise AssertionError(f"{name}: nothing was tampered with")
                 bill = bills.Bill(truth.lines, frozenset(tampered), form="json")
-                self.results.add(kind, name, judge.of_bill(path, bill), bool(tampered))
+                # What the server told the gateway is honest: where that is open, so is what the gateway made of it.
+                unsure = judge.of_wire(path).inconclusive
+                self.results.add(kind, name, judge.of_bill(path, bill), bool(tampered), unsure)
 
     # ------------------------------------------------------------------------------------------------- forged batches ---
 
@@ -206,11 +208,10 @@ class Suite:
         for version in TRAITS if self.thorough else [NEWEST]:
             self.calibrate(version)
             self.bills_of_traffic(version)
-            if self.thorough:
-                self.seed += 1
-                self.bills_of_traffic(version)
-        self.gateway(NEWEST)
-        self.forged()
+        for _ in range(2 if self.thorough else 1):
+            self.gateway(NEWEST)
+            self.forged()
+            self.seed += 1
         self.another_model(NEWEST)
 
 
