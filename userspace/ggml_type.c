@@ -6,6 +6,7 @@
 #include "userspace/ggml_type.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const struct ggml_type_size types[GGML_TYPES] = {
 	[0] = { "F32", 1, 4 },
@@ -51,4 +52,51 @@ static const struct ggml_type_size types[GGML_TYPES] = {
 const struct ggml_type_size *ggml_type__find(uint32_t type)
 {
 	return type < GGML_TYPES && types[type].name ? &types[type] : NULL;
+}
+
+/* The formats of https://docs.rs/safetensors (enum Dtype), with GGUF's numbers where that has them too. */
+static const struct {
+	const char *name;
+	uint32_t type, bits;
+} safetensors_types[] = {
+	{ "F64", 28, 64 },
+	{ "F32", 0, 32 },
+	{ "F16", 1, 16 },
+	{ "BF16", 30, 16 },
+	{ "I64", 27, 64 },
+	{ "I32", 26, 32 },
+	{ "I16", 25, 16 },
+	{ "I8", 24, 8 },
+	{ "U64", GGML_TYPES, 64 },
+	{ "U32", GGML_TYPES + 1, 32 },
+	{ "U16", GGML_TYPES + 2, 16 },
+	{ "U8", GGML_TYPES + 3, 8 },
+	{ "BOOL", GGML_TYPES + 4, 8 },
+	{ "F8_E4M3", GGML_TYPES + 5, 8 },
+	{ "F8_E5M2", GGML_TYPES + 6, 8 },
+	{ "F8_E8M0", GGML_TYPES + 7, 8 },
+	{ "F6_E2M3", GGML_TYPES + 8, 6 },
+	{ "F6_E3M2", GGML_TYPES + 9, 6 },
+	{ "F4", GGML_TYPES + 10, 4 },
+	{ "C64", GGML_TYPES + 11, 64 },
+};
+
+const char *tensor_type__name(uint32_t type)
+{
+	if (ggml_type__find(type))
+		return types[type].name;
+	for (size_t i = 0; i < sizeof(safetensors_types) / sizeof(safetensors_types[0]); i++)
+		if (safetensors_types[i].type == type)
+			return safetensors_types[i].name;
+	return NULL;
+}
+
+int tensor_type__find(const char *name, uint32_t *bits)
+{
+	for (size_t i = 0; i < sizeof(safetensors_types) / sizeof(safetensors_types[0]); i++)
+		if (strcmp(safetensors_types[i].name, name) == 0) {
+			*bits = safetensors_types[i].bits;
+			return (int)safetensors_types[i].type;
+		}
+	return -1;
 }

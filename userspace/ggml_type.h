@@ -7,6 +7,8 @@
 
 /* One above the highest number known. */
 #define GGML_TYPES 43
+/* Behind them: formats that only safetensors files have. */
+#define TENSOR_TYPES (GGML_TYPES + 12)
 
 struct ggml_type_size {
 	const char *name;	/* "F16", "Q4_K", ...; NULL: no such format, or one that was removed */
@@ -16,5 +18,10 @@ struct ggml_type_size {
 
 /* NULL where the number is not known. */
 const struct ggml_type_size *ggml_type__find(uint32_t type);
+
+/* "F16", "Q4_K", "F8_E4M3", ...; NULL where the number is not known. */
+const char *tensor_type__name(uint32_t type);
+/* By the name that safetensors files have for it. @bits of an element @return -1: none such */
+int tensor_type__find(const char *name, uint32_t *bits);
 
 #endif

@@ -430,18 +430,27 @@ static int read_fd(void *ctx, uint64_t offset, void *out, size_t n)
 	return 0;
 }
 
+int gguf_source__of_fd(struct gguf_source *out, int *fd, char *error, size_t size)
+{
+	struct stat st;
+	int err = fstat(*fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+
+	if (err)
+		snprintf(error, size, "%s", err == -EINVAL ? "it is no regular file" : strerror(-err));
+	else
+		*out = (struct gguf_source){ .read = read_fd, .ctx = fd, .size = (uint64_t)st.st_size };
+	return err;
+}
+
 int gguf__read_fd(struct model_facts *out, int fd, char *error, size_t size)
 {
-	struct gguf_source source = { .read = read_fd, .ctx = &fd };
-	struct stat st;
-	int err = fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	struct gguf_source source;
+	int err = gguf_source__of_fd(&source, &fd, error, size);
 
 	if (err) {
 		model_facts__clear(out);
-		snprintf(error, size, "%s", err == -EINVAL ? "it is no regular file" : strerror(-err));
 		return err;
 	}
-	source.size = (uint64_t)st.st_size;
 	return gguf__read(out, &source, error, size);
 }
 

@@ -35,6 +35,7 @@ enum tensor_class {
 struct model_facts {
 	char arch[64], name[256];
 	char quantization[16];		/* number format that most bytes of the weights have: "F16", "Q4_K" */
+	char tensor_types[128];		/* bytes by number format, the most first: "Q8_0 31261696, F32 34816" */
 	char digest[GGUF_DIGEST_SIZE];	/* SHA-256 over the header and the file's size as 8 bytes, little-endian */
 	char missing[GGUF_ERROR_SIZE];	/* which facts are absent although the header was read, and why; "" none */
 
@@ -47,7 +48,7 @@ struct model_facts {
 	int64_t split_no, split_count;	/* part of a model in several files, from 0; ABSENT: one file */
 
 	int64_t params[N_TENSOR_CLASSES], bytes[N_TENSOR_CLASSES];
-	int64_t type_bytes[GGML_TYPES];
+	int64_t type_bytes[TENSOR_TYPES];
 	int64_t n_params, weight_bytes;
 
 	/* For the cost of a step. */
@@ -71,6 +72,9 @@ struct gguf_source {
 	void *ctx;
 	uint64_t size;
 };
+
+/* A regular file; *fd must live as long. @return 0; a negative errno and a sentence */
+int gguf_source__of_fd(struct gguf_source *out, int *fd, char *error, size_t size);
 
 /*
  * @error	where a sentence goes: what, at which byte, why; GGUF_ERROR_SIZE is enough

@@ -74,20 +74,45 @@ static int64_t active(const struct model_facts *f, const int64_t sums[N_TENSOR_C
 	return f->params[TENSOR_OUTPUT] == 0 && !f->no_output ? add(sum, sums[TENSOR_EMBEDDING]) : sum;
 }
 
+/* The format with the most bytes among those with fewer than `below`, the first of several. @return TENSOR_TYPES: none */
+static uint32_t next_type(const struct model_facts *f, int64_t below, uint32_t after)
+{
+	uint32_t found = TENSOR_TYPES;
+
+	for (uint32_t i = 0; i < TENSOR_TYPES; i++) {
+		const int64_t n = f->type_bytes[i];
+
+		if (n > 0 && (n < below || (n == below && i > after)) &&
+		    (found == TENSOR_TYPES || n > f->type_bytes[found]))
+			found = i;
+	}
+	return found;
+}
+
+static void list_types(struct model_facts *f)
+{
+	int64_t below = INT64_MAX;
+	uint32_t type = TENSOR_TYPES;
+	size_t n = 0;
+
+	f->tensor_types[0] = 0;
+	while ((type = next_type(f, below, type)) < TENSOR_TYPES && n < sizeof(f->tensor_types)) {
+		if (n == 0)
+			snprintf(f->quantization, sizeof(f->quantization), "%s", tensor_type__name(type));
+		below = f->type_bytes[type];
+		n += (size_t)snprintf(f->tensor_types + n, sizeof(f->tensor_types) - n, "%s%s %" PRId64, n ? ", " : "",
+				      tensor_type__name(type), below);
+	}
+}
+
 void model_facts__derive(struct model_facts *f)
 {
-	int64_t most = 0;
-
 	f->n_params = f->weight_bytes = 0;
 	for (int i = 0; i < N_TENSOR_CLASSES; i++) {
 		f->n_params = add(f->n_params, f->params[i]);
 		f->weight_bytes = add(f->weight_bytes, f->bytes[i]);
 	}
-	for (uint32_t i = 0; i < GGML_TYPES; i++)
-		if (f->type_bytes[i] > most) {
-			most = f->type_bytes[i];
-			snprintf(f->quantization, sizeof(f->quantization), "%s", ggml_type__find(i)->name);
-		}
+	list_types(f);
 	f->active_params = active(f, f->params);
 	f->active_weight_bytes = active(f, f->bytes);
 }
@@ -111,13 +136,23 @@ static const struct model_facts *find_part(const struct model_facts *parts, size
 	return NULL;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 static void add_part(struct model_facts *out, const struct model_facts *part)
 {
+	/* Of safetensors files no part has keys: these follow from the names of its tensors. */
+	out->n_layers = larger(out->n_layers, part->n_layers);
+	out->n_experts = larger(out->n_experts, part->n_experts);
+	out->n_vocab = larger(out->n_vocab, part->n_vocab);
+	out->n_embd = larger(out->n_embd, part->n_embd);
 	for (int i = 0; i < N_TENSOR_CLASSES; i++) {
 		out->params[i] = add(out->params[i], part->params[i]);
 		out->bytes[i] = add(out->bytes[i], part->bytes[i]);
 	}
-	for (uint32_t i = 0; i < GGML_TYPES; i++)
+	for (uint32_t i = 0; i < TENSOR_TYPES; i++)
 		if (__builtin_add_overflow(out->type_bytes[i], part->type_bytes[i], &out->type_bytes[i]))
 			out->type_bytes[i] = INT64_MAX;
 	if (!out->missing[0])
