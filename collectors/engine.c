@@ -288,7 +288,7 @@ static int engine_attach(struct session *s, void *state, uint32_t pid)
 		return err;
 	}
 	e->id = (int)++c->n_engines;
-	engine_rows__know_memory(&c->rows, pid, e->instance->context_memory);
+	engine_rows__know_context(&c->rows, pid, e->instance->context_memory, e->instance->context_length);
 	write_engine(s, c, e);
 	write_probes(s, e->instance);
 	if (s->writer)

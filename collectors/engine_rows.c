@@ -7,6 +7,7 @@
 #include "bpf/shared.h"
 
 #define CONTEXT_SCAN_BYTES 16384
+#define MOST_CONTEXT (1u << 28)	/* tokens; a larger figure was read from a wrong place */
 
 const char *layout_check__words(enum layout_check check)
 {
@@ -45,18 +46,20 @@ static void write_context(struct session *s, const struct engine_context *c)
 		.address = c->address,
 		.memory = c->memory,
 		.role = c->draft ? "draft" : "target",
+		.n_ctx = c->n_ctx,
 	};
 
 	if (s->writer)
 		recording_writer__context(s->writer, &row);
 }
 
-void engine_rows__know_memory(struct engine_rows *e, uint32_t pid, uint32_t offset)
+void engine_rows__know_context(struct engine_rows *e, uint32_t pid, uint32_t memory, uint32_t length)
 {
-	if (e->n_memory_offsets == MAX_KNOWN_ENGINES || offset == LAYOUT_ABSENT)
+	if (e->n_fields == MAX_KNOWN_ENGINES)
 		return;
-	e->memory_offsets[e->n_memory_offsets].pid = pid;
-	e->memory_offsets[e->n_memory_offsets++].offset = offset;
+	e->fields[e->n_fields].pid = pid;
+	e->fields[e->n_fields].memory = memory;
+	e->fields[e->n_fields++].length = length;
 }
 
 static ssize_t read_remote(uint32_t pid, uint64_t address, void *out, size_t size)
@@ -77,9 +80,9 @@ static bool context_holds(const struct engine_rows *e, const struct engine_conte
 	size_t size, k;
 	int i;
 
-	for (i = 0; i < e->n_memory_offsets; i++)
-		if (e->memory_offsets[i].pid == c->pid)
-			return read_remote(c->pid, c->address + e->memory_offsets[i].offset, words, 8) == 8 &&
+	for (i = 0; i < e->n_fields; i++)
+		if (e->fields[i].pid == c->pid && e->fields[i].memory != LAYOUT_ABSENT)
+			return read_remote(c->pid, c->address + e->fields[i].memory, words, 8) == 8 &&
 			       words[0] == memory;
 	/* The object may end before an unmapped page: try less. */
 	for (size = CONTEXT_SCAN_BYTES; size >= 1024; size /= 2) {
@@ -139,6 +142,19 @@ static void resolve_pending(struct engine_rows *e, struct session *s)
 	e->n_pending = kept;
 }
 
+/* The server's own word, but the one that it goes by: longer sequences it refuses. */
+static int64_t read_length(const struct engine_rows *e, uint32_t pid, uint64_t address)
+{
+	uint32_t value = 0;
+
+	for (int i = 0; i < e->n_fields; i++)
+		if (e->fields[i].pid == pid && e->fields[i].length != LAYOUT_ABSENT &&
+		    read_remote(pid, address + e->fields[i].length, &value, sizeof(value)) == sizeof(value) && value &&
+		    value <= MOST_CONTEXT)
+			return value;
+	return ABSENT;
+}
+
 static struct engine_context *context__get(struct engine_rows *e, struct session *s, uint32_t pid, uint64_t address,
 					   bool draft)
 {
@@ -155,6 +171,7 @@ static struct engine_context *context__get(struct engine_rows *e, struct session
 	c->pid = pid;
 	c->address = address;
 	c->draft = draft;
+	c->n_ctx = read_length(e, pid, address);
 	write_context(s, c);
 	resolve_pending(e, s);
 	return c;

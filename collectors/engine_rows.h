@@ -21,6 +21,7 @@ struct engine_context {
 	uint32_t pid;
 	uint64_t address;
 	uint64_t memory;	/* 0: not known yet */
+	int64_t n_ctx;		/* tokens that one sequence may have, as its own field says; ABSENT */
 	bool draft;
 };
 
@@ -37,9 +38,9 @@ struct open_step {
 struct engine_rows {
 	struct {
 		uint32_t pid;
-		uint32_t offset;	/* of the memory's address in a context of this process */
-	} memory_offsets[MAX_KNOWN_ENGINES];
-	int n_memory_offsets;
+		uint32_t memory, length;	/* offsets in a context of this process; LAYOUT_ABSENT */
+	} fields[MAX_KNOWN_ENGINES];
+	int n_fields;
 	struct engine_context contexts[MAX_CONTEXTS];
 	int n_contexts;
 	struct open_step open[MAX_OPEN_STEPS];
@@ -54,8 +55,11 @@ struct engine_rows {
 };
 
 void engine_rows__init(struct engine_rows *e);
-/* Where a context of this process holds the address of its memory; LAYOUT_ABSENT: not known, it is searched for. */
-void engine_rows__know_memory(struct engine_rows *e, uint32_t pid, uint32_t offset);
+/*
+ * Where a context of this process holds the address of its memory (LAYOUT_ABSENT: not known, it is searched for) and the tokens
+ * that one sequence may have (LAYOUT_ABSENT: not known).
+ */
+void engine_rows__know_context(struct engine_rows *e, uint32_t pid, uint32_t memory, uint32_t length);
 void engine_rows__step(struct engine_rows *e, struct session *s, const struct record_step *r);
 void engine_rows__rows(struct engine_rows *e, struct session *s, const struct record_rows *r);
 void engine_rows__memory(struct engine_rows *e, struct session *s, const struct record_memory *r);

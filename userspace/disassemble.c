@@ -223,22 +223,22 @@ int disassemble__returns(const struct elf_file *f, const struct elf_symbol *func
 	return err;
 }
 
-int disassemble__getter_offset(const struct elf_file *f, const struct elf_symbol *function, uint32_t *offset)
+int disassemble__getter_offset(const struct elf_file *f, const struct elf_symbol *function, int bytes, uint32_t *offset)
 {
 	struct code code = { .file = f, .size = function->size, .address = function->vaddr };
 	const struct isa *isa = isa__find(f);
-	uint8_t *bytes;
+	uint8_t *text;
 	int err;
 
 	if (!isa)
 		return -ENOTSUP;
 	if (function->size > 64)
 		return -ENODATA;
-	err = disassemble__read_code(f, function->vaddr, function->size, &bytes);
+	err = disassemble__read_code(f, function->vaddr, function->size, &text);
 	if (err)
 		return err;
-	code.bytes = bytes;
-	err = isa->getter(&code, offset);
-	free(bytes);
+	code.bytes = text;
+	err = isa->getter(&code, bytes, offset);
+	free(text);
 	return err;
 }

@@ -60,9 +60,11 @@ int disassemble__returns(const struct elf_file *f, const struct elf_symbol *func
 int disassemble__read_code(const struct elf_file *f, uint64_t start, uint64_t size, uint8_t **out);
 
 /*
- * The offset D of a function that is nothing but `return *(T *)(argument + D)`, a getter of a C++ class.
+ * The offset D of a function that is nothing but `return *(T *)(argument + D)`, a getter of a C++ class; T has `bytes` of
+ * them, 8 or 4.
  * @return 0, -ENOTSUP, -ENODATA where the function is anything else
  */
-int disassemble__getter_offset(const struct elf_file *f, const struct elf_symbol *function, uint32_t *offset);
+int disassemble__getter_offset(const struct elf_file *f, const struct elf_symbol *function, int bytes,
+			       uint32_t *offset);
 
 #endif

@@ -237,15 +237,17 @@ static int plt_slot(const struct elf_file *f, uint64_t stub, uint64_t *slot)
 	return 0;
 }
 
-/* [bti c]; ldr x0, [x0, #offset]; ret */
-static int getter(const struct code *code, uint32_t *offset)
+/* [bti c]; ldr x0 (or w0), [x0, #offset]; ret */
+static int getter(const struct code *code, int bytes, uint32_t *offset)
 {
 	const size_t n = code->size / WORD, at = n > 0 && word_at(code->bytes, 0) == BTI_C;
+	const uint32_t load = bytes == 8 ? 0xf9400000 : 0xb9400000;
 
-	if (at + 2 > n || !is_load(word_at(code->bytes, at), 0) || register_at(word_at(code->bytes, at), 5) != 0 ||
+	if (at + 2 > n || !has_bits(word_at(code->bytes, at), 0xffc00000, load) ||
+	    register_at(word_at(code->bytes, at), 0) != 0 || register_at(word_at(code->bytes, at), 5) != 0 ||
 	    word_at(code->bytes, at + 1) != RET)
 		return -ENODATA;
-	*offset = (uint32_t)load_offset(word_at(code->bytes, at));
+	*offset = (word_at(code->bytes, at) >> 10 & 0xfff) * (uint32_t)bytes;
 	return 0;
 }
 

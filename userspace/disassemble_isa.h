@@ -82,7 +82,7 @@ struct isa {
 	 */
 	int (*decode)(const struct code *code, size_t max, struct instruction **out, size_t *n);
 	/* The code is `return *(T *)(argument + offset)`. @return 0, -ENODATA, -ENOMEM */
-	int (*getter)(const struct code *code, uint32_t *offset);
+	int (*getter)(const struct code *code, int bytes, uint32_t *offset);
 };
 
 extern const struct isa isa_x86_64, isa_aarch64;

@@ -289,8 +289,8 @@ static int plt_slot(const struct elf_file *f, uint64_t stub, uint64_t *slot)
 	return 0;
 }
 
-/* mov D(%rdi),%rax; ret - with an endbr64 before it where built for indirect branch tracking */
-static int match_getter(const cs_insn *insn, size_t n, uint32_t *offset)
+/* mov D(%rdi),%rax (or %eax); ret - with an endbr64 before it where built for indirect branch tracking */
+static int match_getter(const cs_insn *insn, size_t n, int bytes, uint32_t *offset)
 {
 	const cs_x86 *x86;
 
@@ -301,9 +301,10 @@ static int match_getter(const cs_insn *insn, size_t n, uint32_t *offset)
 	if (n < 2 || insn[0].id != X86_INS_MOV || insn[1].id != X86_INS_RET)
 		return -ENODATA;
 	x86 = &insn[0].detail->x86;
-	if (x86->op_count != 2 || x86->operands[0].type != X86_OP_REG || x86->operands[0].reg != X86_REG_RAX ||
-	    x86->operands[1].type != X86_OP_MEM || x86->operands[1].mem.base != X86_REG_RDI ||
-	    x86->operands[1].mem.index != X86_REG_INVALID || x86->operands[1].mem.segment != X86_REG_INVALID)
+	if (x86->op_count != 2 || x86->operands[0].type != X86_OP_REG ||
+	    x86->operands[0].reg != (bytes == 8 ? X86_REG_RAX : X86_REG_EAX) || x86->operands[1].type != X86_OP_MEM ||
+	    x86->operands[1].mem.base != X86_REG_RDI || x86->operands[1].mem.index != X86_REG_INVALID ||
+	    x86->operands[1].mem.segment != X86_REG_INVALID)
 		return -ENODATA;
 	if (x86->operands[1].mem.disp < 0 || x86->operands[1].mem.disp > INT32_MAX)
 		return -ENODATA;
@@ -311,7 +312,7 @@ static int match_getter(const cs_insn *insn, size_t n, uint32_t *offset)
 	return 0;
 }
 
-static int getter(const struct code *code, uint32_t *offset)
+static int getter(const struct code *code, int bytes, uint32_t *offset)
 {
 	cs_insn *insn = NULL;
 	csh capstone;
@@ -321,7 +322,7 @@ static int getter(const struct code *code, uint32_t *offset)
 	if (err)
 		return err;
 	n = cs_disasm(capstone, code->bytes, code->size, code->address, 3, &insn);
-	err = match_getter(insn, n, offset);
+	err = match_getter(insn, n, bytes, offset);
 	if (insn)
 		cs_free(insn, n);
 	cs_close(&capstone);

@@ -17,7 +17,7 @@
 
 /* A symbol of the profile found in one of the modules. */
 struct found {
-	const struct profile_section *section; /* NULL: build_number or memory_getter */
+	const struct profile_section *section; /* NULL: build_number or a getter */
 	const struct profile_symbol *pattern;
 	uint32_t module;
 	struct elf_symbol symbol;
@@ -200,7 +200,9 @@ struct wanted {
 	const struct profile_symbol *pattern;
 };
 
-#define MAX_WANTED (PROFILE_MAX_SECTIONS * PROFILE_MAX_SYMBOLS + 2)
+#define MAX_LENGTH_GETTERS                                                                                             \
+	(sizeof(((struct engine_profile *)0)->length_getters) / sizeof(((struct engine_profile *)0)->length_getters[0]))
+#define MAX_WANTED (PROFILE_MAX_SECTIONS * PROFILE_MAX_SYMBOLS + 2 + MAX_LENGTH_GETTERS)
 
 static size_t list_wanted(const struct engine_profile *profile, struct wanted *wanted, const char **patterns)
 {
@@ -218,6 +220,10 @@ static size_t list_wanted(const struct engine_profile *profile, struct wanted *w
 	if (profile->memory_getter[0]) {
 		wanted[n] = (struct wanted){ NULL, NULL };
 		patterns[n++] = profile->memory_getter;
+	}
+	for (i = 0; i < MAX_LENGTH_GETTERS && profile->length_getters[i][0]; i++) {
+		wanted[n] = (struct wanted){ NULL, NULL };
+		patterns[n++] = profile->length_getters[i];
 	}
 	return n;
 }
@@ -523,13 +529,22 @@ static void choose_layouts(struct finder *f)
 	snprintf(out->layout_source, sizeof(out->layout_source), "candidates");
 }
 
-static void find_context_memory(struct finder *f)
+static uint32_t field_of(const struct finder *f, const char *name, int bytes)
 {
-	const struct found *getter = find_special(f, f->profile->memory_getter);
+	const struct found *getter = name[0] ? find_special(f, name) : NULL;
+	uint32_t offset = LAYOUT_ABSENT;
 
-	f->out->context_memory = LAYOUT_ABSENT;
 	if (getter && is_usable(getter))
-		disassemble__getter_offset(f->files[getter->module], &getter->symbol, &f->out->context_memory);
+		disassemble__getter_offset(f->files[getter->module], &getter->symbol, bytes, &offset);
+	return offset;
+}
+
+static void find_context_fields(struct finder *f)
+{
+	f->out->context_memory = field_of(f, f->profile->memory_getter, 8);
+	f->out->context_length = LAYOUT_ABSENT;
+	for (size_t i = 0; i < MAX_LENGTH_GETTERS && f->out->context_length == LAYOUT_ABSENT; i++)
+		f->out->context_length = field_of(f, f->profile->length_getters[i], 4);
 }
 
 static void find_version(struct finder *f)
@@ -555,7 +570,7 @@ static int fill(struct finder *f)
 	for (i = 0; i < sizeof(point_types) / sizeof(point_types[0]); i++)
 		add_points(f, &point_types[i]);
 	choose_layouts(f);
-	find_context_memory(f);
+	find_context_fields(f);
 	find_version(f);
 	return can_probe_steps(f->out) ? 0 : -ENOTSUP;
 }

@@ -62,6 +62,7 @@ struct engine_instance {
 	char layout_source[96]; /* "debug information", "build id 8aed...", "candidates" */
 	/* *(uint64_t *)(context + offset) is the context's memory, as in record_memory.memory; LAYOUT_ABSENT: unknown */
 	uint32_t context_memory;
+	uint32_t context_length; /* the same of a uint32_t, the tokens that one sequence may have */
 };
 
 /*

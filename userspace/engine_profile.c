@@ -156,6 +156,20 @@ static int engine_memory_getter(struct parser *p, const char *key, char *value)
 	return set_text(p, key, value, p->profile->memory_getter, sizeof(p->profile->memory_getter));
 }
 
+static int engine_length_getters(struct parser *p, const char *key, char *value)
+{
+	const size_t most = sizeof(p->profile->length_getters) / sizeof(p->profile->length_getters[0]);
+	char *word;
+
+	(void)key;
+	for (size_t i = 0; (word = next_word(&value)); i++) {
+		if (i == most || !is_symbol(word) || strchr(word, '*') || strlen(word) >= PROFILE_SYMBOL_SIZE)
+			return fail(p, "'%.80s' is no symbol, or one of more than %zu", word, most);
+		memcpy(p->profile->length_getters[i], word, strlen(word) + 1);
+	}
+	return 0;
+}
+
 static int end_engine(struct parser *p)
 {
 	if (!p->profile->name[0])
@@ -421,6 +435,7 @@ static const struct key engine_keys[] = {
 	{ "symbols", engine_symbols },
 	{ "build_number", engine_build_number },
 	{ "memory_getter", engine_memory_getter },
+	{ "length_getters", engine_length_getters },
 	{ NULL, NULL },
 };
 static const struct key step_keys[] = {

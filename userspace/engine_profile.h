@@ -75,6 +75,8 @@ struct engine_profile {
 	size_t n_sections;
 	char ubatch_struct[PROFILE_SYMBOL_SIZE]; /* its name in debug information; "" none */
 	char memory_getter[PROFILE_SYMBOL_SIZE]; /* method of the context that returns its memory; "" none */
+	/* Methods of the context, or functions of it, that return the tokens that one sequence may have; "" none */
+	char length_getters[2][PROFILE_SYMBOL_SIZE];
 	char build_number[PROFILE_SYMBOL_SIZE]; /* an int of the engine that holds its build; "" none */
 	struct ubatch_layout layouts[MAX_LAYOUTS];
 	size_t n_layouts;

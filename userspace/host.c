@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/host.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -30,6 +31,75 @@ static void read_cpu_model(char *out, size_t size)
 	fclose(f);
 }
 
+/* Those that say how many operations a cycle can have at most (userspace/verify/identity.c). */
+static void read_cpu_features(char *out, size_t size)
+{
+	static const char *const wanted[] = { "avx2",	  "fma",      "avx512f",  "avx_vnni", "avx512_vnni",
+					      "amx_tile", "amx_int8", "amx_bf16", "asimd",    "asimddp",
+					      "i8mm",	  "sve",      "sve2",	  "sme" };
+	char line[8192], *word, *rest;
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	size_t n = 0;
+
+	out[0] = 0;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "flags", 5) != 0 && strncmp(line, "Features", 8) != 0)
+			continue;
+		for (word = strtok_r(line, " \t\n:", &rest); word; word = strtok_r(NULL, " \t\n:", &rest))
+			for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+				if (strcmp(word, wanted[i]) == 0 && n < size)
+					n += (size_t)snprintf(out + n, size - n, "%s%s", n ? " " : "", word);
+		break;
+	}
+	if (f)
+		fclose(f);
+}
+
+/* The most that the processor is made for; virtual machines mostly do not say. */
+static int64_t read_cpu_max_khz(void)
+{
+	FILE *f = fopen("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq", "re");
+	long long khz = 0;
+
+	if (f && fscanf(f, "%18lld", &khz) != 1)
+		khz = 0;
+	if (f)
+		fclose(f);
+	return khz > 0 ? khz : ABSENT;
+}
+
+/* Names of NVIDIA's devices as its driver gives them, one for each device: "NVIDIA A100-SXM4-80GB; NVIDIA ...". */
+static bool read_accelerators(char *out, size_t size)
+{
+	char path[300], line[256];
+	struct dirent *entry;
+	DIR *dir = opendir("/proc/driver/nvidia/gpus");
+	size_t n = 0;
+
+	out[0] = 0;
+	while (dir && (entry = readdir(dir))) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/driver/nvidia/gpus/%s/information", entry->d_name);
+		f = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
+		while (f && fgets(line, sizeof(line), f)) {
+			char *name = line + 6;
+
+			if (strncmp(line, "Model:", 6) != 0)
+				continue;
+			name += strspn(name, " \t");
+			name[strcspn(name, "\n")] = 0;
+			if (n < size)
+				n += (size_t)snprintf(out + n, size - n, "%s%s", n ? "; " : "", name);
+		}
+		if (f)
+			fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return out[0];
+}
+
 void host__write_meta(struct recording_writer *writer)
 {
 	struct utsname u;
@@ -43,6 +113,11 @@ void host__write_meta(struct recording_writer *writer)
 	}
 	read_cpu_model(text, sizeof(text));
 	recording_writer__put_meta(writer, "cpu_model", text);
+	read_cpu_features(text, sizeof(text));
+	recording_writer__put_meta(writer, "cpu_features", text);
+	recording_writer__put_meta_int(writer, "cpu_max_khz", read_cpu_max_khz());
+	if (read_accelerators(text, sizeof(text)))
+		recording_writer__put_meta(writer, "accelerators", text);
 	recording_writer__put_meta_int(writer, "n_cpus", sysconf(_SC_NPROCESSORS_ONLN));
 }
 

@@ -14,6 +14,7 @@
 
 #include "userspace/process.h"
 #include "userspace/recording.h"
+#include "userspace/safetensors.h"
 
 #define MIN_DIGEST_DIGITS 40	/* SHA-1, as git names files; the stores of models use SHA-256 */
 
@@ -70,6 +71,16 @@ static int open_map(uint32_t pid, const struct process_map *map)
 	return -ESTALE;
 }
 
+bool model_file__is_named(const char *path)
+{
+	return ends_with(path, ".gguf") || ends_with(path, ".safetensors") || is_named_by_digest(path);
+}
+
+int model_file__open(uint32_t pid, const struct process_map *map)
+{
+	return open_map(pid, map);
+}
+
 static bool begins_as_gguf(uint32_t pid, const struct process_map *map)
 {
 	int fd = open_map(pid, map);
@@ -114,6 +125,18 @@ int model_file__find(uint32_t pid, char *path, size_t size)
 
 /* --- headers -------------------------------------------------------------------------------------------------------- */
 
+static int read_facts(struct model_facts *f, const char *path, int fd, char error[GGUF_ERROR_SIZE])
+{
+	int err;
+
+	if (!ends_with(path, ".safetensors"))
+		return gguf__read_fd(f, fd, error, GGUF_ERROR_SIZE);
+	err = safetensors__read_fd(f, fd, error, GGUF_ERROR_SIZE);
+	if (!err)
+		safetensors__part(path, &f->split_no, &f->split_count);
+	return err;
+}
+
 static void read_file(struct model_file *file, uint32_t pid, const struct process_map *map)
 {
 	int fd;
@@ -123,26 +146,21 @@ static void read_file(struct model_file *file, uint32_t pid, const struct proces
 	file->inode = map->inode;
 	file->error[0] = 0;
 	model_facts__clear(&file->facts);
-	if (ends_with(map->path, ".safetensors")) {
-		snprintf(file->error, sizeof(file->error),
-			 "headers of safetensors files are not read, only those of GGUF files");
-		return;
-	}
 	fd = open_map(pid, map);
 	if (fd < 0) {
 		snprintf(file->error, sizeof(file->error), "the file could not be opened: %s",
 			 fd == -ESTALE ? "another one has its name now" : strerror(-fd));
 		return;
 	}
-	if (gguf__read_fd(&file->facts, fd, file->error, sizeof(file->error)) == 0)
+	if (read_facts(&file->facts, map->path, fd, file->error) == 0)
 		memcpy(file->error, file->facts.missing, sizeof(file->error));
 	close(fd);
 }
 
 /* --- models in several files ---------------------------------------------------------------------------------------- */
 
-/* "NAME-00001-of-00003.gguf", as gguf-split of llama.cpp names them. */
-#define SPLIT_ENDING_LENGTH (sizeof("-00001-of-00003.gguf") - 1)
+/* "NAME-00001-of-00003.gguf", as gguf-split of llama.cpp names them, and model hubs their safetensors. */
+#define SPLIT_ENDING_LENGTH (sizeof("-00001-of-00003.") - 1)
 
 static bool is_part(const struct model_file *file)
 {
@@ -151,10 +169,11 @@ static bool is_part(const struct model_file *file)
 
 static bool same_model(const struct model_file *a, const struct model_file *b)
 {
-	size_t n = strlen(a->path);
+	const char *dot = strrchr(a->path, '.');
+	const size_t n = dot ? (size_t)(dot + 1 - a->path) : 0;
 
-	return is_part(a) && is_part(b) && n == strlen(b->path) && n > SPLIT_ENDING_LENGTH &&
-	       memcmp(a->path, b->path, n - SPLIT_ENDING_LENGTH) == 0;
+	return is_part(a) && is_part(b) && n > SPLIT_ENDING_LENGTH && strlen(a->path) == strlen(b->path) &&
+	       memcmp(a->path, b->path, n - SPLIT_ENDING_LENGTH) == 0 && strcmp(b->path + n, a->path + n) == 0;
 }
 
 static void forget_sums(struct model_file *file, size_t n_mapped)
@@ -162,7 +181,9 @@ static void forget_sums(struct model_file *file, size_t n_mapped)
 	struct model_facts *f = &file->facts;
 
 	f->n_params = f->weight_bytes = f->active_params = f->active_weight_bytes = ABSENT;
-	f->quantization[0] = f->digest[0] = 0;
+	f->quantization[0] = f->digest[0] = f->tensor_types[0] = 0;
+	for (int i = 0; i < N_TENSOR_CLASSES; i++)
+		f->params[i] = f->bytes[i] = ABSENT;
 	snprintf(file->error, sizeof(file->error),
 		 "the model is split over %" PRId64
 		 " files, of which %zu could be read: its weights cannot be summed up",
@@ -262,6 +283,13 @@ const struct model_file *model_file__largest(const struct model_file *files, siz
 	return largest;
 }
 
+static int64_t sum_of(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	return a == ABSENT || b == ABSENT || __builtin_add_overflow(a, b, &sum) ? ABSENT : sum;
+}
+
 static const char *or_null(const char *text)
 {
 	return text[0] ? text : NULL;
@@ -291,6 +319,13 @@ void model_file__row(const struct model_file *file, struct row_model *row)
 		.active_weight_bytes = f->active_weight_bytes,
 		.digest = or_null(f->digest),
 		.header_error = or_null(file->error),
+		.tensor_types = or_null(f->tensor_types),
+		.lookup_params = sum_of(f->params[TENSOR_EMBEDDING], f->params[TENSOR_LOOKUP]),
+		.expert_params = f->params[TENSOR_EXPERT],
+		.nextn_params = f->params[TENSOR_NEXTN],
+		.context_length = f->context_length,
+		.device = file->device,
+		.inode = file->inode,
 	};
 }
 

@@ -3,11 +3,13 @@
 #ifndef TOKPROF_MODEL_FILE_H
 #define TOKPROF_MODEL_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "userspace/gguf.h"
 
+struct process_map;
 struct recording_writer;
 struct row_model;
 
@@ -24,6 +26,11 @@ int model_file__find(uint32_t pid, char *path, size_t size);
 /* All of them with their headers read, in the order of their addresses; *out is the caller's (free). @return 0, -ESRCH,
  * -ENOMEM */
 int model_file__all(uint32_t pid, struct model_file **out, size_t *n);
+
+/* Is it named as a model file is? What is named by a digest alone ("sha256-...") need not be one. */
+bool model_file__is_named(const char *path);
+/* The file that is mapped, whatever has its name now. @return a descriptor or a negative errno */
+int model_file__open(uint32_t pid, const struct process_map *map);
 
 /* The largest by its weights, else the first; NULL where n is 0. */
 const struct model_file *model_file__largest(const struct model_file *files, size_t n);

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECORDING_SCHEMA_VERSION 3
+#define RECORDING_SCHEMA_VERSION 4
 
 /* A figure that may be absent: not sent, not measured. Never 0 in its place. */
 #define ABSENT INT64_MIN
@@ -121,6 +121,11 @@ struct row_model {		/* facts of a model file, see struct model_facts of gguf.h; 
 	int64_t active_params, active_weight_bytes;	/* that one token is computed with */
 	const char *digest;
 	const char *header_error;	/* why facts are absent; NULL: the header was read */
+	const char *tensor_types;	/* bytes by number format, the most first: "Q8_0 31261696, F32 34816" */
+	int64_t lookup_params;		/* of n_params: tables of which one row is looked up (token embedding, positions) */
+	int64_t expert_params, nextn_params;	/* of experts; of layers that predict further tokens */
+	int64_t context_length;		/* tokens that it was made for */
+	uint64_t device, inode;		/* of the file, or of the first part; 0: not known */
 };
 
 struct row_context {		/* an engine context: a model with its key-value memory */
@@ -128,6 +133,7 @@ struct row_context {		/* an engine context: a model with its key-value memory */
 	uint32_t pid;
 	uint64_t address, memory;	/* memory 0: not known */
 	const char *role;		/* "target", "draft" */
+	int64_t n_ctx;			/* tokens that one sequence may have, by the engine's own field; ABSENT */
 };
 
 struct row_step {
@@ -267,6 +273,28 @@ struct row_fit_draw {			/* bootstrap replicates of the fitted terms */
 	double value;
 };
 
+struct row_file {			/* a weight file that the server had mapped or open */
+	int id;
+	uint32_t pid;
+	const char *path;		/* as the server sees it */
+	uint64_t device, inode;
+	int64_t size_bytes;		/* ABSENT: it could not be asked */
+	const char *access;		/* "mapped", "open" */
+	uint64_t first_ns, last_ns;	/* when it was first and last seen so */
+	int64_t mapped_bytes;		/* the most at one time; ABSENT: never mapped */
+	int64_t resident_bytes;		/* of them in the server's page tables; ABSENT: not known */
+	uint64_t looked_ns;		/* when that was; 0: never */
+	const char *sha256;		/* of all of it; NULL */
+	const char *reason;		/* why it has none; NULL */
+};
+
+struct row_footprint {			/* memory of a process of the server, by the kernel's account */
+	uint32_t pid;
+	uint64_t time_ns;
+	int64_t anon_bytes, file_bytes, shared_bytes, swap_bytes;	/* ABSENT: not said */
+	int64_t peak_bytes;		/* the most that was resident since it began */
+};
+
 /* ------------------------------------------------------------------------------------------------------ writer --- */
 
 struct recording_writer;
@@ -312,6 +340,8 @@ int recording_writer__chunk(struct recording_writer *w, const struct row_chunk *
 int recording_writer__fit(struct recording_writer *w, const struct row_fit *row);
 int recording_writer__fit_term(struct recording_writer *w, const struct row_fit_term *row);
 int recording_writer__fit_draw(struct recording_writer *w, const struct row_fit_draw *row);
+int recording_writer__file(struct recording_writer *w, const struct row_file *row);		/* replaces (id) */
+int recording_writer__footprint(struct recording_writer *w, const struct row_footprint *row);	/* replaces (pid) */
 
 /* 0, or the first error of the writing thread (-ENOSPC, -EIO, ...): the recorder then stops cleanly. Cheap: poll it. */
 int recording_writer__status(const struct recording_writer *w);
@@ -377,6 +407,10 @@ struct recording {
 	size_t n_fit_terms; /* by (fit, term) */
 	struct row_fit_draw *fit_draws;
 	size_t n_fit_draws; /* by (fit, draw, term) */
+	struct row_file *files;
+	size_t n_files;
+	struct row_footprint *footprints;
+	size_t n_footprints; /* by pid */
 	void *strings;				/* owner of every string above */
 };
 

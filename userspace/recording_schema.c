@@ -134,6 +134,17 @@ static const struct column model_columns[] = {
 	COLUMN_SINCE(2, row_model, active_weight_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "size of those"),
 	COLUMN_SINCE(2, row_model, digest, COLUMN_TEXT_OPTIONAL, "", "SHA-256 of the header and the file's size"),
 	COLUMN_SINCE(2, row_model, header_error, COLUMN_TEXT_OPTIONAL, "", "why facts are missing; NULL: none are"),
+	COLUMN_SINCE(4, row_model, tensor_types, COLUMN_TEXT_OPTIONAL, "",
+		     "bytes by number format, the most first: Q8_0 31261696, F32 34816"),
+	COLUMN_SINCE(4, row_model, lookup_params, COLUMN_COUNT_OPTIONAL, "parameters",
+		     "in tables of which one row is looked up: token embedding, positions"),
+	COLUMN_SINCE(4, row_model, expert_params, COLUMN_COUNT_OPTIONAL, "parameters", "in experts"),
+	COLUMN_SINCE(4, row_model, nextn_params, COLUMN_COUNT_OPTIONAL, "parameters",
+		     "in layers that predict further tokens"),
+	COLUMN_SINCE(4, row_model, context_length, COLUMN_COUNT_OPTIONAL, "tokens", "that it was made for"),
+	COLUMN_SINCE(4, row_model, device, COLUMN_BITS_OPTIONAL, "",
+		     "device number of the file; of several, the first"),
+	COLUMN_SINCE(4, row_model, inode, COLUMN_BITS_OPTIONAL, "", "its inode"),
 };
 
 static const struct column context_columns[] = {
@@ -142,6 +153,8 @@ static const struct column context_columns[] = {
 	COLUMN(row_context, address, COLUMN_BITS, "", "address in the server"),
 	COLUMN(row_context, memory, COLUMN_BITS_OPTIONAL, "", "address of its key-value memory; NULL: not known"),
 	COLUMN(row_context, role, COLUMN_TEXT, "", "target or draft"),
+	COLUMN_SINCE(4, row_context, n_ctx, COLUMN_COUNT_OPTIONAL, "tokens",
+		     "that one sequence may have, by the engine's own field"),
 };
 
 static const struct column step_columns[] = {
@@ -310,6 +323,34 @@ static const struct column fit_draw_columns[] = {
 	COLUMN(row_fit_draw, value, COLUMN_REAL, "of the resource", "its cost in this replicate"),
 };
 
+static const struct column file_columns[] = {
+	COLUMN(row_file, id, COLUMN_COUNT_INT, "", "number of the file"),
+	COLUMN(row_file, pid, COLUMN_U32, "", "process.pid that had it"),
+	COLUMN(row_file, path, COLUMN_TEXT, "", "its name, as the server sees it"),
+	COLUMN(row_file, device, COLUMN_BITS, "", "device number"),
+	COLUMN(row_file, inode, COLUMN_BITS, "", "inode"),
+	COLUMN(row_file, size_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "its size; NULL: it could not be asked"),
+	COLUMN(row_file, access, COLUMN_TEXT, "", "mapped, or open"),
+	COLUMN(row_file, first_ns, COLUMN_TIME, "ns since origin", "when it was first seen so"),
+	COLUMN(row_file, last_ns, COLUMN_TIME, "ns since origin", "and last"),
+	COLUMN(row_file, mapped_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "mapped, the most at one time; NULL: never"),
+	COLUMN(row_file, resident_bytes, COLUMN_COUNT_OPTIONAL, "bytes",
+	       "of the mapping that the server has in its page tables; NULL: not known"),
+	COLUMN(row_file, looked_ns, COLUMN_TIME_OPTIONAL, "ns since origin", "when that was"),
+	COLUMN(row_file, sha256, COLUMN_TEXT_OPTIONAL, "", "of the whole file; with --digest-models"),
+	COLUMN(row_file, reason, COLUMN_TEXT_OPTIONAL, "", "why there is none"),
+};
+
+static const struct column footprint_columns[] = {
+	COLUMN(row_footprint, pid, COLUMN_U32, "", "process.pid"),
+	COLUMN(row_footprint, time_ns, COLUMN_TIME, "ns since origin", "when it was last looked at"),
+	COLUMN(row_footprint, anon_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "resident, of no file"),
+	COLUMN(row_footprint, file_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "resident, of files"),
+	COLUMN(row_footprint, shared_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "resident, of shared memory"),
+	COLUMN(row_footprint, swap_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "swapped out"),
+	COLUMN(row_footprint, peak_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "the most that was resident since it began"),
+};
+
 #define TABLE(name, plural, row, n_key, doc)                                                                           \
 	{                                                                                                              \
 #name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,          \
@@ -347,6 +388,8 @@ const struct table tables[N_TABLES] = {
 	[TABLE_FIT] = TABLE_LATER(fit, fits, row_fit, 1, "cost models of steps, and what they were fitted to"),
 	[TABLE_FIT_TERM] = TABLE_LATER(fit_term, fit_terms, row_fit_term, 2, "the terms of the cost models"),
 	[TABLE_FIT_DRAW] = TABLE_LATER(fit_draw, fit_draws, row_fit_draw, 3, "bootstrap replicates of the terms"),
+	[TABLE_FILE] = TABLE_LATER(file, files, row_file, 1, "weight files that the server had mapped or open"),
+	[TABLE_FOOTPRINT] = TABLE_LATER(footprint, footprints, row_footprint, 1, "memory of the server's processes"),
 };
 
 const char *const views[] = {

@@ -721,3 +721,13 @@ int recording_writer__fit_draw(struct recording_writer *w, const struct row_fit_
 {
 	return put(w, TABLE_FIT_DRAW, row);
 }
+
+int recording_writer__file(struct recording_writer *w, const struct row_file *row)
+{
+	return put(w, TABLE_FILE, row);
+}
+
+int recording_writer__footprint(struct recording_writer *w, const struct row_footprint *row)
+{
+	return put(w, TABLE_FOOTPRINT, row);
+}

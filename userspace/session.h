@@ -10,6 +10,7 @@
 #ifndef TOKPROF_SESSION_H
 #define TOKPROF_SESSION_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,8 @@ struct ring_buffer;
 struct session_options {
 	uint32_t ring_bytes;		/* power of two, whole pages; 0: default */
 	bool capture_text;
+	bool digest_models;		/* SHA-256 of the weight files */
+	const volatile sig_atomic_t *interrupts;	/* grows with every ^C: one more ends waiting for them; NULL */
 	const char *engine_profile;	/* a file that is tried before the known profiles; NULL */
 };
 

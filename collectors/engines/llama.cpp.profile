@@ -7,7 +7,9 @@
 # changes in ~/.config/tokprof/engines/ or in the directory $TOKPROF_ENGINES takes its place.
 #
 #   [engine]       name; symbols: any one of these functions makes it this engine; build_number: an int variable with the
-#                  number of the build; memory_getter: the context's method that returns its memory object
+#                  number of the build; memory_getter: the context's method that returns its memory object;
+#                  length_getters: up to two functions, each a mere read of a field of the context (32 bits), that return
+#                  how many tokens one sequence may have; the first that is there and is no more than that is used
 #   [step]         one forward pass: kind = decode or encode; symbols: functions whose first argument is the context;
 #                  batch_stack: the llama_batch that is passed by value is so many bytes above the stack pointer at
 #                  entry (x86-64: 8, behind the return address; AArch64 passes the address of a copy as the second
@@ -31,6 +33,7 @@ name = llama.cpp
 symbols = llama_decode llama_process
 build_number = LLAMA_BUILD_NUMBER
 memory_getter = _ZNK13llama_context10get_memoryEv
+length_getters = _ZNK13llama_context9n_ctx_seqEv llama_n_ctx_seq
 
 # Builds that have llama_process (2026-10): it and llama_decode both end in this method, whose batch is private.
 [step]

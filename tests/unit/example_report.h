@@ -167,8 +167,8 @@ static void example__server(struct example *e)
 		.active_weight_bytes = ABSENT,
 		.header_error = "headers of safetensors files are not read, only those of GGUF files",
 	};
-	e->contexts[0] = (struct row_context){ .id = 1, .pid = 4242, .role = "target" };
-	e->contexts[1] = (struct row_context){ .id = 2, .pid = 4242, .role = "draft" };
+	e->contexts[0] = (struct row_context){ .id = 1, .pid = 4242, .role = "target", .n_ctx = ABSENT };
+	e->contexts[1] = (struct row_context){ .id = 2, .pid = 4242, .role = "draft", .n_ctx = ABSENT };
 	r->processes = e->processes;
 	r->n_processes = 2;
 	r->engines = e->engines;

@@ -67,6 +67,8 @@ void maker__free(struct maker *m)
 	free(r->fits);
 	free(r->fit_terms);
 	free(r->fit_draws);
+	free(r->files);
+	free(r->footprints);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -98,6 +100,7 @@ void maker__context(struct maker *m, int id, const char *role)
 		.address = 0x1000u * (uint64_t)id,
 		.memory = 0x2000u * (uint64_t)id,
 		.role = role,
+		.n_ctx = ABSENT,
 	};
 }
 
@@ -208,6 +211,16 @@ void maker__chunk(struct maker *m, int64_t request, uint64_t time_ns)
 		q->first_byte_ns = q->first_token_ns = time_ns;
 	q->last_token_ns = time_ns;
 	q->stream = true;
+}
+
+void maker__file(struct maker *m, const struct row_file *row)
+{
+	*ADD(m, files) = *row;
+}
+
+void maker__footprint(struct maker *m, const struct row_footprint *row)
+{
+	*ADD(m, footprints) = *row;
 }
 
 void maker__model(struct maker *m, const struct row_model *row)
@@ -382,6 +395,8 @@ int maker__write(const struct maker *m, const char *path)
 	WRITE(w, r, fits, fit);
 	WRITE(w, r, fit_terms, fit_term);
 	WRITE(w, r, fit_draws, fit_draw);
+	WRITE(w, r, files, file);
+	WRITE(w, r, footprints, footprint);
 	closed = recording_writer__close(w, err == 0);
 	return err ? err : closed;
 }

@@ -15,7 +15,7 @@ struct maker {
 	struct {
 		size_t resources, totals, collectors, losses, contexts, steps, step_resources, samples, rows, memories,
 			requests;
-		size_t chunks, meta, models, fits, fit_terms, fit_draws;
+		size_t chunks, meta, models, fits, fit_terms, fit_draws, files, footprints;
 	} capacity;
 };
 
@@ -54,6 +54,8 @@ void maker__chunk(struct maker *m, int64_t request, uint64_t time_ns);
 /* A fit, as `tokprof calibrate` leaves it there; its texts are borrowed. */
 void maker__fit(struct maker *m, const struct fit *fit);
 void maker__model(struct maker *m, const struct row_model *row);
+void maker__file(struct maker *m, const struct row_file *row);
+void maker__footprint(struct maker *m, const struct row_footprint *row);
 
 /* Sort as the reader does. More may be added afterwards, and this called again. */
 const struct recording *maker__finish(struct maker *m);

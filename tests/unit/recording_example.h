@@ -88,10 +88,11 @@ static const struct row_thread full_thread = { 42, 41, "worker", 1, 2, 3, 4, 5, 
 static const struct row_engine full_engine = {
 	1, 41, "llama.cpp", "b9294", "00ff", "/opt/libllama.so", UINT64_MAX, UINT64_C(1) << 63, "ubatch layout x"
 };
-static const struct row_model full_model = { 1,	 41,  "small", "/m.gguf", "llama", "Q8_0", 7,  INT64_C(1) << 62,
-					     8,	 512, 16,      4,	  9,	   10,	   11, 12,
-					     13, 14,  15,      "00ff",	  "some" };
-static const struct row_context full_context = { 1, 41, UINT64_C(0x7fffdeadbeef), UINT64_MAX, "draft" };
+static const struct row_model full_model = { 1,	 41,  "small",	  "/m.gguf", "llama", "Q8_0",	7,  INT64_C(1) << 62,
+					     8,	 512, 16,	  4,	     9,	      10,	11, 12,
+					     13, 14,  15,	  "00ff",    "some",  "Q8_0 8", 16, 17,
+					     18, 19,  UINT64_MAX, 20 };
+static const struct row_context full_context = { 1, 41, UINT64_C(0x7fffdeadbeef), UINT64_MAX, "draft", 4096 };
 static const struct row_step full_step = { 7, 1, 42, 1000, 5000, 1, 7, INT32_MIN, INT32_MAX, 11, 12, 13 };
 static const struct row_step_resource full_step_resource = { 7, 1, INT64_C(1) << 62, 5 };
 static const struct row_sample full_sample = { 6000, 1, 99 };
@@ -171,8 +172,12 @@ static const struct row_model bare_model = { .id = 2,
 					     .n_experts = ABSENT,
 					     .n_experts_used = ABSENT,
 					     .active_params = ABSENT,
-					     .active_weight_bytes = ABSENT };
-static const struct row_context bare_context = { .id = 2, .role = "target" };
+					     .active_weight_bytes = ABSENT,
+					     .lookup_params = ABSENT,
+					     .expert_params = ABSENT,
+					     .nextn_params = ABSENT,
+					     .context_length = ABSENT };
+static const struct row_context bare_context = { .id = 2, .role = "target", .n_ctx = ABSENT };
 static const struct row_step bare_step = {
 	.id = 8, .start_ns = 1001, .end_ns = 1001, .n_tokens = ABSENT, .server_runq_ns = ABSENT
 };
@@ -224,6 +229,13 @@ static const struct row_fit bare_fit = { .id = 2,
 					 .least_tokens = ABSENT,
 					 .most_tokens = ABSENT };
 static const struct row_fit_term bare_fit_term = { .fit = 2, .term = "row" };
+static const struct row_file full_file = { 1,  41,   "/m.gguf", UINT64_MAX, 20,	  1000,	  "mapped",
+					   10, 4000, 900,	800,	    3000, "00ff", "why" };
+static const struct row_file bare_file = {
+	.id = 2, .path = "/n", .size_bytes = ABSENT, .access = "open", .mapped_bytes = ABSENT, .resident_bytes = ABSENT
+};
+static const struct row_footprint full_footprint = { 41, 4000, 1, 2, 3, 4, 5 };
+static const struct row_footprint bare_footprint = { 43, 4000, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT };
 static const struct row_fit_draw bare_fit_draw = { .fit = 2, .term = "row" };
 
 static inline void put_full_rows(struct recording_writer *w)
@@ -248,6 +260,8 @@ static inline void put_full_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__fit(w, &full_fit), 0);
 	assert_int_equal(recording_writer__fit_term(w, &full_fit_term), 0);
 	assert_int_equal(recording_writer__fit_draw(w, &full_fit_draw), 0);
+	assert_int_equal(recording_writer__file(w, &full_file), 0);
+	assert_int_equal(recording_writer__footprint(w, &full_footprint), 0);
 }
 
 static inline void put_bare_rows(struct recording_writer *w)
@@ -272,6 +286,8 @@ static inline void put_bare_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__fit(w, &bare_fit), 0);
 	assert_int_equal(recording_writer__fit_term(w, &bare_fit_term), 0);
 	assert_int_equal(recording_writer__fit_draw(w, &bare_fit_draw), 0);
+	assert_int_equal(recording_writer__file(w, &bare_file), 0);
+	assert_int_equal(recording_writer__footprint(w, &bare_footprint), 0);
 }
 
 /* n steps from 1 on, each with one row of sequence 0 and one sample. */

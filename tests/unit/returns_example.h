@@ -49,21 +49,21 @@ static inline int returns_of(const char *name, enum return_points points, struct
 }
 
 /* A getter tells the offset of its field; a function that is none tells nothing. */
-static inline void check_getter(const char *name, uint32_t expected)
+static inline void check_getter(const char *name, int bytes, uint32_t expected)
 {
 	struct elf_symbol s = symbol(file, name);
 	uint32_t offset = 0;
 
-	assert_int_equal(disassemble__getter_offset(file, &s, &offset), 0);
+	assert_int_equal(disassemble__getter_offset(file, &s, bytes, &offset), 0);
 	assert_int_equal(offset, expected);
 }
 
-static inline void check_no_getter(const char *name)
+static inline void check_no_getter(const char *name, int bytes)
 {
 	struct elf_symbol s = symbol(file, name);
 	uint32_t offset;
 
-	assert_int_equal(disassemble__getter_offset(file, &s, &offset), -ENODATA);
+	assert_int_equal(disassemble__getter_offset(file, &s, bytes, &offset), -ENODATA);
 }
 
 /* Its returns: n pairs of a function and an offset in it. */

@@ -38,6 +38,7 @@ static const char source[] =
 	".set ping_local,ping\n"
 	FUNCTION("getter", "mov 0x118(%rdi),%rax\n ret")
 	FUNCTION("getter_with_endbr", "endbr64\n mov 0x40(%rdi),%rax\n ret")
+	FUNCTION("getter_of_an_int", "mov 0xc(%rdi),%eax\n ret")
 	FUNCTION("no_getter", "mov 0x118(%rsi),%rax\n ret")
 	")\");\n";
 /* clang-format on */
@@ -163,10 +164,12 @@ static void another_architecture_is_refused_in_words(void **state)
 static void a_getter_tells_the_offset_of_its_field(void **state)
 {
 	(void)state;
-	check_getter("getter", 0x118);
-	check_getter("getter_with_endbr", 0x40);
-	check_no_getter("no_getter");
-	check_no_getter("leaf");
+	check_getter("getter", 8, 0x118);
+	check_getter("getter_with_endbr", 8, 0x40);
+	check_no_getter("getter_of_an_int", 8);
+	check_getter("getter_of_an_int", 4, 0xc);
+	check_no_getter("no_getter", 8);
+	check_no_getter("leaf", 8);
 }
 
 int main(void)

@@ -195,10 +195,10 @@ static void a_function_at_an_odd_address_is_refused(void **state)
 static void a_getter_tells_the_offset_of_its_field(void **state)
 {
 	(void)state;
-	check_getter("getter", 0x118);
-	check_getter("getter_with_bti", 0x40);
-	check_no_getter("no_getter");
-	check_no_getter("leaf");
+	check_getter("getter", 8, 0x118);
+	check_getter("getter_with_bti", 8, 0x40);
+	check_no_getter("no_getter", 8);
+	check_no_getter("leaf", 8);
 }
 
 /* Switches, early returns, a tail call, and constants that stand in the text section with -mcmodel=tiny or none. */

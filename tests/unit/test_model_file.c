@@ -163,7 +163,7 @@ static void a_file_whose_header_is_not_read_has_no_facts_and_a_reason(void **sta
 	assert_int_equal(row.weight_bytes, ABSENT);
 	assert_null(row.arch);
 	assert_null(row.digest);
-	assert_string_equal(row.header_error, "headers of safetensors files are not read, only those of GGUF files");
+	assert_string_equal(row.header_error, "at byte 8: the header ends where '{' should stand");
 	free(files);
 	unmap(m);
 	write_bytes(f, "b.gguf", "GGUF\3\0\0\0", 8);
@@ -211,6 +211,36 @@ static void a_model_in_two_files_is_one_and_half_of_it_has_no_sums(void **state)
 	unmap(other);
 }
 
+static void safetensors_in_two_files_are_one_model(void **state)
+{
+	static const char first[] = "\x51\0\0\0\0\0\0\0"
+				    "{\"model.embed_tokens.weight\":{\"dtype\":\"F16\",\"shape\":[4,2],"
+				    "\"data_offsets\":[0,16]}}"
+				    "................",
+			  second[] = "\x51\0\0\0\0\0\0\0"
+				     "{\"model.layers.2.mlp.weight\":{\"dtype\":\"F32\",\"shape\":[3,2],"
+				     "\"data_offsets\":[0,24]}}"
+				     "........................";
+	struct folder *f = *state;
+	struct mapped maps[2];
+	struct model_file *files;
+
+	write_bytes(f, "m-00001-of-00002.safetensors", first, 8 + 0x51 + 16);
+	write_bytes(f, "m-00002-of-00002.safetensors", second, 8 + 0x51 + 24);
+	maps[0] = map(f, "m-00001-of-00002.safetensors");
+	maps[1] = map(f, "m-00002-of-00002.safetensors");
+	files = all(1);
+	assert_string_equal(files[0].error, "");
+	assert_int_equal(files[0].facts.n_params, 8 + 6);
+	assert_int_equal(files[0].facts.weight_bytes, 16 + 24);
+	assert_int_equal(files[0].facts.n_layers, 3);
+	assert_int_equal(files[0].facts.n_vocab, 4);
+	assert_string_equal(files[0].facts.tensor_types, "F32 24, F16 16");
+	free(files);
+	unmap(maps[0]);
+	unmap(maps[1]);
+}
+
 static void a_model_keeps_its_number_when_more_are_mapped(void **state)
 {
 	struct folder *f = *state;
@@ -247,6 +277,7 @@ int main(void)
 		TEST(a_file_named_by_its_digest_is_a_model_if_it_begins_as_one),
 		TEST(a_file_whose_header_is_not_read_has_no_facts_and_a_reason),
 		TEST(a_model_in_two_files_is_one_and_half_of_it_has_no_sums),
+		TEST(safetensors_in_two_files_are_one_model),
 		TEST(a_model_keeps_its_number_when_more_are_mapped),
 	};
 

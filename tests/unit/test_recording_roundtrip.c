@@ -51,6 +51,8 @@ static void check_rows(const struct recording *r, size_t i, bool full)
 	assert_row(TABLE_FIT, full ? &full_fit : &bare_fit, &r->fits[i]);
 	assert_row(TABLE_FIT_TERM, full ? &full_fit_term : &bare_fit_term, &r->fit_terms[i]);
 	assert_row(TABLE_FIT_DRAW, full ? &full_fit_draw : &bare_fit_draw, &r->fit_draws[i]);
+	assert_row(TABLE_FILE, full ? &full_file : &bare_file, &r->files[i]);
+	assert_row(TABLE_FOOTPRINT, full ? &full_footprint : &bare_footprint, &r->footprints[i]);
 }
 
 static void every_row_comes_back_with_all_its_fields(void **state)

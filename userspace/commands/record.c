@@ -29,6 +29,7 @@
 
 enum {
 	OPT_CAPTURE_TEXT = 256,
+	OPT_DIGEST_MODELS,
 	OPT_ENGINE_PROFILE,
 	OPT_RING,
 };
@@ -42,6 +43,9 @@ static const struct option_spec record_options[] = {
 	{ 'd', "duration", "SECONDS", "stop after so long (default: at ^C or the server's end)" },
 	{ OPT_CAPTURE_TEXT, "capture-text", NULL,
 	  "keep prompts and completions in the recording\n(default: counts and hashes only)" },
+	{ OPT_DIGEST_MODELS, "digest-models", NULL,
+	  "SHA-256 of the weight files, read while nobody else wants\nCPU or disk, and to the end when the recording "
+	  "is over" },
 	{ OPT_ENGINE_PROFILE, "engine-profile", "FILE", "an engine profile to try before the known ones" },
 	{ OPT_RING, "ring-kib", "KIB",
 	  "size of the ring buffer between kernel and recorder, a\npower of two (default: 8192); losses are counted" },
@@ -60,12 +64,12 @@ struct record {
 
 extern const struct command command_record;
 
-static volatile sig_atomic_t stop_requested;
+static volatile sig_atomic_t stop_requested;	/* how many times */
 
 static void on_signal(int number)
 {
 	(void)number;
-	stop_requested = 1;
+	stop_requested++;
 }
 
 /* @return -1 to go on, or the exit code */
@@ -103,6 +107,9 @@ static int parse(struct record *r, int argc, char **argv)
 			break;
 		case OPT_CAPTURE_TEXT:
 			r->session.capture_text = true;
+			break;
+		case OPT_DIGEST_MODELS:
+			r->session.digest_models = true;
 			break;
 		case OPT_ENGINE_PROFILE:
 			r->session.engine_profile = o.value;
@@ -263,7 +270,9 @@ static int record_session(struct record *r, const struct target *target)
 
 static int record_run(int argc, char **argv)
 {
-	struct record r = { .output = DEFAULT_OUTPUT, .launch = { .gate = -1, .failed = -1 } };
+	struct record r = { .output = DEFAULT_OUTPUT,
+			    .session = { .interrupts = &stop_requested },
+			    .launch = { .gate = -1, .failed = -1 } };
 	struct target target = { .n_pids = 0 };
 	int code = parse(&r, argc, argv);
 	char error[512];
