@@ -152,8 +152,8 @@ static void see_map(struct files *c, uint32_t pid, const struct process_map *map
 /* "/dev/nvidia0" and the like; not what every program has open. */
 static bool is_accelerator(const char *path)
 {
-	static const char *const others[] = { "null", "zero", "full", "random", "urandom", "tty",  "pts/", "ptmx",
-					      "fuse", "net/", "shm/",	"kmsg",	   "hpet",  "rtc", "console" };
+	static const char *const others[] = { "null", "zero", "full", "random", "urandom", "tty", "pts/",   "ptmx",
+					      "fuse", "net/", "shm/", "kmsg",	"hpet",	   "rtc", "console" };
 
 	if (strncmp(path, "/dev/", 5) != 0)
 		return false;

@@ -120,6 +120,11 @@ static const char *remedy_of(const struct check *c)
 	if (c->verdict == VERDICT_INCONCLUSIVE && begins(c->id, "plausibility."))
 		return "ask the vendor for what the finding misses, or record the server and verify the claim with "
 		       "that";
+	if (begins(c->id, "identity."))
+		return c->verdict == VERDICT_REFUTED ? "ask the vendor for the file's SHA-256 and set it beside that "
+						       "of record --digest-models" :
+						       "record the server from before it loads its model, with "
+						       "requests enough, and without losses";
 	if (c->verdict == VERDICT_INCONCLUSIVE)
 		return begins(c->id, "claim.") ?
 			       "record for longer, with the traffic that the claim is about and with what the "

@@ -15,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-
 #define CHUNK (1 << 20)
 #define NICE_LEAST 19
 /* include/uapi/linux/ioprio.h, which is no header of the C library. */

@@ -313,8 +313,9 @@ static int count_tensor(struct reader *r, const struct tensor *t, const char *st
 			      t->n, t->dtype);
 	bytes /= 8;
 	if (t->end < t->begin || t->end - t->begin != bytes)
-		return REFUSE(r, start, "tensor '%.64s' takes %" PRId64 " bytes, not those from %" PRId64 " to %" PRId64,
-			      t->name, bytes, t->begin, t->end);
+		return REFUSE(r, start,
+			      "tensor '%.64s' takes %" PRId64 " bytes, not those from %" PRId64 " to %" PRId64, t->name,
+			      bytes, t->begin, t->end);
 	/* Places do not overlap and lie in the file, so that no sum of bytes can pass its size; elements of 4 bits can. */
 	if (__builtin_add_overflow(f->params[class], t->n, &f->params[class]) ||
 	    __builtin_add_overflow(f->bytes[class], bytes, &f->bytes[class]) ||
@@ -445,7 +446,8 @@ static int read_header(struct reader *r)
 		for (int i = 0; i < N_TENSOR_CLASSES; i++)
 			f->params[i] = ABSENT;
 		snprintf(f->missing, sizeof(f->missing),
-			 "it has weights that are packed into larger numbers: how many of them, the header does not say");
+			 "it has weights that are packed into larger numbers: how many of them, the header does not "
+			 "say");
 	}
 	model_facts__derive(f);
 	return 0;

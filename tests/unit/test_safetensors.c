@@ -64,10 +64,10 @@ static void a_model_is_what_its_tensors_are(void **state)
 {
 	/* Embedding 8 x 4, output the same, two layers of 4 x 4 and a norm of 4. */
 	struct model_facts f = facts_of("{\"__metadata__\":{\"format\":\"pt\",\"a \\\"b\\\"\":\"\"}," //
-					T("model.embed_tokens.weight", "BF16", "8,4", "0,64") ","	 //
+					T("model.embed_tokens.weight", "BF16", "8,4", "0,64") "," //
 					T("model.layers.0.self_attn.q_proj.weight", "BF16", "4,4", "64,96") "," //
 					T("model.layers.1.self_attn.q_proj.weight", "BF16", "4,4", "96,128") "," //
-					T("model.norm.weight", "F32", "4", "128,144") ","			 //
+					T("model.norm.weight", "F32", "4", "128,144") "," //
 					T("lm_head.weight", "BF16", "8,4", "144,208") "}   ",
 					208);
 
@@ -102,11 +102,10 @@ static void a_tied_embedding_is_computed_with(void **state)
 
 static void experts_are_counted_and_how_many_a_token_takes_is_not_known(void **state)
 {
-	struct model_facts f =
-		facts_of("{" T("model.layers.0.mlp.experts.0.w", "F8_E4M3", "4,4", "0,16") "," //
-			 T("model.layers.0.mlp.experts.1.w", "F8_E4M3", "4,4", "16,32") ","	//
-			 T("model.layers.0.mlp.shared_experts.w", "F8_E4M3", "4,4", "32,48") "}",
-			 48);
+	struct model_facts f = facts_of("{" T("model.layers.0.mlp.experts.0.w", "F8_E4M3", "4,4", "0,16") "," //
+					T("model.layers.0.mlp.experts.1.w", "F8_E4M3", "4,4", "16,32") "," //
+					T("model.layers.0.mlp.shared_experts.w", "F8_E4M3", "4,4", "32,48") "}",
+					48);
 
 	(void)state;
 	assert_int_equal(f.n_experts, 2);
@@ -168,8 +167,7 @@ static void what_is_wrong_is_refused_with_its_place(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_refused(cases[i].header, cases[i].n_data, -EBADMSG,
-			       cases[i].says);
+		assert_refused(cases[i].header, cases[i].n_data, -EBADMSG, cases[i].says);
 }
 
 static void a_length_that_the_file_has_no_room_for_allocates_nothing(void **state)
