@@ -29,6 +29,7 @@ int process__footprint(uint32_t pid, struct process_footprint *out)
 		      { "RssShmem:", &out->shared },
 		      { "VmSwap:", &out->swap },
 		      { "VmHWM:", &out->peak } };
+	int64_t huge = 0;
 	char path[64], line[160];
 	FILE *f;
 
@@ -37,11 +38,19 @@ int process__footprint(uint32_t pid, struct process_footprint *out)
 	f = fopen(path, "re");
 	if (!f)
 		return refusal();
-	while (fgets(line, sizeof(line), f))
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "HugetlbPages:", 13) == 0)
+			huge = (int64_t)strtoll(line + 13, NULL, 10) * 1024;
 		for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 			if (strncmp(line, lines[i].name, strlen(lines[i].name)) == 0)
 				*lines[i].to = (int64_t)strtoll(line + strlen(lines[i].name), NULL, 10) * 1024;
+	}
 	fclose(f);
+	/* They are in none of the others (Documentation/filesystems/proc.rst). */
+	if (out->shared >= 0)
+		out->shared += huge;
+	if (out->peak >= 0)
+		out->peak += huge;
 	return 0;
 }
 
