@@ -96,6 +96,7 @@ if $slow; then
 	suite scenarios python3 tests/scenarios/run.py --all
 	suite targets python3 tests/scenarios/targets.py --all
 	suite calibration python3 tests/scenarios/calibration.py --all
+	suite identity python3 tests/scenarios/identity.py --all
 	suite shares python3 tests/scenarios/shares.py
 	suite faults python3 tests/scenarios/faults.py --all
 	suite tamper python3 tests/tamper/run.py --all
@@ -104,6 +105,7 @@ else
 	suite scenarios python3 tests/scenarios/run.py
 	suite targets python3 tests/scenarios/targets.py
 	suite calibration python3 tests/scenarios/calibration.py
+	suite identity python3 tests/scenarios/identity.py
 	suite faults python3 tests/scenarios/faults.py
 	suite tamper python3 tests/tamper/run.py
 fi

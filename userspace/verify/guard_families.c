@@ -187,7 +187,8 @@ static void find_others(struct families *f, const struct member *members, size_t
 
 	memset(f->ours, 0, f->n_paces * sizeof(*f->ours));
 	for (size_t i = 0; i < n; i++)
-		for (uint32_t k = f->presence.first[members[i].request]; k < f->presence.first[members[i].request + 1]; k++)
+		for (uint32_t k = f->presence.first[members[i].request]; k < f->presence.first[members[i].request + 1];
+		     k++)
 			f->ours[f->presence.steps[k]] = true;
 	for (size_t i = 0; i < f->n_paces; i++) {
 		if (!f->ours[i])
@@ -206,12 +207,13 @@ static void find_others(struct families *f, const struct member *members, size_t
 
 static int note_family(struct families *f, const struct kind *kind, const struct member *members, size_t n, double mean)
 {
-	struct note *note = verification__note(
-		f->v, "guard.prompt_family",
-		"steps with one of %zu requests %s took %.0f %% of what like steps without them took just before and after: "
-		"these prompts may be treated as special. It may be ordinary: text that a draft or a cache suits, other "
-		"options of sampling, adapters, tools",
-		n, kind->words, 100 * exp(mean));
+	struct note *note = verification__note(f->v, "guard.prompt_family",
+					       "steps with one of %zu requests %s took %.0f %% of what like steps "
+					       "without them took just before and after: "
+					       "these prompts may be treated as special. It may be ordinary: text that "
+					       "a draft or a cache suits, other "
+					       "options of sampling, adapters, tools",
+					       n, kind->words, 100 * exp(mean));
 
 	for (size_t i = 0; note && i < n && i < GUARD_EVIDENCE; i++)
 		if (verification__note_evidence(f->v, note, f->in->recording->requests[members[i].request].id))
@@ -238,8 +240,7 @@ static int judge_family(struct families *f, const struct kind *kind, const struc
 	}
 	mean = sum / (double)n;
 	deviation = sqrt(fmax(squares - (double)n * mean * mean, 0) / (double)(n - 1));
-	if (fabs(mean) < log(LEAST_RATIO) ||
-	    fabs(mean) < LEAST_T * fmax(deviation, LEAST_DEVIATION) / sqrt((double)n))
+	if (fabs(mean) < log(LEAST_RATIO) || fabs(mean) < LEAST_T * fmax(deviation, LEAST_DEVIATION) / sqrt((double)n))
 		return 0;
 	return note_family(f, kind, members, n, mean);
 }

@@ -153,11 +153,15 @@ static void rate(struct paces *p, const struct sample *samples, size_t n, double
 
 int paces__open(struct paces *p, const struct verify_input *in)
 {
-	const size_t n_steps = in->recording->n_steps;
-	struct sample *samples = array__zeroed(n_steps, sizeof(*samples));
-	double *scratch = array__zeroed(n_steps, sizeof(*scratch));
-	size_t n = 0;
+	struct sample *samples, one;
+	double *scratch;
+	size_t n_steps = 0, n = 0;
 
+	/* Of short answers most steps are prompts: there is no need of room for all. */
+	for (uint32_t i = 0; i < in->recording->n_steps; i++)
+		n_steps += take_step(&one, in, i);
+	samples = array__zeroed(n_steps, sizeof(*samples));
+	scratch = array__zeroed(n_steps, sizeof(*scratch));
 	p->n = 0;
 	p->paces = array__zeroed(n_steps, sizeof(*p->paces));
 	if (!samples || !scratch || !p->paces) {
@@ -166,7 +170,7 @@ int paces__open(struct paces *p, const struct verify_input *in)
 		paces__close(p);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < n_steps; i++)
+	for (uint32_t i = 0; i < in->recording->n_steps && n < n_steps; i++)
 		n += take_step(&samples[n], in, i);
 	if (n)
 		qsort(samples, n, sizeof(*samples), by_key);

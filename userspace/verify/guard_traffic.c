@@ -92,12 +92,14 @@ int guard__cache(struct verification *v, const struct verify_input *in)
 	}
 	if (n < MIN_REQUESTS || (percent(cached, prompt) < CACHED_PCT && percent(before, prompt) < BEFORE_PCT))
 		return 0;
-	note = verification__note(
-		v, "guard.warm_cache",
-		"%d %% of %" PRId64 " prompt tokens of %" PRId64 " requests came out of the prefix cache, %d %% from before "
-		"the recording: latencies and throughput are those of a warm cache, and other prompts will be slower. It "
-		"may be ordinary: a system prompt that all share, conversations that go on, a server that was in use before",
-		percent(cached, prompt), prompt, n, percent(before, prompt));
+	note = verification__note(v, "guard.warm_cache",
+				  "%d %% of %" PRId64 " prompt tokens of %" PRId64
+				  " requests came out of the prefix cache, %d %% from before "
+				  "the recording: latencies and throughput are those of a warm cache, and other "
+				  "prompts will be slower. It "
+				  "may be ordinary: a system prompt that all share, conversations that go on, a server "
+				  "that was in use before",
+				  percent(cached, prompt), prompt, n, percent(before, prompt));
 	for (uint32_t i = 0; note && i < in->recording->n_requests; i++)
 		if (guard__counts(in, i) && in->books->counts[i].cached != ABSENT && in->books->counts[i].cached > 0 &&
 		    evidence(v, note, in->recording->requests[i].id))
@@ -144,11 +146,12 @@ static int note_repeated(struct verification *v, const struct prompt *prompts, s
 	}
 	if (n < MIN_REQUESTS || percent((int64_t)(n - n_distinct), (int64_t)n) < REPEATED_PCT)
 		return 0;
-	note = verification__note(v, "guard.repeated_prompts",
-				  "%zu of %zu prompts had been sent before in this recording (by their hashes; %zu "
-				  "different ones, one of them %zu times): caches and special cases would show here. It "
-				  "may be ordinary: retries, several samples of one question, a small set of test prompts",
-				  n - n_distinct, n, n_distinct, most);
+	note = verification__note(
+		v, "guard.repeated_prompts",
+		"%zu of %zu prompts had been sent before in this recording (by their hashes; %zu "
+		"different ones, one of them %zu times): caches and special cases would show here. It "
+		"may be ordinary: retries, several samples of one question, a small set of test prompts",
+		n - n_distinct, n, n_distinct, most);
 	for (size_t i = most_at; note && i < most_at + most; i++)
 		if (evidence(v, note, prompts[i].id))
 			return -ENOMEM;
@@ -197,7 +200,8 @@ static void take_ending(struct endings *e, const struct verify_input *in, uint32
 	if (!guard__counts(in, i) || !q->finish_reason || tokens <= 0)
 		return;
 	e->n++;
-	e->n_at_limit += ends_by(q, "length") && q->max_tokens != ABSENT && q->max_tokens > 1 && tokens == q->max_tokens;
+	e->n_at_limit +=
+		ends_by(q, "length") && q->max_tokens != ABSENT && q->max_tokens > 1 && tokens == q->max_tokens;
 	e->n_cut += ends_by(q, "length") && (q->max_tokens == ABSENT || tokens < q->max_tokens);
 	if (ends_by(q, "stop"))
 		e->lengths[e->n_stopped++] = tokens;
@@ -235,7 +239,8 @@ static int note_lengths(struct verification *v, struct endings *e)
 	if (length < MIN_SAME_LENGTH || percent(most, e->n_stopped) < SAME_LENGTH_PCT)
 		return 0;
 	return verification__note(v, "guard.padding",
-				  "%" PRId64 " of %" PRId64 " answers that ended by themselves have the same length, %" PRId64
+				  "%" PRId64 " of %" PRId64
+				  " answers that ended by themselves have the same length, %" PRId64
 				  " tokens: outputs may be padded to it or cut to it. It may be ordinary: answers of a "
 				  "fixed form, one question asked again",
 				  most, e->n_stopped, length) ?
@@ -246,18 +251,20 @@ static int note_lengths(struct verification *v, struct endings *e)
 static int note_endings(struct verification *v, struct endings *e)
 {
 	if (e->n >= MIN_ENDINGS && percent(e->n_at_limit, e->n) >= FORCED_PCT &&
-	    !verification__note(v, "guard.forced_endings",
-				"%" PRId64 " of %" PRId64 " answers end at the limit that their client gave: outputs look "
-				"forced to a length, and rates per token are those of long answers. It may be ordinary: "
-				"benchmarks fix lengths, and small limits are reached by most answers",
-				e->n_at_limit, e->n))
+	    !verification__note(
+		    v, "guard.forced_endings",
+		    "%" PRId64 " of %" PRId64 " answers end at the limit that their client gave: outputs look "
+		    "forced to a length, and rates per token are those of long answers. It may be ordinary: "
+		    "benchmarks fix lengths, and small limits are reached by most answers",
+		    e->n_at_limit, e->n))
 		return -ENOMEM;
 	if (e->n >= MIN_ENDINGS && e->n_cut >= MIN_CUT && percent(e->n_cut, e->n) >= CUT_PCT &&
-	    !verification__note(v, "guard.cut_short",
-				"%" PRId64 " of %" PRId64 " answers were ended for their length before any limit that "
-				"their client gave: the server ends them. It may be ordinary: a full context, a limit of "
-				"the server that its documents state",
-				e->n_cut, e->n))
+	    !verification__note(
+		    v, "guard.cut_short",
+		    "%" PRId64 " of %" PRId64 " answers were ended for their length before any limit that "
+		    "their client gave: the server ends them. It may be ordinary: a full context, a limit of "
+		    "the server that its documents state",
+		    e->n_cut, e->n))
 		return -ENOMEM;
 	if (e->n_streams >= MIN_STREAMS &&
 	    percent(e->stream_tokens - e->stream_chunks, e->stream_tokens) >= SILENT_PCT &&
@@ -291,7 +298,8 @@ static bool is_without_step(const struct verify_input *in, uint32_t i)
 {
 	const struct row_request *q = &in->recording->requests[i];
 
-	return guard__counts(in, i) && in->timeline->requests[i].n_runs == 0 && in->books->counts[i].completion.high == 0 &&
+	return guard__counts(in, i) && in->timeline->requests[i].n_runs == 0 &&
+	       in->books->counts[i].completion.high == 0 &&
 	       ((q->billed_completion_tokens != ABSENT && q->billed_completion_tokens > 0) ||
 		(q->n_chunks != ABSENT && q->n_chunks > 0));
 }
@@ -312,12 +320,13 @@ int guard__no_step(struct verification *v, const struct verify_input *in)
 	}
 	if (n == 0)
 		return 0;
-	note = verification__note(v, "guard.no_step",
-				  "%" PRId64 " requests were answered with text although no step of the engine computed a "
-				  "token for them (%" PRId64 " completion tokens billed): a cache of answers would look "
-				  "like this. It may be ordinary: another process or host computed them, fixed answers "
-				  "to errors, a cache that the price list tells of",
-				  n, billed);
+	note = verification__note(
+		v, "guard.no_step",
+		"%" PRId64 " requests were answered with text although no step of the engine computed a "
+		"token for them (%" PRId64 " completion tokens billed): a cache of answers would look "
+		"like this. It may be ordinary: another process or host computed them, fixed answers "
+		"to errors, a cache that the price list tells of",
+		n, billed);
 	for (uint32_t i = 0; note && i < in->recording->n_requests; i++)
 		if (is_without_step(in, i) && evidence(v, note, in->recording->requests[i].id))
 			return -ENOMEM;

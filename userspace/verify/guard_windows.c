@@ -112,13 +112,14 @@ static int note_window(struct verification *v, const struct recording *r, const 
 	const uint64_t start = recording__start_ns(r);
 	double inside, outside = mean_outside(blocks, n, w->first, w->end, true, &inside);
 	const double ratio = exp(w->shift);
-	const char *cpu = isnan(inside - outside) ?
-				  "their CPU time is not known" :
-				  verification__text(v, "their CPU time %.0f %% of the rest's", 100 * exp(inside - outside));
+	const char *cpu = isnan(inside - outside) ? "their CPU time is not known" :
+						    verification__text(v, "their CPU time %.0f %% of the rest's",
+								       100 * exp(inside - outside));
 
 	return verification__note(
 		       v, "guard.window",
-		       "from %.1f s to %.1f s of the recording steps took %.0f %% of the time of like steps in the rest, %s: "
+		       "from %.1f s to %.1f s of the recording steps took %.0f %% of the time of like steps in the "
+		       "rest, %s: "
 		       "the server may have been %s in this window. It may be ordinary: a neighbour on the machine, "
 		       "clock frequency and heat, another process of the server, a test that began or ended",
 		       (double)(r->steps[blocks[w->first].first].start_ns - start) / 1e9,
