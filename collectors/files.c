@@ -65,10 +65,16 @@ struct files {
 
 static int files_open(struct session *s, void **out)
 {
-	struct files *c = calloc(1, sizeof(*c));
-	int err = c ? 0 : -ENOMEM;
+	struct files *c;
+	int err;
 
-	if (!err && s->options.digest_models && s->writer)
+	if (!s->writer) {
+		session__note(s, "files", "absent", "nothing is recorded");
+		return -ENOTSUP;
+	}
+	c = calloc(1, sizeof(*c));
+	err = c ? 0 : -ENOMEM;
+	if (!err && s->options.digest_models)
 		err = file_digests__open(&c->digests);
 	if (err) {
 		free(c);
@@ -268,8 +274,7 @@ static int files_attach(struct session *s, void *state, uint32_t pid)
 	struct watched *w = NULL;
 	const uint64_t now = monotonic_ns();
 
-	if (!s->writer)
-		return 0;
+	(void)s;
 	for (size_t i = 0; i < c->n_watched && !w; i++)
 		if (c->watched[i].pid == pid)
 			w = &c->watched[i];
@@ -375,17 +380,17 @@ static void files_close(struct session *s, void *state)
 	struct files *c = state;
 	const uint64_t now = monotonic_ns();
 
-	for (size_t i = 0; i < c->n_watched && s->writer; i++)
+	for (size_t i = 0; i < c->n_watched; i++)
 		if (!c->watched[i].gone)
 			look(c, &c->watched[i], now);
 	if (c->too_many)
 		session__note(s, "files", "partial", "more weight files than 256: the others are left out");
 	wait_for_digests(c);
-	for (int i = 0; i < c->n_files && s->writer; i++)
+	for (int i = 0; i < c->n_files; i++)
 		write_file(c, i);
-	for (size_t i = 0; i < c->n_watched && s->writer; i++)
+	for (size_t i = 0; i < c->n_watched; i++)
 		write_footprint(c, &c->watched[i]);
-	if (c->looked && s->writer)
+	if (c->looked)
 		recording_writer__put_meta(s->writer, "device_files", c->devices);
 	file_digests__free(c->digests);
 	for (int i = 0; i < c->n_files; i++)
