@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "output/facts.h"
 #include "output/json_writer.h"
 #include "output/verify.h"
+#include "userspace/analysis/facts.h"
 
 #define SCHEMA "tokprof.verify/1"
 

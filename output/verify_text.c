@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "output/facts.h"
 #include "output/table.h"
 #include "output/utf8.h"
 #include "output/verify.h"
+#include "userspace/analysis/facts.h"
 
 #define LABEL_WIDTH 11
 #define MAX_TEXT 1024

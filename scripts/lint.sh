@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# clang-tidy, the format's check, shellcheck, Python's own compiler. Needs `make` to have run (skeletons).
+# clang-tidy, the format's check, which layer includes which, shellcheck, Python's own compiler. Needs `make` to have run (skeletons).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,6 +35,13 @@ run_tidy() {
 		-DTOKPROF_VERSION_STRING="\"0\"" -DTOKPROF_PREFIX="\"/\"" 2>/dev/null' tidy
 }
 
+# What is read of a recording, and what is concluded of it, knows nothing of how it is shown.
+# shellcheck disable=SC2317 # called through check
+run_layers() {
+	! git grep -n --untracked '#include "output/' -- userspace/analysis userspace/cost userspace/verify userspace/wire
+}
+
+check "layers" run_layers
 check "format (${#c_files[@]} files)" python3 scripts/format.py --check "${c_files[@]}"
 check "clang-tidy (${#c_sources[@]} files)" run_tidy
 check "shellcheck (${#shells[@]} files)" shellcheck "${shells[@]}"

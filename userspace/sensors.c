@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "output/facts.h"
 #include "output/json_writer.h"
 #include "output/table.h"
 #include "output/utf8.h"
+#include "userspace/analysis/facts.h"
 
 #define ID_WIDTH 15
 #define GRADE_WIDTH 14

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "output/facts.h"
 #include "userspace/analysis/array.h"
+#include "userspace/analysis/facts.h"
 
 #define MAX_DOUBT 400
 /* A window of a month may have a million requests: so many are listed as evidence. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "bpf/records.h"
-#include "output/facts.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/verify/judge.h"
 #include "userspace/verify/plausibility.h"
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "output/facts.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/analysis/array.h"
 #include "userspace/verify/judge.h"
 

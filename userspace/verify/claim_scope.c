@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "output/facts.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/evidence.h"
 #include "userspace/verify/judge.h"

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "output/facts.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/analysis/array.h"
 #include "userspace/verify/claim_sample.h"
 

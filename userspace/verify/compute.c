@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "output/facts.h"
 #include "userspace/analysis/array.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/analysis/meters.h"
 #include "userspace/analysis/pricing.h"
 #include "userspace/analysis/step_view.h"

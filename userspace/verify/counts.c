@@ -2,8 +2,8 @@
 /* What the recording says of the tokens of every request, whatever was billed. */
 #include <stdlib.h>
 
-#include "output/facts.h"
 #include "userspace/analysis/array.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/verify/books.h"
 
 static bool has_failed(const struct row_request *q)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "output/facts.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/runs.h"
 #include "userspace/verify/guards.h"

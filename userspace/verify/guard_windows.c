@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "output/facts.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/verify/guards.h"
 
 #define MAX_BLOCKS 64

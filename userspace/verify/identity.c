@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "output/facts.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/analysis/runs.h"
 #include "userspace/cost/fit_set.h"
 #include "userspace/verify/plausibility.h"

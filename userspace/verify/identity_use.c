@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "output/facts.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/verify/devices.h"
 #include "userspace/verify/plausibility.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "output/facts.h"
 #include "userspace/analysis/array.h"
+#include "userspace/analysis/facts.h"
 
 static int64_t add_figure(int64_t sum, int64_t figure, bool is_first)
 {
