@@ -38,6 +38,7 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omi
 SKELETONS := $(patsubst bpf/%.bpf.c,$B/skel/%.skel.h,$(wildcard bpf/*.bpf.c))
 SOURCES := $(filter-out userspace/main.c,$(shell find userspace collectors output -name '*.c' | sort)) $B/embedded.c
 PROFILES := $(wildcard collectors/engines/*.profile)
+PAGES := $(sort $(wildcard output/*.css output/*.js))
 TEST_HELPERS := $(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c))
 TESTS := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 ASAN_TESTS := $(patsubst tests/unit/%.c,$B/asan/tests/%,$(wildcard tests/unit/test_*.c))
@@ -65,9 +66,9 @@ $B/bpf-arm64/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
 bpf-arm64: $(patsubst bpf/%.c,$B/bpf-arm64/%.o,$(wildcard bpf/*.bpf.c))
 
 # --- data in the binary ------------------------------------------------------------------------------------------------
-$B/embedded.c: scripts/embed.sh $(PROFILES) data/devices.tsv
+$B/embedded.c: scripts/embed.sh $(PROFILES) data/devices.tsv $(PAGES)
 	@mkdir -p $(@D)
-	$Qsh scripts/embed.sh -t embedded_profiles $(PROFILES) -t embedded_devices data/devices.tsv > $@
+	$Qsh scripts/embed.sh -t embedded_profiles $(PROFILES) -t embedded_devices data/devices.tsv -t embedded_pages $(PAGES) > $@
 
 # --- the program -------------------------------------------------------------------------------------------------------
 $B/obj/embedded.o: $B/embedded.c

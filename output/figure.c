@@ -6,8 +6,11 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "userspace/recording.h"
+
+#define NS_PER_S 1000000000
 
 struct scale {
 	uint64_t size; /* in base units; ascending */
@@ -93,6 +96,19 @@ struct figure figure__bytes(int64_t bytes)
 struct figure figure__energy(int64_t uj)
 {
 	return scaled(uj, energy_scales);
+}
+
+struct figure figure__moment(int64_t unix_ns)
+{
+	/* Of times before 1970 too, the second that has begun. */
+	const time_t seconds = (time_t)(unix_ns / NS_PER_S - (unix_ns % NS_PER_S < 0));
+	struct figure out;
+	struct tm tm;
+
+	if (unix_ns == ABSENT || !gmtime_r(&seconds, &tm) ||
+	    strftime(out.s, sizeof(out.s), "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		return absent();
+	return out;
 }
 
 struct figure figure__integer(int64_t n)

@@ -17,6 +17,8 @@ struct figure figure__bytes(int64_t bytes); /* B, kB, MB, ... of 1000 */
 struct figure figure__energy(int64_t uj); /* uJ, mJ, J, kJ */
 struct figure figure__count(int64_t n); /* exact up to 7 digits, then k, M, G, ... */
 struct figure figure__integer(int64_t n); /* exact, always */
+/* "2026-11-21 13:34:40 UTC", whatever the time zone */
+struct figure figure__moment(int64_t unix_ns);
 /* In the unit of a resource: "ns", "bytes", "uJ"; anything else is a count. */
 struct figure figure__in_unit(int64_t value, const char *unit);
 /* Share of a whole; "-" where either is ABSENT or the whole is 0. */

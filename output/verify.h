@@ -5,22 +5,39 @@
 
 #include <stdio.h>
 
+#include "userspace/file_sha256.h"
 #include "userspace/verify/verify.h"
+
+/* A file that a verdict is made of, so that another can tell that theirs is the same. */
+struct verify_file {
+	const char *role;	/* "recording", "bill", "claims" */
+	const char *path;	/* as the user named it */
+	char digest[FILE_SHA256_SIZE];	/* "": there is none, and `why` */
+	const char *why;
+};
 
 struct verify_output_options {
 	int verbose;
 	bool color;
 	int columns;
 	const char *path, *bill_path, *claims_path;	/* as the user named them; NULL */
+	const struct verify_file *files;	/* where the output names_files */
+	size_t n_files;
+	char *const *arguments;			/* of the command, from "verify" on */
+	int n_arguments;
 };
 
 struct verify_output {
 	const char *name;
 	bool counts_confirmed;	/* of CONFIRMED checks it takes the tallies alone, unless verbose */
+	bool names_files;	/* digests of the files are wanted, which costs reading them once more */
 	/* @return 0; -EIO where the stream failed */
 	int (*write)(FILE *f, const struct verification *v, const struct verify_input *in,
 		     const struct verify_output_options *options);
 };
+
+/* What to do about a check that is not CONFIRMED, in words. */
+const char *check__remedy(const struct check *c);
 
 extern const struct verify_output *const verify_outputs[]; /* NULL-terminated; the first is the default */
 

@@ -115,7 +115,7 @@ static bool begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
-static const char *remedy_of(const struct check *c)
+const char *check__remedy(const struct check *c)
 {
 	if (c->verdict == VERDICT_INCONCLUSIVE && begins(c->id, "plausibility."))
 		return "ask the vendor for what the finding misses, or record the server and verify the claim with "
@@ -151,7 +151,7 @@ static void put_check(const struct page *p, const struct check *c)
 	put_fact(p, 4, "rule", "%s", c->rule);
 	put_evidence(p, c);
 	if (c->verdict != VERDICT_CONFIRMED)
-		put_fact(p, 4, "remedy", "%s", remedy_of(c));
+		put_fact(p, 4, "remedy", "%s", check__remedy(c));
 }
 
 static void put_checks(const struct page *p, const char *title, enum verdict verdict)

@@ -7,12 +7,15 @@ The last line is 'N passed, N failed', with ', N skipped' where some were.
 """
 
 import csv
+import hashlib
+import html.parser
 import io
 import json
 import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -394,11 +397,83 @@ def test_a_wider_bill_window_leaves_unknown_ids_open(directory):
         fails(2, *args, "--bill-window", wrong, says=["--bill-window", wrong])
 
 
+class Page(html.parser.HTMLParser):
+    """Elements that are opened are closed, in order; texts by element; which attributes there are."""
+    VOID = {"meta", "br", "input"}
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.texts, self.names, self.attributes, self.wrong = [], [], [], set(), []
+        self.feed(text)
+        self.close()
+        assert not self.wrong and not self.open, (self.wrong, self.open)
+
+    def handle_starttag(self, tag, attrs):
+        self.names.append((tag, dict(attrs)))
+        self.attributes |= {name for name, _value in attrs}
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append((tag, self.getpos()))
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+    def text(self):
+        return " ".join(data for tag, data in self.texts if tag not in ("script", "style"))
+
+
+def test_verify_in_html_is_one_file_in_which_a_bill_stays_text(directory):
+    path = billed_recording(directory)
+    evil = '<script>alert("x")</script>'
+    made = bill(directory, *HONEST[:2], "cmpl-3,small,10,0,7", '"' + evil.replace('"', '""') + '",small,1,0,1', name="it's a bill.csv")
+    args = ("verify", path, "--format", "html", "--bill", made)
+    code, out, err = run(*args)
+    assert (code, err) == (1, ""), (code, err)
+    page = Page(out)
+    assert evil in page.text() and evil not in out
+    assert [name for name, _ in page.names].count("script") == 1
+    assert not page.attributes & {"src", "style", "onclick", "onerror", "onload"}, page.attributes
+    assert {attrs["href"][0] for name, attrs in page.names if name == "a"} == {"#"}
+    assert "http" not in out.replace("http-equiv", "")
+    # Every statement of the JSON is in a row of the page.
+    report = json.loads(run("verify", path, "--format", "json", "--bill", made)[1])
+    rows = [attrs["data-verdict"] for name, attrs in page.names if name == "tbody" and "data-verdict" in attrs]
+    assert sorted(rows) == sorted(c["verdict"] for c in report["checks"])
+    for words in ("2 more billed than put out", report["recording"]["id"], "line 4 of the bill", "request 3", "self_reported"):
+        assert words in page.text(), words
+    # What another needs to repeat it: digests, and the command as a shell reads it.
+    for name in (path, made):
+        with open(name, "rb") as f:
+            assert hashlib.sha256(f.read()).hexdigest() in page.text(), name
+    command = next(data for tag, data in page.texts if tag == "pre")
+    assert shlex.split(command) == ["tokprof", *args], command
+    assert out == run(*args, env={"LC_ALL": "C", "TZ": "Asia/Tokyo"})[1]
+
+
+def test_verify_in_html_without_a_recording_says_that_nothing_was_measured(directory):
+    claims = os.path.join(directory, "ttft.yaml")
+    with open(claims, "w", encoding="utf-8") as f:
+        f.write("claims:\n  - metric: ttft\n    statistic: p99\n    at_most: 2 s\n")
+    code, out, err = run("verify", "--claims", claims, "--format", "html")
+    assert code in (0, 3) and err == "", (code, err)
+    assert "nothing was measured" in Page(out).text()
+
+
+def test_a_bill_that_is_a_pipe_has_no_digest(directory):
+    done = subprocess.run(["bash", "-c", 'exec "$0" verify "$1" --format html --bill <(cat "$2")', TOKPROF, billed_recording(directory),
+                           bill(directory, *HONEST)], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done
+    assert "no regular file" in Page(done.stdout.decode()).text()
+
+
 def test_verify_without_what_it_needs_is_2(directory):
     fails(2, "verify", says=["Neither a recording nor --claims"])
     fails(2, "verify", "a", "b", says=["one recording at a time"])
     fails(2, "verify", "--bill", "x", says=["no file was named"])
-    fails(2, "verify", "x", "--format", "html", says=["text, json"])
+    fails(2, "verify", "x", "--format", "pdf", says=["text, json, html"])
     fails(2, "verify", "x", "--bill-window", "2026-01-01..2026-02-01", says=["--bill"])
     path = billed_recording(directory)
     fails(2, "verify", path, "--bill", os.path.join(directory, "none.csv"), says=["none.csv"])

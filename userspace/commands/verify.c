@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "output/verify.h"
 #include "userspace/command.h"
+#include "userspace/file_sha256.h"
 #include "userspace/message.h"
 #include "userspace/stream.h"
 #include "userspace/terminal.h"
@@ -27,6 +32,8 @@ struct verify_options {
 	const char *path, *bill_path, *claims_path;
 	const struct verify_output *output;
 	int64_t begin_unix_ns, end_unix_ns;
+	char **arguments;
+	int n_arguments;
 };
 
 /* What the files gave, for one place to free them. */
@@ -215,15 +222,73 @@ static int exit_code_of(enum verdict verdict)
 	}
 }
 
+/* ------------------------------------------------------------------------------------------------------------- digests --- */
+
+#define MAX_FILES 4
+
+struct files {
+	struct verify_file list[MAX_FILES];
+	size_t n;
+	char log_path[PATH_MAX];
+};
+
+static const char *reason_of(int err)
+{
+	if (err == -EINVAL)
+		return "no regular file: what it held was read once and is gone";
+	return err == -ENOMEM ? "out of memory" : strerror(-err);
+}
+
+static void add_file(struct files *files, const char *role, const char *path)
+{
+	struct verify_file *file = &files->list[files->n++];
+	int err;
+
+	file->role = role;
+	file->path = path;
+	err = file__digest(file->digest, path);
+	if (err) {
+		file->digest[0] = 0;
+		file->why = reason_of(err);
+	}
+}
+
+/* What a killed recorder left beside the recording is part of it. */
+static void add_log(struct files *files, const char *path)
+{
+	struct stat st;
+
+	if (snprintf(files->log_path, sizeof(files->log_path), "%s-wal", path) < (int)sizeof(files->log_path) &&
+	    stat(files->log_path, &st) == 0 && st.st_size > 0)
+		add_file(files, "its log", files->log_path);
+}
+
+static void list_files(struct files *files, const struct verify_options *options)
+{
+	memset(files, 0, sizeof(*files));
+	if (options->path) {
+		add_file(files, "recording", options->path);
+		add_log(files, options->path);
+	}
+	if (options->bill_path)
+		add_file(files, "bill", options->bill_path);
+	if (options->claims_path)
+		add_file(files, "claims", options->claims_path);
+}
+
 static int judge(struct inputs *x, const struct verify_options *options)
 {
-	const struct verify_output_options how = {
+	struct files files;
+	struct verify_output_options how = {
 		.verbose = message__verbosity(),
 		.color = terminal__has_color(stdout),
 		.columns = terminal__columns(stdout),
 		.path = options->path,
 		.bill_path = options->bill_path,
 		.claims_path = options->claims_path,
+		.files = files.list,
+		.arguments = options->arguments,
+		.n_arguments = options->n_arguments,
 	};
 	struct verification v;
 	int exit_code;
@@ -232,6 +297,10 @@ static int judge(struct inputs *x, const struct verify_options *options)
 	exit_code = run_checks(x, &v, options->path);
 	if (exit_code != EXIT_CODE_DONE)
 		return exit_code;
+	if (options->output->names_files) {
+		list_files(&files, options);
+		how.n_files = files.n;
+	}
 	exit_code = stream__finish(stdout, "standard output", options->output->write(stdout, &v, &x->in, &how));
 	if (exit_code == EXIT_CODE_DONE)
 		exit_code = exit_code_of(v.verdict);
@@ -309,9 +378,8 @@ static int parse_option(struct verify_options *options, int key, const char *val
 	}
 }
 
-static int run(int argc, char **argv)
+static int parse_and_verify(struct verify_options options, int argc, char **argv)
 {
-	struct verify_options options = { .output = verify_outputs[0], .begin_unix_ns = ABSENT, .end_unix_ns = ABSENT };
 	struct options o;
 	int key;
 
@@ -335,11 +403,31 @@ static int run(int argc, char **argv)
 	return verify(&options);
 }
 
+static int run(int argc, char **argv)
+{
+	/* Reading the options puts them into another order. */
+	char **arguments = malloc((size_t)argc * sizeof(*arguments));
+	struct verify_options options = { .output = verify_outputs[0],
+					  .begin_unix_ns = ABSENT,
+					  .end_unix_ns = ABSENT,
+					  .arguments = arguments,
+					  .n_arguments = argc };
+	int exit_code;
+
+	if (!arguments)
+		return out_of_memory(NULL);
+	memcpy(arguments, argv, (size_t)argc * sizeof(*arguments));
+	exit_code = parse_and_verify(options, argc, argv);
+	free(arguments);
+	return exit_code;
+}
+
 static const struct option_spec verify_options[] = {
 	{ OPTION_BILL, "bill", "FILE", "a bill as CSV or JSON; without it, the usage that the server sent" },
 	{ OPTION_BILL_WINDOW, "bill-window", "A..B", "the time that the bill covers; default: exactly the recording" },
 	{ OPTION_CLAIMS, "claims", "FILE", "claims, a price list and the names of the bill's columns, as YAML" },
-	{ OPTION_FORMAT, "format", "FORMAT", "text (default), json (schema tokprof.verify/1)" },
+	{ OPTION_FORMAT, "format", "FORMAT",
+	  "text (default), json (schema tokprof.verify/1), html (one file to attach to a letter)" },
 	{ 0, NULL, NULL, NULL },
 };
 
@@ -357,6 +445,7 @@ const struct command command_verify = {
 	.examples = "  tokprof verify run.tokprof\n"
 		    "  tokprof verify run.tokprof --bill bill.csv --claims prices.yaml\n"
 		    "  tokprof verify run.tokprof --bill june.csv --format json\n"
-		    "      --bill-window 2026-06-01T00:00:00Z..2026-07-01T00:00:00Z",
+		    "      --bill-window 2026-06-01T00:00:00Z..2026-07-01T00:00:00Z\n"
+		    "  tokprof verify run.tokprof --bill bill.csv --format html > verdict.html",
 	.run = run,
 };
