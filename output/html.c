@@ -126,7 +126,8 @@ int html__policy(FILE *f, const char *style_name, const char *script_name)
 {
 	int err;
 
-	fputs("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src &#39;none&#39;; base-uri &#39;none&#39;; "
+	fputs("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src &#39;none&#39;; base-uri "
+	      "&#39;none&#39;; "
 	      "form-action &#39;none&#39;; style-src",
 	      f);
 	err = put_digest(f, style_name);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "userspace/file_sha256.h"
+#include "userspace/verify/scorecard.h"
 #include "userspace/verify/verify.h"
 
 /* A file that a verdict is made of, so that another can tell that theirs is the same. */
@@ -23,9 +24,13 @@ struct verify_output_options {
 	const char *path, *bill_path, *claims_path;	/* as the user named them; NULL */
 	const struct verify_file *files;	/* where the output names_files */
 	size_t n_files;
+	const struct scorecard *scorecard;	/* that was asked for beside the verdicts; NULL */
 	char *const *arguments;			/* of the command, from "verify" on */
 	int n_arguments;
 };
+
+/* As many as a table has room for. */
+#define SCORECARD_MOST 11
 
 struct verify_output {
 	const char *name;
@@ -34,6 +39,8 @@ struct verify_output {
 	/* @return 0; -EIO where the stream failed */
 	int (*write)(FILE *f, const struct verification *v, const struct verify_input *in,
 		     const struct verify_output_options *options);
+	/* Scorecards of several recordings side by side, without verdicts. @return as write; -ENOMEM */
+	int (*compare)(FILE *f, const struct scorecard *cards, size_t n, const struct verify_output_options *options);
 };
 
 /* What to do about a check that is not CONFIRMED, in words. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "output/figure.h"
+#include "output/scorecard.h"
 #include "userspace/analysis/facts.h"
 #include "userspace/version.h"
 
@@ -47,7 +48,8 @@ static const char *meaning_of(const struct verification *v)
 	case VERDICT_CONFIRMED:
 		return "Every statement that was asked about agrees with what was recorded.";
 	case VERDICT_REFUTED:
-		return "At least one statement is not so, and nothing that is missing in the recording could make it so.";
+		return "At least one statement is not so, and nothing that is missing in the recording could make it "
+		       "so.";
 	default:
 		return v->n ? "Nothing is refuted, and not everything is confirmed: something is missing, and each "
 			      "statement "
@@ -56,13 +58,12 @@ static const char *meaning_of(const struct verification *v)
 	}
 }
 
-static int put_head(const struct verify_page *p)
+int verify_html__begin(const struct verify_page *p, const char *title)
 {
 	FILE *f = p->f;
 	int err;
 
-	fprintf(f, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>%s: ",
-		verdict_names[p->v->verdict]);
+	fprintf(f, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>%s: ", title);
 	for (size_t i = 0; i < p->options->n_files; i++) {
 		fputs(i ? ", " : "", f);
 		html__text(f, p->options->files[i].path);
@@ -76,7 +77,15 @@ static int put_head(const struct verify_page *p)
 	fputs("\">\n", f);
 	if (!err)
 		err = html__embed(f, "style", STYLE);
-	fputs("</head>\n", f);
+	fputs("</head>\n<body>\n", f);
+	return err;
+}
+
+int verify_html__end(const struct verify_page *p)
+{
+	const int err = html__embed(p->f, "script", SCRIPT);
+
+	fputs("</body>\n</html>\n", p->f);
 	return err;
 }
 
@@ -86,7 +95,8 @@ static void put_verdict(const struct verify_page *p)
 	const struct verification *v = p->v;
 	FILE *f = p->f;
 
-	fprintf(f, "<header id=\"verdict\">\n<p class=\"tool\">tokprof verify</p>\n<h1 class=\"%s\">%s</h1>\n<p>%s</p>\n",
+	fprintf(f,
+		"<header id=\"verdict\">\n<p class=\"tool\">tokprof verify</p>\n<h1 class=\"%s\">%s</h1>\n<p>%s</p>\n",
 		verdict_names[v->verdict], verdict_names[v->verdict], meaning_of(v));
 	fprintf(f, "<dl class=\"counts\">\n<div><dt>statements</dt><dd>%zu</dd></div>\n", v->n);
 	for (size_t i = 0; i < 3; i++)
@@ -105,8 +115,8 @@ static void put_asked(const struct verify_page *p)
 	verify_html__section(f, "asked", "What was asked");
 	fputs("<table class=\"facts\">\n", f);
 	if (in->bill)
-		verify_html__fact(f, "bill", "%s, %zu lines",
-				  p->options->bill_path ? p->options->bill_path : "a file", in->bill->n);
+		verify_html__fact(f, "bill", "%s, %zu lines", p->options->bill_path ? p->options->bill_path : "a file",
+				  in->bill->n);
 	else if (in->recording)
 		verify_html__fact(f, "bill", "the usage that the server sent with its answers: no bill was given");
 	if (in->window_begin_unix_ns != ABSENT)
@@ -149,7 +159,10 @@ static void put_server(FILE *f, const struct recording *r)
 	for (size_t i = 0; i < r->n_models; i++) {
 		const struct row_model *m = &r->models[i];
 
-		verify_html__fact(f, "model file", "%s%s%s%s%s", m->path ? m->path : m->name ? m->name : "unknown",
+		verify_html__fact(f, "model file", "%s%s%s%s%s",
+				  m->path ? m->path :
+				  m->name ? m->name :
+					    "unknown",
 				  m->quantization ? ", " : "", m->quantization ? m->quantization : "",
 				  m->digest ? ", digest of its header and size " : "", m->digest ? m->digest : "");
 	}
@@ -188,8 +201,7 @@ static void put_recording(const struct verify_page *p)
 	}
 	verify_html__fact(f, "from", "%s", figure__moment(recording__start_unix_ns(r)).s);
 	if (recording__start_unix_ns(r) != ABSENT)
-		verify_html__fact(f, "to", "%s (%s)",
-				  figure__moment(recording__start_unix_ns(r) + (int64_t)duration).s,
+		verify_html__fact(f, "to", "%s (%s)", figure__moment(recording__start_unix_ns(r) + (int64_t)duration).s,
 				  figure__time((int64_t)duration).s);
 	verify_html__fact(f, "complete", "%s",
 			  recording__complete(r) ? "yes" : "no: its recorder did not end in good order");
@@ -209,7 +221,8 @@ static void put_notes(const struct verify_page *p)
 	if (p->v->n_notes == 0)
 		return;
 	verify_html__section(f, "notes", "Notes");
-	fputs("<p>Findings that nobody asked a verdict of. They change no verdict and accuse nobody: each says what else "
+	fputs("<p>Findings that nobody asked a verdict of. They change no verdict and accuse nobody: each says what "
+	      "else "
 	      "could have "
 	      "made it so.</p>\n",
 	      f);
@@ -236,24 +249,26 @@ static int write_html(FILE *f, const struct verification *v, const struct verify
 		      const struct verify_output_options *options)
 {
 	const struct verify_page p = { f, v, in, options };
-	int err = put_head(&p);
+	int err = verify_html__begin(&p, verdict_names[v->verdict]);
 
-	fputs("<body>\n", f);
 	put_verdict(&p);
 	put_asked(&p);
 	put_recording(&p);
 	if (!err)
 		err = verify_html__checks(&p);
+	if (options->scorecard)
+		scorecard_html__put(f, options->scorecard);
 	put_notes(&p);
 	verify_html__repeat(&p);
 	verify_html__glossary(&p);
 	if (!err)
-		err = html__embed(f, "script", SCRIPT);
-	fputs("</body>\n</html>\n", f);
+		err = verify_html__end(&p);
 	if (err)
 		return err;
 	return ferror(f) ? -EIO : 0;
 }
 
 extern const struct verify_output verify_output_html;
-const struct verify_output verify_output_html = { .name = "html", .names_files = true, .write = write_html };
+const struct verify_output verify_output_html = {
+	.name = "html", .names_files = true, .write = write_html, .compare = scorecard_html__compare
+};

@@ -19,6 +19,9 @@ int verify_html__checks(const struct verify_page *p);
 void verify_html__repeat(const struct verify_page *p);
 void verify_html__glossary(const struct verify_page *p);
 
+/* All up to the first section, and what closes the page. @return 0, -ENOMEM, -ENOENT */
+int verify_html__begin(const struct verify_page *p, const char *title);
+int verify_html__end(const struct verify_page *p);
 /* "<section id=ID><h2>TITLE</h2>"; the caller closes it. */
 void verify_html__section(FILE *f, const char *id, const char *title);
 /* A row of a table of facts: its name, and what it is, which is another's text. "" and NULL: no row. */

@@ -62,7 +62,8 @@ static int compare_kinds(const void *a, const void *b)
 
 static bool is_alike(const struct kind *kind, const struct check *c)
 {
-	return c->verdict == VERDICT_CONFIRMED && strcmp(c->text, kind->finding) == 0 && strcmp(c->rule, kind->rule) == 0;
+	return c->verdict == VERDICT_CONFIRMED && strcmp(c->text, kind->finding) == 0 &&
+	       strcmp(c->rule, kind->rule) == 0;
 }
 
 static int list_kinds(struct kinds *kinds, const struct verification *v)
@@ -100,7 +101,8 @@ static void put_overview(FILE *f, const struct kinds *kinds)
 		for (size_t k = 0; k < 3; k++) {
 			const enum verdict verdict = worst_first[k];
 
-			fprintf(f, "<td class=\"%s\">%zu</td>", kind->n_by_verdict[verdict] ? verdict_names[verdict] : "none",
+			fprintf(f, "<td class=\"%s\">%zu</td>",
+				kind->n_by_verdict[verdict] ? verdict_names[verdict] : "none",
 				kind->n_by_verdict[verdict]);
 		}
 		fprintf(f, "<td>%zu</td><td>%zu</td></tr>\n", kind->n_measured, kind->n_self_reported);
@@ -195,7 +197,8 @@ static void put_left_out(FILE *f, const struct kind *kind, enum verdict verdict,
 
 	if (left)
 		fprintf(f,
-			"<p class=\"left-out\">%zu more of this kind are %s and not shown here, to keep this file readable: "
+			"<p class=\"left-out\">%zu more of this kind are %s and not shown here, to keep this file "
+			"readable: "
 			"<code>--format json</code> has all of them.</p>\n",
 			left, verdict_names[verdict]);
 }
@@ -213,7 +216,8 @@ static void put_kind(const struct verify_page *p, const struct kind *kind, size_
 		fputs("</p>\n<p><b>confirmed</b> where nothing else is said: ", f);
 		html__foreign(f, kind->finding);
 	}
-	fputs("</p>\n<table class=\"statements\">\n<thead><tr><th scope=\"col\">verdict</th><th scope=\"col\">subject</th>"
+	fputs("</p>\n<table class=\"statements\">\n<thead><tr><th scope=\"col\">verdict</th><th "
+	      "scope=\"col\">subject</th>"
 	      "<th scope=\"col\">claimed</th><th scope=\"col\">measured</th><th scope=\"col\">interval</th>"
 	      "<th scope=\"col\">unit</th><th scope=\"col\">grade</th><th scope=\"col\">evidence</th></tr></thead>\n",
 	      f);
@@ -241,8 +245,8 @@ static void put_controls(FILE *f)
 {
 	fputs("<form id=\"controls\" hidden>\n", f);
 	for (size_t k = 0; k < 3; k++)
-		fprintf(f, "<label><input type=\"checkbox\" value=\"%s\" checked> %s</label>\n", verdict_names[worst_first[k]],
-			verdict_names[worst_first[k]]);
+		fprintf(f, "<label><input type=\"checkbox\" value=\"%s\" checked> %s</label>\n",
+			verdict_names[worst_first[k]], verdict_names[worst_first[k]]);
 	fputs("<label>search <input type=\"search\" id=\"search\" placeholder=\"request, line, word\" "
 	      "autocomplete=\"off\"></label>\n<output id=\"shown\"></output>\n</form>\n",
 	      f);

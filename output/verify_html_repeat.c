@@ -33,8 +33,9 @@ void verify_html__repeat(const struct verify_page *p)
 	const struct verify_output_options *o = p->options;
 	FILE *f = p->f;
 
-	verify_html__section(f, "repeat", "How to repeat this verdict");
-	fputs("<p>It is made of the files below and of nothing else. Whoever has them, whatever the machine, gets the same "
+	verify_html__section(f, "repeat", "How to repeat this");
+	fputs("<p>It is made of the files below and of nothing else. Whoever has them, whatever the machine, gets the "
+	      "same "
 	      "bytes from the same version of tokprof, without root and without a network.</p>\n"
 	      "<table class=\"files\">\n<thead><tr><th scope=\"col\">file</th><th scope=\"col\">name</th>"
 	      "<th scope=\"col\">SHA-256</th></tr></thead>\n<tbody>\n",
@@ -66,16 +67,20 @@ void verify_html__glossary(const struct verify_page *p)
 		{ "CONFIRMED", "The figure is the recorded one, or the rule holds over all of its interval." },
 		{ "REFUTED", "It is not so, and nothing that is missing in the recording could make it so." },
 		{ "INCONCLUSIVE", "Something is missing, and the finding says what. Nobody is accused by it." },
-		{ "measured", "Counted or timed by the kernel or a device of the recorded host. The server cannot make it up." },
+		{ "measured",
+		  "Counted or timed by the kernel or a device of the recorded host. The server cannot make it up." },
 		{ "derived", "Calculated by a model from measured figures, with an interval." },
-		{ "self_reported", "The server's own word: read out of its memory or its messages, and no measured compute "
-				   "backs it." },
+		{ "self_reported",
+		  "The server's own word: read out of its memory or its messages, and no measured compute "
+		  "backs it." },
 		{ "unavailable", "Not known here. It is never shown as 0." },
 		{ "claimed", "What the bill or the claim says." },
-		{ "interval", "What the figure lies within: exact for a count, else with the confidence that the finding or the "
-			      "rule names." },
-		{ "evidence", "Lines of the bill or the claims, and ids of requests in the recording: tokprof report shows "
-			      "them." },
+		{ "interval",
+		  "What the figure lies within: exact for a count, else with the confidence that the finding or the "
+		  "rule names." },
+		{ "evidence",
+		  "Lines of the bill or the claims, and ids of requests in the recording: tokprof report shows "
+		  "them." },
 	};
 	FILE *f = p->f;
 
@@ -86,7 +91,8 @@ void verify_html__glossary(const struct verify_page *p)
 		html__text(f, words[i].meaning);
 		fputs("</dd>\n", f);
 	}
-	fputs("</dl>\n<p>The verdict binds two parties of which the one that recorded controls the kernel and the tokprof "
+	fputs("</dl>\n<p>The verdict binds two parties of which the one that recorded controls the kernel and the "
+	      "tokprof "
 	      "binary of the recorded host, and the server is not trusted. Who has root over that kernel can forge a "
 	      "recording.</p>\n</section>\n",
 	      f);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "output/json_writer.h"
+#include "output/scorecard.h"
 #include "output/verify.h"
 #include "userspace/analysis/facts.h"
 
@@ -72,7 +73,6 @@ static int write_json(FILE *f, const struct verification *v, const struct verify
 {
 	struct json_writer w;
 
-	(void)options;
 	json_writer__init(&w, f, 2);
 	json_writer__begin_object(&w);
 	json_writer__put_string(&w, "schema", SCHEMA);
@@ -95,9 +95,15 @@ static int write_json(FILE *f, const struct verification *v, const struct verify
 		json_writer__end_object(&w);
 	}
 	json_writer__end_array(&w);
+	if (options->scorecard) {
+		json_writer__key(&w, "scorecard");
+		scorecard_json__put(&w, options->scorecard);
+	}
 	json_writer__end_object(&w);
 	return json_writer__finish(&w);
 }
 
 extern const struct verify_output verify_output_json;
-const struct verify_output verify_output_json = { .name = "json", .write = write_json };
+const struct verify_output verify_output_json = { .name = "json",
+						  .write = write_json,
+						  .compare = scorecard_json__compare };

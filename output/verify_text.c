@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output/scorecard.h"
 #include "output/table.h"
 #include "output/utf8.h"
 #include "output/verify.h"
@@ -240,10 +241,14 @@ static int write_text(FILE *f, const struct verification *v, const struct verify
 		put_heading(&p, "Notes");
 	for (size_t i = 0; i < v->n_notes; i++)
 		put_fact(&p, 2, "note", "%s", v->notes[i].text);
+	if (!err && options->scorecard)
+		err = scorecard_text__put(f, options->scorecard, options);
 	if (err)
 		return err;
 	return ferror(f) ? -EIO : 0;
 }
 
 extern const struct verify_output verify_output_text;
-const struct verify_output verify_output_text = { .name = "text", .counts_confirmed = true, .write = write_text };
+const struct verify_output verify_output_text = {
+	.name = "text", .counts_confirmed = true, .write = write_text, .compare = scorecard_text__compare
+};

@@ -462,6 +462,55 @@ def test_verify_in_html_without_a_recording_says_that_nothing_was_measured(direc
     assert "nothing was measured" in Page(out).text()
 
 
+DIMENSIONS = ["tokens_per_second", "ttft", "latency", "throughput", "stability", "reliability", "cost_efficiency", "energy", "security",
+              "interoperability"]
+
+
+def test_a_scorecard_stands_beside_the_verdict_and_does_not_change_it(directory):
+    path = billed_recording(directory)
+    code, out, err = run("verify", path, "--scorecard", "--format", "json")
+    assert (code, err) == (0, ""), (code, err)
+    card = json.loads(out)["scorecard"]
+    assert [part["id"] for part in card["dimensions"]] == DIMENSIONS
+    for part in card["dimensions"] + [card["aiperf"], card["mlperf"]]:
+        for figure in part["figures"]:
+            assert figure["grade"] in GRADES and (figure["reason"] is None) == (figure["grade"] != "unavailable"), figure
+            assert figure["value"] is None or figure["reason"] is None, figure
+    figures = {figure["id"]: figure for part in card["dimensions"] for figure in part["figures"]}
+    assert figures["success_rate"]["value"] == "1.0000" and figures["succeeded"]["value"] == 3, figures
+    assert figures["e2e.p50"]["value"] == 12000000, figures["e2e.p50"]
+    assert figures["energy_per_token"]["value"] is None and figures["energy_per_token"]["reason"], figures
+    assert {figure["group"]: figure for figure in card["aiperf"]["figures"]}["total_osl"]["value"] == 15
+    assert "scorecard" not in json.loads(run("verify", path, "--format", "json")[1])
+    text = run("verify", path, "--scorecard")[1]
+    for words in ("Time to first token", "Completed tokens per second", "time_to_first_token", "No interval is claimed"):
+        assert words in text, words
+    assert "Completed tokens per second" in Page(run("verify", path, "--scorecard", "--format", "html")[1]).text()
+
+
+def test_scorecards_of_several_recordings_stand_side_by_side(directory):
+    path, other = billed_recording(directory), os.path.join(directory, "<b>later.tokprof")
+    shutil.copy(path, other)
+    with sqlite3.connect(other) as db:
+        db.execute("update request set end_ns = end_ns + 12000000, last_token_ns = last_token_ns + 12000000")
+        db.execute("update recording set value = 'another machine' where key = 'host'")
+    db.close()
+    args = ("verify", "--scorecard", path, other)
+    code, out, err = run(*args, "--format", "json")
+    assert (code, err) == (0, ""), (code, err)
+    report = json.loads(out)
+    assert report["schema"] == "tokprof.scorecard/1" and len(report["recordings"]) == 2 and "verdict" not in report
+    assert report["differing_conditions"] == ["host"]
+    change = next(c for c in report["changes"] if c["part"] == "latency" and c["id"] == "e2e.p50")
+    assert (change["change"], change["percent"]) == (12000000, "100.00"), change
+    code, out, err = run(*args)
+    assert code == 0 and "+100.00 %" in out and "another machine" in out, out
+    code, out, err = run(*args, "--format", "html")
+    page = Page(out)
+    assert code == 0 and "+100.00 %" in page.text() and "<b>later.tokprof" in page.text() and "<b>later" not in out
+    assert shlex.split(next(data for tag, data in page.texts if tag == "pre")) == ["tokprof", *args, "--format", "html"]
+
+
 def test_a_bill_that_is_a_pipe_has_no_digest(directory):
     done = subprocess.run(["bash", "-c", 'exec "$0" verify "$1" --format html --bill <(cat "$2")', TOKPROF, billed_recording(directory),
                            bill(directory, *HONEST)], capture_output=True, timeout=60, check=False)
@@ -473,6 +522,10 @@ def test_verify_without_what_it_needs_is_2(directory):
     fails(2, "verify", says=["Neither a recording nor --claims"])
     fails(2, "verify", "a", "b", says=["one recording at a time"])
     fails(2, "verify", "--bill", "x", says=["no file was named"])
+    fails(2, "verify", "--scorecard", "--claims", "x", says=["no file was named"])
+    fails(2, "verify", "--scorecard", "a", "b", "--bill", "x", says=["against one recording"])
+    fails(2, "verify", "--scorecard", *"abcdefghijkl", says=["l: at most 11"])
+    fails(2, "verify", "--scorecard", os.path.join(directory, "none"), os.path.join(directory, "none"), says=["none"])
     fails(2, "verify", "x", "--format", "pdf", says=["text, json, html"])
     fails(2, "verify", "x", "--bill-window", "2026-01-01..2026-02-01", says=["--bill"])
     path = billed_recording(directory)

@@ -84,7 +84,10 @@ static void controls_and_ill_formed_bytes_are_shown_as_such(void **unused)
 static void nothing_turns_the_direction_of_writing(void **unused)
 {
 	(void)unused;
-	expect_text("x\xe2\x80\xae" "DEMRIFNOC\xe2\x80\xac", "x\xef\xbf\xbd" "DEMRIFNOC\xef\xbf\xbd");
+	expect_text("x\xe2\x80\xae"
+		    "DEMRIFNOC\xe2\x80\xac",
+		    "x\xef\xbf\xbd"
+		    "DEMRIFNOC\xef\xbf\xbd");
 	expect_text("\xe2\x81\xa6y\xe2\x81\xa9", "\xef\xbf\xbdy\xef\xbf\xbd");
 }
 
@@ -128,7 +131,8 @@ static void nothing_is_fetched_from_anywhere(void **unused)
 	(void)unused;
 	verification__add(&v, "bill.model", "request 1");
 	page = page_of(&v, &options, &n);
-	for (const char *const *word = (const char *const[]){ "http:", "https:", "url(", "@import", "src=", "<link", NULL };
+	for (const char *const *word =
+		     (const char *const[]){ "http:", "https:", "url(", "@import", "src=", "<link", NULL };
 	     *word; word++)
 		assert_null(strstr(page, *word));
 	assert_non_null(strstr(page, "default-src &#39;none&#39;"));

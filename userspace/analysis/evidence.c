@@ -97,14 +97,26 @@ static int64_t asked_for(int64_t claim)
 	return claim < MAX_EXPECTED ? claim : MAX_EXPECTED;
 }
 
-void request__facts(struct request_facts *facts, const struct row_request *q, const struct blind_spots *w,
-		    const struct recording *r)
+bool request__asks_a_model(const struct row_request *q)
 {
 	static const char *const generating[] = { "completion", "messages",  "responses", "generate", "infill",
 						  "chat",	"embedding", "rerank",	  NULL };
-	static const char *const embedding[] = { "embedding", "rerank", NULL };
-	static const char *const chatting[] = { "chat", "messages", "responses", NULL };
 	static const char *const safe_methods[] = { "GET", "HEAD", "OPTIONS", "DELETE", NULL };
+
+	return contains_any(q->path, generating) && !contains_any(q->method, safe_methods);
+}
+
+bool request__asks_for_embedding(const struct row_request *q)
+{
+	static const char *const embedding[] = { "embedding", "rerank", NULL };
+
+	return contains_any(q->path, embedding);
+}
+
+void request__facts(struct request_facts *facts, const struct row_request *q, const struct blind_spots *w,
+		    const struct recording *r)
+{
+	static const char *const chatting[] = { "chat", "messages", "responses", NULL };
 	/* To these a server adds tokens of its own: marks of what is to be filled in, a query before each document. */
 	static const char *const adding[] = { "infill", "rerank", NULL };
 	const uint64_t end_ns = q->end_ns ? q->end_ns : UINT64_MAX;
@@ -112,9 +124,8 @@ void request__facts(struct request_facts *facts, const struct row_request *q, co
 	memset(facts, 0, sizeof(*facts));
 	find_chunks(facts, q, r);
 	facts->carries_text = q->first_token_ns || facts->n_chunks || q->n_chunks > 0;
-	facts->embedding = contains_any(q->path, embedding);
-	facts->eligible =
-		facts->carries_text || (contains_any(q->path, generating) && !contains_any(q->method, safe_methods));
+	facts->embedding = request__asks_for_embedding(q);
+	facts->eligible = facts->carries_text || request__asks_a_model(q);
 	facts->expects_run = facts->carries_text || (facts->eligible && q->status < 400);
 	facts->several = q->n_prompts > 1 || (q->n_prompts == ABSENT && !contains_any(q->path, chatting));
 	facts->n_expected = ABSENT;

@@ -73,6 +73,10 @@ struct request_facts {
 void request__facts(struct request_facts *facts, const struct row_request *q, const struct blind_spots *w,
 		    const struct recording *r);
 
+/* By its method and its path: a model has to compute something for it. */
+bool request__asks_a_model(const struct row_request *q);
+/* And that is no text. */
+bool request__asks_for_embedding(const struct row_request *q);
 /* The answer says that a limit of the client's, not a stop, ended it. */
 bool request__ended_by_length(const struct row_request *q);
 

@@ -21,6 +21,7 @@ enum {
 	OPTION_BILL,
 	OPTION_BILL_WINDOW,
 	OPTION_FORMAT,
+	OPTION_SCORECARD,
 };
 
 #define MAX_SENTENCE 1024
@@ -30,6 +31,9 @@ extern const struct command command_verify;
 
 struct verify_options {
 	const char *path, *bill_path, *claims_path;
+	char **paths;			/* of all recordings */
+	int n_paths;
+	bool scorecard;
 	const struct verify_output *output;
 	int64_t begin_unix_ns, end_unix_ns;
 	char **arguments;
@@ -46,7 +50,8 @@ struct inputs {
 	struct verify_input in;
 	struct recording_parts *parts;	/* instead of the recording, timeline and ledger; NULL */
 	char error[MAX_SENTENCE];	/* of the parts */
-	bool has_recording, has_timeline, has_ledger;
+	struct scorecard scorecard;
+	bool has_recording, has_timeline, has_ledger, has_scorecard;
 };
 
 static void close_inputs(struct inputs *x)
@@ -62,6 +67,8 @@ static void close_inputs(struct inputs *x)
 		bill__free(&x->bill);
 	if (x->in.claims)
 		claims__free(&x->claims);
+	if (x->has_scorecard)
+		scorecard__free(&x->scorecard);
 }
 
 static int out_of_memory(const char *path)
@@ -194,9 +201,11 @@ static int run_parts(struct inputs *x, struct verification *v, const char *path,
 	return EXIT_CODE_USAGE;
 }
 
-static int run_checks(struct inputs *x, struct verification *v, const char *path)
+static int run_checks(struct inputs *x, struct verification *v, const struct verify_options *options)
 {
-	int exit_code = path ? open_parts(x, path) : EXIT_CODE_DONE;
+	const char *path = options->path;
+	/* A scorecard is of all requests at once. */
+	int exit_code = path && !options->scorecard ? open_parts(x, path) : EXIT_CODE_DONE;
 	bool done = false;
 
 	if (exit_code == EXIT_CODE_DONE && x->parts)
@@ -224,12 +233,13 @@ static int exit_code_of(enum verdict verdict)
 
 /* ------------------------------------------------------------------------------------------------------------- digests --- */
 
-#define MAX_FILES 4
+/* Each recording with its log, a bill, the claims. */
+#define MAX_FILES (2 * SCORECARD_MOST + 2)
 
 struct files {
 	struct verify_file list[MAX_FILES];
 	size_t n;
-	char log_path[PATH_MAX];
+	char log_paths[SCORECARD_MOST][PATH_MAX];
 };
 
 static const char *reason_of(int err)
@@ -254,21 +264,21 @@ static void add_file(struct files *files, const char *role, const char *path)
 }
 
 /* What a killed recorder left beside the recording is part of it. */
-static void add_log(struct files *files, const char *path)
+static void add_log(struct files *files, int i, const char *path)
 {
+	char *log_path = files->log_paths[i];
 	struct stat st;
 
-	if (snprintf(files->log_path, sizeof(files->log_path), "%s-wal", path) < (int)sizeof(files->log_path) &&
-	    stat(files->log_path, &st) == 0 && st.st_size > 0)
-		add_file(files, "its log", files->log_path);
+	if (snprintf(log_path, PATH_MAX, "%s-wal", path) < PATH_MAX && stat(log_path, &st) == 0 && st.st_size > 0)
+		add_file(files, "its log", log_path);
 }
 
 static void list_files(struct files *files, const struct verify_options *options)
 {
 	memset(files, 0, sizeof(*files));
-	if (options->path) {
-		add_file(files, "recording", options->path);
-		add_log(files, options->path);
+	for (int i = 0; i < options->n_paths; i++) {
+		add_file(files, "recording", options->paths[i]);
+		add_log(files, i, options->paths[i]);
 	}
 	if (options->bill_path)
 		add_file(files, "bill", options->bill_path);
@@ -276,29 +286,41 @@ static void list_files(struct files *files, const struct verify_options *options
 		add_file(files, "claims", options->claims_path);
 }
 
-static int judge(struct inputs *x, const struct verify_options *options)
+static struct verify_output_options shown_as(const struct verify_options *options)
 {
-	struct files files;
-	struct verify_output_options how = {
+	return (struct verify_output_options){
 		.verbose = message__verbosity(),
 		.color = terminal__has_color(stdout),
 		.columns = terminal__columns(stdout),
 		.path = options->path,
 		.bill_path = options->bill_path,
 		.claims_path = options->claims_path,
-		.files = files.list,
 		.arguments = options->arguments,
 		.n_arguments = options->n_arguments,
 	};
+}
+
+static int judge(struct inputs *x, const struct verify_options *options)
+{
+	struct verify_output_options how = shown_as(options);
+	struct files files;
 	struct verification v;
 	int exit_code;
 
 	x->in.drop_confirmed = options->output->counts_confirmed && how.verbose <= 0;
-	exit_code = run_checks(x, &v, options->path);
+	exit_code = run_checks(x, &v, options);
 	if (exit_code != EXIT_CODE_DONE)
 		return exit_code;
+	if (options->scorecard)
+		x->has_scorecard = scorecard__build(&x->scorecard, options->path, &x->in, &v) == 0;
+	if (options->scorecard && !x->has_scorecard) {
+		verification__free(&v);
+		return out_of_memory(options->path);
+	}
+	how.scorecard = x->has_scorecard ? &x->scorecard : NULL;
 	if (options->output->names_files) {
 		list_files(&files, options);
+		how.files = files.list;
 		how.n_files = files.n;
 	}
 	exit_code = stream__finish(stdout, "standard output", options->output->write(stdout, &v, &x->in, &how));
@@ -321,6 +343,52 @@ static int verify(const struct verify_options *options)
 	if (exit_code == EXIT_CODE_DONE)
 		exit_code = judge(&x, options);
 	close_inputs(&x);
+	return exit_code;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- scorecards --- */
+
+/* The verdicts on the counts are made only for what they say of their grade. */
+static int make_scorecard(struct scorecard *out, const char *path)
+{
+	struct inputs x = { 0 };
+	struct verification v;
+	int exit_code;
+
+	x.in.window_begin_unix_ns = x.in.window_end_unix_ns = ABSENT;
+	exit_code = analyse(&x, path);
+	if (exit_code == EXIT_CODE_DONE && verify__run(&v, &x.in) < 0)
+		exit_code = out_of_memory(path);
+	else if (exit_code == EXIT_CODE_DONE) {
+		if (scorecard__build(out, path, &x.in, &v) < 0)
+			exit_code = out_of_memory(path);
+		verification__free(&v);
+	}
+	close_inputs(&x);
+	return exit_code;
+}
+
+static int compare(const struct verify_options *options)
+{
+	struct verify_output_options how = shown_as(options);
+	struct scorecard cards[SCORECARD_MOST];
+	struct files files;
+	int n = 0, exit_code = EXIT_CODE_DONE;
+
+	for (int i = 0; i < options->n_paths && exit_code == EXIT_CODE_DONE; i++) {
+		exit_code = make_scorecard(&cards[i], options->paths[i]);
+		n += exit_code == EXIT_CODE_DONE;
+	}
+	if (exit_code == EXIT_CODE_DONE && options->output->names_files) {
+		list_files(&files, options);
+		how.files = files.list;
+		how.n_files = files.n;
+	}
+	if (exit_code == EXIT_CODE_DONE)
+		exit_code = stream__finish(stdout, "standard output",
+					   options->output->compare(stdout, cards, (size_t)n, &how));
+	for (int i = 0; i < n; i++)
+		scorecard__free(&cards[i]);
 	return exit_code;
 }
 
@@ -373,6 +441,9 @@ static int parse_option(struct verify_options *options, int key, const char *val
 		return 0;
 	case OPTION_BILL_WINDOW:
 		return parse_window(options, value);
+	case OPTION_SCORECARD:
+		options->scorecard = true;
+		return 0;
 	default:
 		return parse_format(options, value);
 	}
@@ -389,8 +460,17 @@ static int parse_and_verify(struct verify_options options, int argc, char **argv
 			return EXIT_CODE_USAGE;
 	if (key == OPTIONS_STOP)
 		return o.exit_code;
-	if (o.n_operands > 1)
-		return options__fail(&command_verify, "%s: one recording at a time", o.operands[1]);
+	if (o.n_operands > 1 && !options.scorecard)
+		return options__fail(&command_verify, "%s: one recording at a time; several are for --scorecard",
+				     o.operands[1]);
+	if (o.n_operands > SCORECARD_MOST)
+		return options__fail(&command_verify, "%s: at most %d recordings side by side",
+				     o.operands[SCORECARD_MOST], SCORECARD_MOST);
+	if (o.n_operands > 1 && (options.bill_path || options.claims_path))
+		return options__fail(&command_verify, "%s: a bill and claims are verified against one recording",
+				     o.operands[1]);
+	options.paths = o.operands;
+	options.n_paths = o.n_operands;
 	options.path = o.n_operands ? o.operands[0] : NULL;
 	if (!options.path && options.bill_path)
 		return options__fail(&command_verify,
@@ -398,9 +478,11 @@ static int parse_and_verify(struct verify_options options, int argc, char **argv
 	if (!options.path && !options.claims_path)
 		return options__fail(&command_verify,
 				     "what is to be verified? Neither a recording nor --claims was named");
+	if (!options.path && options.scorecard)
+		return options__fail(&command_verify, "--scorecard: is that of a recording, and no file was named");
 	if (options.begin_unix_ns != ABSENT && !options.bill_path)
 		return options__fail(&command_verify, "--bill-window: is that of a bill: name it with --bill");
-	return verify(&options);
+	return options.n_paths > 1 ? compare(&options) : verify(&options);
 }
 
 static int run(int argc, char **argv)
@@ -428,13 +510,16 @@ static const struct option_spec verify_options[] = {
 	{ OPTION_CLAIMS, "claims", "FILE", "claims, a price list and the names of the bill's columns, as YAML" },
 	{ OPTION_FORMAT, "format", "FORMAT",
 	  "text (default), json (schema tokprof.verify/1), html (one file to attach to a letter)" },
+	{ OPTION_SCORECARD, "scorecard", NULL,
+	  "also what the recording says of speed, latency, stability, reliability, cost, ...; of several "
+	  "recordings, side by side and without verdicts" },
 	{ 0, NULL, NULL, NULL },
 };
 
 const struct command command_verify = {
 	.name = "verify",
 	.summary = "were the billed tokens computed? A verdict on every line",
-	.usage = "[OPTIONS] FILE\n[OPTIONS] --claims FILE",
+	.usage = "[OPTIONS] FILE\n[OPTIONS] --claims FILE\n[OPTIONS] --scorecard FILE FILE...",
 	.description = "Says CONFIRMED, REFUTED or INCONCLUSIVE for every statement of a bill, with the\n"
 		       "figures, the rule and the evidence: tokens billed against tokens that the recorded\n"
 		       "steps computed, and, where the recording has a calibrated cost model, against the\n"
@@ -446,6 +531,7 @@ const struct command command_verify = {
 		    "  tokprof verify run.tokprof --bill bill.csv --claims prices.yaml\n"
 		    "  tokprof verify run.tokprof --bill june.csv --format json\n"
 		    "      --bill-window 2026-06-01T00:00:00Z..2026-07-01T00:00:00Z\n"
-		    "  tokprof verify run.tokprof --bill bill.csv --format html > verdict.html",
+		    "  tokprof verify run.tokprof --bill bill.csv --format html > verdict.html\n"
+		    "  tokprof verify --scorecard june.tokprof july.tokprof",
 	.run = run,
 };
