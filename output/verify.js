@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filters statements by verdict and by words. Without it everything is shown.
+// Filters statements by verdict and by text. Without it everything is shown.
 "use strict";
 (function () {
   const controls = document.getElementById("controls");
@@ -22,10 +22,10 @@
 
   function apply() {
     const verdicts = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = search.value.trim().toLowerCase();
     let n = 0;
     for (const statement of statements) {
-      const fits = verdicts.has(statement.dataset.verdict) && words.every((word) => textOf(statement).includes(word));
+      const fits = verdicts.has(statement.dataset.verdict) && textOf(statement).includes(wanted);
       statement.hidden = !fits;
       if (fits) n++;
     }

@@ -247,7 +247,7 @@ static void put_controls(FILE *f)
 	for (size_t k = 0; k < 3; k++)
 		fprintf(f, "<label><input type=\"checkbox\" value=\"%s\" checked> %s</label>\n",
 			verdict_names[worst_first[k]], verdict_names[worst_first[k]]);
-	fputs("<label>search <input type=\"search\" id=\"search\" placeholder=\"request, line, word\" "
+	fputs("<label>search <input type=\"search\" id=\"search\" placeholder=\"request 12\" "
 	      "autocomplete=\"off\"></label>\n<output id=\"shown\"></output>\n</form>\n",
 	      f);
 }
