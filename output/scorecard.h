@@ -9,8 +9,9 @@
 #include "output/json_writer.h"
 #include "output/verify.h"
 
-#define NO_INTERVAL \
-	"No interval is claimed for any of these figures: one recording is one sample of the service, and requests of one " \
+#define NO_INTERVAL                                                                                                    \
+	"No interval is claimed for any of these figures: one recording is one sample of the service, and requests "   \
+	"of one "                                                                                                      \
 	"recording depend on each other."
 
 /* All digits, as JSON has it; "" where it is not known. */
@@ -26,14 +27,17 @@ struct figure scorecard__made_of(const struct scorecard_figure *f);
 
 /* @return 0, -ENOMEM */
 int scorecard_text__put(FILE *f, const struct scorecard *s, const struct verify_output_options *options);
-int scorecard_text__compare(FILE *f, const struct scorecard *cards, size_t n, const struct verify_output_options *options);
+int scorecard_text__compare(FILE *f, const struct scorecard *cards, size_t n,
+			    const struct verify_output_options *options);
 
 /* An object. */
 void scorecard_json__put(struct json_writer *w, const struct scorecard *s);
-int scorecard_json__compare(FILE *f, const struct scorecard *cards, size_t n, const struct verify_output_options *options);
+int scorecard_json__compare(FILE *f, const struct scorecard *cards, size_t n,
+			    const struct verify_output_options *options);
 
 /* A section of the page. */
 void scorecard_html__put(FILE *f, const struct scorecard *s);
-int scorecard_html__compare(FILE *f, const struct scorecard *cards, size_t n, const struct verify_output_options *options);
+int scorecard_html__compare(FILE *f, const struct scorecard *cards, size_t n,
+			    const struct verify_output_options *options);
 
 #endif

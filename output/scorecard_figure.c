@@ -80,8 +80,8 @@ struct figure scorecard__change(const struct scorecard *from, const struct score
 	if (!c.known)
 		return (struct figure){ .s = "-" };
 	text = format(c.has_percent ? &c.percent : &c.change);
-	snprintf(out.s, sizeof(out.s), "%s%.40s%s", (c.has_percent ? c.percent.digits : c.change.digits) > 0 ? "+" : "", text.s,
-		 c.has_percent ? " %" : "");
+	snprintf(out.s, sizeof(out.s), "%s%.40s%s", (c.has_percent ? c.percent.digits : c.change.digits) > 0 ? "+" : "",
+		 text.s, c.has_percent ? " %" : "");
 	return out;
 }
 

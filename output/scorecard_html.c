@@ -57,7 +57,8 @@ static void put_part_head(FILE *f, enum scorecard_part part)
 static void put_dimension(FILE *f, const struct scorecard *s, enum scorecard_part part)
 {
 	put_part_head(f, part);
-	fputs("<table class=\"figures\">\n<thead><tr><th scope=\"col\">figure</th><th scope=\"col\" class=\"n\">value</th>"
+	fputs("<table class=\"figures\">\n<thead><tr><th scope=\"col\">figure</th><th scope=\"col\" "
+	      "class=\"n\">value</th>"
 	      "<th scope=\"col\">unit</th><th scope=\"col\">grade</th><th scope=\"col\" class=\"n\">of</th>"
 	      "<th scope=\"col\">definition</th></tr></thead>\n<tbody>\n",
 	      f);
@@ -99,7 +100,9 @@ static void put_aiperf(FILE *f, const struct scorecard *s)
 	fputs("<table class=\"figures\">\n<thead><tr><th scope=\"col\">metric</th>", f);
 	for (size_t k = 0; k < 7; k++)
 		fprintf(f, "<th scope=\"col\" class=\"n\">%s</th>", ids[k]);
-	fputs("<th scope=\"col\">unit</th><th scope=\"col\" class=\"n\">of</th><th scope=\"col\">definition</th></tr></thead>\n<tbody>\n", f);
+	fputs("<th scope=\"col\">unit</th><th scope=\"col\" class=\"n\">of</th><th "
+	      "scope=\"col\">definition</th></tr></thead>\n<tbody>\n",
+	      f);
 	for (size_t i = 0; i < n_scorecard_metrics; i++) {
 		const struct scorecard_metric *m = &scorecard_metrics[i];
 
@@ -125,7 +128,8 @@ static void put_aiperf(FILE *f, const struct scorecard *s)
 static void put_mlperf(FILE *f, const struct scorecard *s)
 {
 	put_part_head(f, PART_MLPERF);
-	fputs("<table class=\"figures\">\n<thead><tr><th scope=\"col\">name</th><th scope=\"col\" class=\"n\">value</th>"
+	fputs("<table class=\"figures\">\n<thead><tr><th scope=\"col\">name</th><th scope=\"col\" "
+	      "class=\"n\">value</th>"
 	      "<th scope=\"col\" class=\"n\">of</th></tr></thead>\n<tbody>\n",
 	      f);
 	for (size_t i = 0; i < n_scorecard_metrics; i++) {
@@ -147,7 +151,8 @@ static void put_mlperf(FILE *f, const struct scorecard *s)
 void scorecard_html__put(FILE *f, const struct scorecard *s)
 {
 	verify_html__section(f, "scorecard", "Scorecard");
-	fputs("<p>What the recording says in each dimension in which token services are assessed. There are no thresholds: what is "
+	fputs("<p>What the recording says in each dimension in which token services are assessed. There are no "
+	      "thresholds: what is "
 	      "enough is for the contract to say. " NO_INTERVAL "</p>\n",
 	      f);
 	for (int part = 0; part < N_DIMENSIONS; part++)
@@ -232,13 +237,16 @@ static void compare_part(FILE *f, const struct scorecard *cards, size_t n, enum 
 	fputs("</tbody>\n</table>\n", f);
 }
 
-int scorecard_html__compare(FILE *f, const struct scorecard *cards, size_t n, const struct verify_output_options *options)
+int scorecard_html__compare(FILE *f, const struct scorecard *cards, size_t n,
+			    const struct verify_output_options *options)
 {
 	const struct verify_page p = { .f = f, .options = options };
 	int err = verify_html__begin(&p, "Scorecards");
 
-	fputs("<header>\n<p class=\"tool\">tokprof verify --scorecard</p>\n<h1>Scorecards side by side</h1>\n<p>Changes are those "
-	      "over the first. " NO_INTERVAL " Whether a change is more than chance is not known from this.</p>\n</header>\n",
+	fputs("<header>\n<p class=\"tool\">tokprof verify --scorecard</p>\n<h1>Scorecards side by "
+	      "side</h1>\n<p>Changes are those "
+	      "over the first. " NO_INTERVAL
+	      " Whether a change is more than chance is not known from this.</p>\n</header>\n",
 	      f);
 	put_recordings(f, cards, n);
 	verify_html__section(f, "scorecard", "Figures");

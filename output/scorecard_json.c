@@ -123,7 +123,8 @@ static void put_change(struct json_writer *w, const struct scorecard *cards, siz
 	json_writer__end_object(w);
 }
 
-int scorecard_json__compare(FILE *f, const struct scorecard *cards, size_t n, const struct verify_output_options *options)
+int scorecard_json__compare(FILE *f, const struct scorecard *cards, size_t n,
+			    const struct verify_output_options *options)
 {
 	struct json_writer w;
 

@@ -7,14 +7,16 @@
 #include "output/table.h"
 #include "userspace/analysis/facts.h"
 
-_Static_assert(2 * SCORECARD_MOST + 1 <= TABLE_MAX_COLUMNS, "a column each, one for its change, the names and the units");
+_Static_assert(2 * SCORECARD_MOST + 1 <= TABLE_MAX_COLUMNS,
+	       "a column each, one for its change, the names and the units");
 
 #define MAX_FIGURES 32	/* of a dimension */
 #define MAX_REMARK 512
 
 static void put_heading(FILE *f, const struct verify_output_options *options, const char *title)
 {
-	fprintf(f, "\n%s%s%s\n", style__begin(STYLE_BOLD, options->color), title, style__end(STYLE_BOLD, options->color));
+	fprintf(f, "\n%s%s%s\n", style__begin(STYLE_BOLD, options->color), title,
+		style__end(STYLE_BOLD, options->color));
 }
 
 static void put_paragraph(FILE *f, const struct verify_output_options *options, const char *text)
@@ -40,7 +42,8 @@ static void put_remarks(FILE *f, const struct verify_output_options *options, co
 			continue;
 		for (size_t k = i; k < n && used < sizeof(text); k++)
 			if (remarks[k] && strcmp(remarks[k], remarks[i]) == 0)
-				used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? ", " : "", names[k]);
+				used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? ", " : "",
+							 names[k]);
 		if (used < sizeof(text))
 			snprintf(text + used, sizeof(text) - used, ": %s", remarks[i]);
 		put_paragraph(f, options, text);
@@ -91,7 +94,8 @@ static int put_part(FILE *f, const struct scorecard *s, enum scorecard_part part
 /* Index of the metric with this id in the group that metric `first` begins. */
 static size_t find_in_group(size_t first, const char *id)
 {
-	for (size_t i = first; i < n_scorecard_metrics && scorecard_metrics[i].group == scorecard_metrics[first].group; i++)
+	for (size_t i = first; i < n_scorecard_metrics && scorecard_metrics[i].group == scorecard_metrics[first].group;
+	     i++)
 		if (strcmp(scorecard_metrics[i].id, id) == 0)
 			return i;
 	return SIZE_MAX;
@@ -99,7 +103,8 @@ static size_t find_in_group(size_t first, const char *id)
 
 static bool begins_group(size_t i)
 {
-	return i == 0 || !scorecard_metrics[i - 1].group || strcmp(scorecard_metrics[i].group, scorecard_metrics[i - 1].group) != 0;
+	return i == 0 || !scorecard_metrics[i - 1].group ||
+	       strcmp(scorecard_metrics[i].group, scorecard_metrics[i - 1].group) != 0;
 }
 
 static int put_aiperf(FILE *f, const struct scorecard *s, const struct verify_output_options *options)
@@ -126,7 +131,8 @@ static int put_aiperf(FILE *f, const struct scorecard *s, const struct verify_ou
 		for (size_t k = 0; k < 4; k++) {
 			const size_t at = find_in_group(i, ids[k]);
 
-			table__cell(t, "%s", at == SIZE_MAX ? "" : scorecard__text(&scorecard_metrics[at], &s->figures[at]).s);
+			table__cell(t, "%s",
+				    at == SIZE_MAX ? "" : scorecard__text(&scorecard_metrics[at], &s->figures[at]).s);
 		}
 		table__cell(t, "%s", scorecard__made_of(&s->figures[i]).s);
 		table__cell(t, "%s", scorecard__unit(m, &s->figures[i]));
@@ -171,7 +177,8 @@ int scorecard_text__put(FILE *f, const struct scorecard *s, const struct verify_
 
 	put_heading(f, options, "Scorecard");
 	put_paragraph(f, options,
-		      "What the recording says in each dimension in which token services are assessed. There are no thresholds: "
+		      "What the recording says in each dimension in which token services are assessed. There are no "
+		      "thresholds: "
 		      "what is enough is for the contract to say. " NO_INTERVAL " ");
 	for (int part = 0; part < N_DIMENSIONS && !err; part++)
 		err = put_part(f, s, (enum scorecard_part)part, options);
@@ -185,8 +192,9 @@ int scorecard_text__put(FILE *f, const struct scorecard *s, const struct verify_
 static int put_recordings(FILE *f, const struct scorecard *cards, size_t n, const struct verify_output_options *options)
 {
 	static const struct table_column columns[] = {
-		{ "", COLUMN_NUMBER, 0 },	   { "recording", COLUMN_SHRINK_MIDDLE, 12 }, { "from", COLUMN_TEXT, 0 },
-		{ "duration", COLUMN_NUMBER, 0 }, { "lost", COLUMN_NUMBER, 0 },	      { "complete", COLUMN_TEXT, 0 },
+		{ "", COLUMN_NUMBER, 0 },     { "recording", COLUMN_SHRINK_MIDDLE, 12 },
+		{ "from", COLUMN_TEXT, 0 },   { "duration", COLUMN_NUMBER, 0 },
+		{ "lost", COLUMN_NUMBER, 0 }, { "complete", COLUMN_TEXT, 0 },
 	};
 	struct table *t = table__new(f, columns, 6, options->columns, 2, options->color);
 
@@ -224,7 +232,8 @@ static int put_conditions(FILE *f, const struct scorecard *cards, size_t n, cons
 
 	for (int c = 0; c < N_CONDITIONS; c++)
 		any |= differs(cards, n, (enum condition)c);
-	put_heading(f, options, any ? "Not the same in all of them" : "Same host, engine, model and tokprof in all of them");
+	put_heading(f, options,
+		    any ? "Not the same in all of them" : "Same host, engine, model and tokprof in all of them");
 	if (!any)
 		return 0;
 	put_paragraph(f, options, "What differs below may be due to these.");
@@ -278,7 +287,8 @@ static int compare_part(FILE *f, const struct scorecard *cards, size_t n, enum s
 	return table__finish(t);
 }
 
-int scorecard_text__compare(FILE *f, const struct scorecard *cards, size_t n, const struct verify_output_options *options)
+int scorecard_text__compare(FILE *f, const struct scorecard *cards, size_t n,
+			    const struct verify_output_options *options)
 {
 	int err;
 

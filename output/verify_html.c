@@ -42,18 +42,20 @@ void verify_html__fact(FILE *f, const char *name, const char *format, ...)
 
 /* -------------------------------------------------------------------------------------------------------------- header --- */
 
-static const char *meaning_of(const struct verification *v)
+static const char *meaning_of(const struct verification *v, bool measured)
 {
 	switch (v->verdict) {
 	case VERDICT_CONFIRMED:
-		return "Every statement that was asked about agrees with what was recorded.";
+		return measured ? "Every statement that was asked about agrees with what was recorded." :
+				  "Every statement that was asked about holds by arithmetic. Nothing was measured.";
 	case VERDICT_REFUTED:
-		return "At least one statement is not so, and nothing that is missing in the recording could make it "
-		       "so.";
+		return measured ? "At least one statement is not so, and nothing that is missing in the recording "
+				  "could make "
+				  "it so." :
+				  "At least one statement is not so by arithmetic, whichever way it is read.";
 	default:
 		return v->n ? "Nothing is refuted, and not everything is confirmed: something is missing, and each "
-			      "statement "
-			      "says what." :
+			      "statement says what." :
 			      "Nothing was stated that could be checked. That is no confirmation.";
 	}
 }
@@ -97,7 +99,7 @@ static void put_verdict(const struct verify_page *p)
 
 	fprintf(f,
 		"<header id=\"verdict\">\n<p class=\"tool\">tokprof verify</p>\n<h1 class=\"%s\">%s</h1>\n<p>%s</p>\n",
-		verdict_names[v->verdict], verdict_names[v->verdict], meaning_of(v));
+		verdict_names[v->verdict], verdict_names[v->verdict], meaning_of(v, p->in->recording));
 	fprintf(f, "<dl class=\"counts\">\n<div><dt>statements</dt><dd>%zu</dd></div>\n", v->n);
 	for (size_t i = 0; i < 3; i++)
 		fprintf(f, "<div class=\"%s\"><dt>%s</dt><dd>%zu</dd></div>\n", verdict_names[worst_first[i]],
@@ -125,9 +127,9 @@ static void put_asked(const struct verify_page *p)
 	else if (in->bill)
 		verify_html__fact(f, "it covers", "what its lines say; those without a time exactly the recording");
 	if (in->claims)
-		verify_html__fact(f, "claims", "%s: %zu claims, %zu price lists",
+		verify_html__fact(f, "claims", "%s: %zu claims, %zu price lists%s",
 				  p->options->claims_path ? p->options->claims_path : "a file", in->claims->n,
-				  in->claims->n_tariffs);
+				  in->claims->n_tariffs, in->claims->sheet ? ", tables of published figures" : "");
 	if (in->claims && !in->recording)
 		verify_html__fact(f, "by", "arithmetic alone: there is no recording, so nothing was measured");
 	fputs("</table>\n</section>\n", f);

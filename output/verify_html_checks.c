@@ -23,7 +23,7 @@ struct kind {
 	const char *finding;	/* of the first that is confirmed; NULL */
 	size_t n_alike;		/* that are confirmed with this finding: it is then said once for all */
 	size_t order;		/* as it first came */
-	size_t n_by_verdict[3], n_measured, n_self_reported;
+	size_t n_by_verdict[3], n_by_grade[GRADE_MEASURED + 1];
 };
 
 struct kinds {
@@ -78,8 +78,7 @@ static int list_kinds(struct kinds *kinds, const struct verification *v)
 		if (c->verdict == VERDICT_CONFIRMED && !kind->finding)
 			kind->finding = c->text;
 		kind->n_alike += is_alike(kind, c);
-		kind->n_measured += c->grade == GRADE_MEASURED;
-		kind->n_self_reported += c->grade == GRADE_SELF_REPORTED;
+		kind->n_by_grade[c->grade]++;
 	}
 	if (kinds->n)
 		qsort(kinds->list, kinds->n, sizeof(*kinds->list), compare_kinds);
@@ -90,7 +89,7 @@ static void put_overview(FILE *f, const struct kinds *kinds)
 {
 	fputs("<table class=\"overview\">\n<thead><tr><th scope=\"col\">kind</th><th scope=\"col\">refuted</th>"
 	      "<th scope=\"col\">inconclusive</th><th scope=\"col\">confirmed</th><th scope=\"col\">measured</th>"
-	      "<th scope=\"col\">self-reported</th></tr></thead>\n<tbody>\n",
+	      "<th scope=\"col\">derived</th><th scope=\"col\">self-reported</th></tr></thead>\n<tbody>\n",
 	      f);
 	for (size_t i = 0; i < kinds->n; i++) {
 		const struct kind *kind = &kinds->list[i];
@@ -105,7 +104,8 @@ static void put_overview(FILE *f, const struct kinds *kinds)
 				kind->n_by_verdict[verdict] ? verdict_names[verdict] : "none",
 				kind->n_by_verdict[verdict]);
 		}
-		fprintf(f, "<td>%zu</td><td>%zu</td></tr>\n", kind->n_measured, kind->n_self_reported);
+		fprintf(f, "<td>%zu</td><td>%zu</td><td>%zu</td></tr>\n", kind->n_by_grade[GRADE_MEASURED],
+			kind->n_by_grade[GRADE_DERIVED], kind->n_by_grade[GRADE_SELF_REPORTED]);
 	}
 	fputs("</tbody>\n</table>\n", f);
 }

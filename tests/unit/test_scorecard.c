@@ -127,7 +127,8 @@ static size_t metric(enum scorecard_part part, const char *group, const char *id
 	return 0;
 }
 
-static const struct scorecard_figure *figure(const struct scene *s, enum scorecard_part part, const char *group, const char *id)
+static const struct scorecard_figure *figure(const struct scene *s, enum scorecard_part part, const char *group,
+					     const char *id)
 {
 	return &s->card.figures[metric(part, group, id)];
 }
@@ -482,14 +483,16 @@ static void every_figure_has_a_name_of_its_own(void **unused)
 	}
 }
 
-static char *written(const struct scene *s, const struct verify_output *output, const struct scorecard *cards, size_t n_cards)
+static char *written(const struct scene *s, const struct verify_output *output, const struct scorecard *cards,
+		     size_t n_cards)
 {
 	struct verify_output_options options = { .columns = 80, .path = "run.tokprof", .scorecard = &s->card };
 	char *bytes = NULL;
 	size_t size;
 	FILE *f = open_memstream(&bytes, &size);
 
-	assert_int_equal(cards ? output->compare(f, cards, n_cards, &options) : output->write(f, &s->v, &s->in, &options), 0);
+	assert_int_equal(
+		cards ? output->compare(f, cards, n_cards, &options) : output->write(f, &s->v, &s->in, &options), 0);
 	fclose(f);
 	return bytes;
 }
@@ -542,7 +545,8 @@ static void json_says_null_with_a_reason_for_what_is_not_known(void **unused)
 
 			n++;
 			assert_int_equal(known, json_is_null(json_object_get(figure_of, "reason")));
-			assert_int_equal(known, strcmp(json_string_value(json_object_get(figure_of, "grade")), "unavailable") != 0);
+			assert_int_equal(known, strcmp(json_string_value(json_object_get(figure_of, "grade")),
+						       "unavailable") != 0);
 		}
 	}
 	assert_true(n > 40);

@@ -166,7 +166,8 @@ static int fill_identity(struct scorecard *out, const struct recording *r)
 	return out->id ? fill_conditions(out, r) : -ENOMEM;
 }
 
-int scorecard__build(struct scorecard *out, const char *path, const struct verify_input *in, const struct verification *v)
+int scorecard__build(struct scorecard *out, const char *path, const struct verify_input *in,
+		     const struct verification *v)
 {
 	struct scorecard_samples samples;
 	int err;
@@ -213,7 +214,8 @@ enum grade scorecard__grade(const struct scorecard *s, enum scorecard_part part)
 
 /* ------------------------------------------------------------------------------------------------------------ comparison --- */
 
-void scorecard__compare(struct scorecard_change *out, const struct scorecard *from, const struct scorecard *to, size_t metric)
+void scorecard__compare(struct scorecard_change *out, const struct scorecard *from, const struct scorecard *to,
+			size_t metric)
 {
 	const struct scorecard_figure *a = &from->figures[metric], *b = &to->figures[metric];
 	const struct decimal x = { .digits = a->value, .scale = scorecard_metrics[metric].scale };

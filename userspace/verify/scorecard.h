@@ -63,41 +63,41 @@ enum statistic {
 };
 
 enum whole {			/* figures of the whole recording */
-	WHOLE_OUTPUT_RATE = 0,
-	WHOLE_TOTAL_RATE,
-	WHOLE_REQUEST_RATE,
-	WHOLE_CONCURRENCY,
-	WHOLE_DURATION,
-	WHOLE_OUTPUT_TOKENS,
-	WHOLE_INPUT_TOKENS,
-	WHOLE_THROUGHPUT_THIRDS,
-	WHOLE_TTFT_THIRDS,
-	WHOLE_TPOT_THIRDS,
-	WHOLE_THROUGHPUT_SPREAD,
-	WHOLE_SUCCESS_RATE,
-	WHOLE_SUCCEEDED,
-	WHOLE_FAILED,
-	WHOLE_CLIENT_ERRORS,
-	WHOLE_ERRORS,
-	WHOLE_CANCELLED,
-	WHOLE_CPU_PER_TOKEN,
-	WHOLE_DEVICE_PER_TOKEN,
-	WHOLE_BYTES_PER_TOKEN,
-	WHOLE_CPU_SHARE,
-	WHOLE_PRICE,
-	WHOLE_ENERGY_PER_TOKEN,
-	WHOLE_TOKENS_PER_JOULE,
-	WHOLE_REMOTE_PLAINTEXT,
-	WHOLE_UNAUTHORISED,
-	WHOLE_CONTROLS,
-	WHOLE_OPENAI_PATHS,
-	WHOLE_USAGE_SENT,
-	WHOLE_CACHED_SENT,
-	WHOLE_FINISH_SENT,
-	WHOLE_UNKNOWN_PATHS,
-	WHOLE_COMPLETED_SAMPLES,
-	WHOLE_COMPLETED_TOKENS,
-	N_WHOLES,
+	     WHOLE_OUTPUT_RATE = 0,
+	     WHOLE_TOTAL_RATE,
+	     WHOLE_REQUEST_RATE,
+	     WHOLE_CONCURRENCY,
+	     WHOLE_DURATION,
+	     WHOLE_OUTPUT_TOKENS,
+	     WHOLE_INPUT_TOKENS,
+	     WHOLE_THROUGHPUT_THIRDS,
+	     WHOLE_TTFT_THIRDS,
+	     WHOLE_TPOT_THIRDS,
+	     WHOLE_THROUGHPUT_SPREAD,
+	     WHOLE_SUCCESS_RATE,
+	     WHOLE_SUCCEEDED,
+	     WHOLE_FAILED,
+	     WHOLE_CLIENT_ERRORS,
+	     WHOLE_ERRORS,
+	     WHOLE_CANCELLED,
+	     WHOLE_CPU_PER_TOKEN,
+	     WHOLE_DEVICE_PER_TOKEN,
+	     WHOLE_BYTES_PER_TOKEN,
+	     WHOLE_CPU_SHARE,
+	     WHOLE_PRICE,
+	     WHOLE_ENERGY_PER_TOKEN,
+	     WHOLE_TOKENS_PER_JOULE,
+	     WHOLE_REMOTE_PLAINTEXT,
+	     WHOLE_UNAUTHORISED,
+	     WHOLE_CONTROLS,
+	     WHOLE_OPENAI_PATHS,
+	     WHOLE_USAGE_SENT,
+	     WHOLE_CACHED_SENT,
+	     WHOLE_FINISH_SENT,
+	     WHOLE_UNKNOWN_PATHS,
+	     WHOLE_COMPLETED_SAMPLES,
+	     WHOLE_COMPLETED_TOKENS,
+	     N_WHOLES,
 };
 
 struct scorecard_metric {
@@ -156,7 +156,8 @@ struct scorecard {
  * @v	the verdicts on the same recording, which say whether the counts are backed by measured compute. NULL: none
  * @return 0, -ENOMEM
  */
-int scorecard__build(struct scorecard *out, const char *path, const struct verify_input *in, const struct verification *v);
+int scorecard__build(struct scorecard *out, const char *path, const struct verify_input *in,
+		     const struct verification *v);
 void scorecard__free(struct scorecard *s);
 
 /* Weakest grade of a part's figures that are there; unavailable where none is. */
@@ -168,7 +169,8 @@ struct scorecard_change {
 	bool has_percent;	/* the first is not 0 */
 	struct decimal percent;	/* two digits */
 };
-void scorecard__compare(struct scorecard_change *out, const struct scorecard *from, const struct scorecard *to, size_t metric);
+void scorecard__compare(struct scorecard_change *out, const struct scorecard *from, const struct scorecard *to,
+			size_t metric);
 /* Are they alike, as far as both know? */
 bool scorecard__same_condition(const struct scorecard *a, const struct scorecard *b, enum condition c);
 
@@ -191,7 +193,8 @@ struct scorecard_samples {
 	int64_t n_prompt_unknown;
 	int64_t output_tokens, input_tokens;	/* of those that succeeded and are known */
 	int64_t sum_e2e_ns;
-	uint64_t first_ns, last_content_ns, last_end_ns;	/* first arrival, last of the others, of those that succeeded */
+	uint64_t first_ns, last_content_ns,
+		last_end_ns; /* first arrival, last of the others, of those that succeeded */
 	enum grade tokens;		/* of counts */
 	int64_t *values;		/* room for the values of one quantity */
 	size_t capacity;

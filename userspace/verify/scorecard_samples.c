@@ -9,7 +9,8 @@
 #include "userspace/analysis/facts.h"
 #include "userspace/verify/scorecard.h"
 
-#define NOT_SEEN_WHOLE (INCOMPLETE_LOSS | INCOMPLETE_BEFORE_ATTACH | INCOMPLETE_AT_END | INCOMPLETE_GAP | INCOMPLETE_PARSE)
+#define NOT_SEEN_WHOLE                                                                                                 \
+	(INCOMPLETE_LOSS | INCOMPLETE_BEFORE_ATTACH | INCOMPLETE_AT_END | INCOMPLETE_GAP | INCOMPLETE_PARSE)
 #define STATUS_TIMEOUT 408
 #define STATUS_TOO_MANY 429
 /* Tokens per ns to millionths of tokens/s. */
@@ -228,7 +229,8 @@ static int64_t gather_chunks(struct scorecard_samples *s)
 		if (s->outcomes[i] != OUTCOME_SUCCEEDED || !r->requests[i].stream)
 			continue;
 		for (size_t k = first_chunk(r, r->requests[i].id) + 1;
-		     k < r->n_chunks && r->chunks[k].request == r->requests[i].id && r->chunks[k - 1].request == r->chunks[k].request;
+		     k < r->n_chunks && r->chunks[k].request == r->requests[i].id &&
+		     r->chunks[k - 1].request == r->chunks[k].request;
 		     k++)
 			s->values[n++] = (int64_t)(r->chunks[k].time_ns - r->chunks[k - 1].time_ns);
 	}

@@ -127,8 +127,8 @@ static void fill_throughput_thirds(struct scorecard_figure *f, const struct scor
 }
 
 /* The median of requests that arrived in [begin, end). */
-static int64_t median_between(const struct scorecard_samples *s, enum quantity quantity, uint64_t begin_ns, uint64_t end_ns,
-			      int64_t *total)
+static int64_t median_between(const struct scorecard_samples *s, enum quantity quantity, uint64_t begin_ns,
+			      uint64_t end_ns, int64_t *total)
 {
 	const struct recording *r = s->in->recording;
 	int64_t n = 0;
@@ -187,7 +187,8 @@ static void count_parts(const struct scorecard_samples *s, uint64_t parts[N_SPRE
 	for (size_t i = 0; i < t->n_rows; i++) {
 		const uint64_t at = s->in->recording->steps[t->rows[i].step].end_ns;
 
-		if (t->rows[i].counted && t->rows[i].phase != PHASE_DRAFT && at >= s->first_ns && at <= s->last_content_ns)
+		if (t->rows[i].counted && t->rows[i].phase != PHASE_DRAFT && at >= s->first_ns &&
+		    at <= s->last_content_ns)
 			parts[(unsigned __int128)(at - s->first_ns) * N_SPREAD / length] += t->rows[i].n_emitted;
 	}
 }
@@ -213,7 +214,8 @@ static void fill_spread(struct scorecard_figure *f, const struct scorecard_sampl
 	if (sum == 0)
 		missing(f, NO_TOKENS);
 	else
-		f->value = scorecard__ratio((int64_t)square_root((N_SPREAD * squares - sum * sum) * 1000000), 1, (int64_t)sum);
+		f->value = scorecard__ratio((int64_t)square_root((N_SPREAD * squares - sum * sum) * 1000000), 1,
+					    (int64_t)sum);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- reliability --- */
@@ -250,7 +252,8 @@ static int64_t all_tokens(const struct scorecard_samples *s)
 	return tokens_between(s, 0, UINT64_MAX);
 }
 
-static void fill_resource(struct scorecard_figure *f, const struct scorecard_samples *s, const char *name, bool per_resource)
+static void fill_resource(struct scorecard_figure *f, const struct scorecard_samples *s, const char *name,
+			  bool per_resource)
 {
 	const struct ledger *l = s->in->ledger;
 	const int k = resource__find(l, name);
@@ -353,7 +356,8 @@ static bool begins(const char *text, const char *with)
 
 static bool is_remote(const char *client)
 {
-	return !begins(client, "127.") && !begins(client, "[::1]") && !begins(client, "[::ffff:127.") && !begins(client, "unix");
+	return !begins(client, "127.") && !begins(client, "[::1]") && !begins(client, "[::ffff:127.") &&
+	       !begins(client, "unix");
 }
 
 static void fill_remote(struct scorecard_figure *f, const struct scorecard_samples *s)
@@ -406,8 +410,8 @@ static bool says_why_it_ended(const struct row_request *q)
 }
 
 /* The part of those that `among` (NULL: all that succeeded) of which `is` is so. */
-static void fill_part(struct scorecard_figure *f, const struct scorecard_samples *s, bool (*among)(const struct row_request *q),
-		      bool (*is)(const struct row_request *q))
+static void fill_part(struct scorecard_figure *f, const struct scorecard_samples *s,
+		      bool (*among)(const struct row_request *q), bool (*is)(const struct row_request *q))
 {
 	const struct recording *r = s->in->recording;
 	int64_t n = 0;
@@ -434,7 +438,8 @@ static void fill_completed_samples(struct scorecard_figure *f, const struct scor
 	fill_rate(f, s, s->n_by_outcome[OUTCOME_SUCCEEDED] - 1, 0, s->last_end_ns, GRADE_MEASURED);
 }
 
-static int fill_cost(struct scorecard_figure *f, enum whole whole, const struct scorecard_samples *s, struct strings *texts)
+static int fill_cost(struct scorecard_figure *f, enum whole whole, const struct scorecard_samples *s,
+		     struct strings *texts)
 {
 	switch (whole) {
 	case WHOLE_CPU_PER_TOKEN:
@@ -485,7 +490,8 @@ static void fill_service(struct scorecard_figure *f, enum whole whole, const str
 		fill_part(f, s, NULL, says_why_it_ended);
 		break;
 	default:
-		missing(f, "a recording has neither headers nor text nor settings: who may use the service, what it refuses "
+		missing(f, "a recording has neither headers nor text nor settings: who may use the service, what it "
+			   "refuses "
 			   "to say and what it keeps have to be assessed by other means");
 	}
 }
