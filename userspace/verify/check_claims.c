@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every claim against the recording. Several claims of one file are judged together by Holm's procedure, so that the risk of one false
+ * Every claim of a figure against the recording. Several claims of one file are judged together by Holm's procedure, so that the risk of one false
  * verdict among all of them is no more than that of one claim alone. A claim that nothing judges is INCONCLUSIVE.
  */
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "userspace/analysis/array.h"
+#include "userspace/verify/identity.h"
 #include "userspace/verify/judge.h"
 #include "userspace/verify/stats/holm.h"
 
@@ -209,10 +210,6 @@ static int say_claimed(struct judgement *j)
 	if (c->metric == CLAIM_PRICE) {
 		decimal__format(&c->money, text);
 		j->check->claimed = verification__text(j->v, "%s", text);
-	} else if (c->metric == CLAIM_SPECULATION) {
-		j->check->claimed = c->value != 0 ? "yes" : "no";
-	} else if (c->text) {
-		j->check->claimed = verification__text(j->v, "%s", c->text);
 	} else {
 		j->check->claimed = claim__figure(j->v, c->value * j->scale);
 	}
@@ -266,23 +263,33 @@ static int judge_together(struct judgement *list, size_t n)
 	return err;
 }
 
+/* What was served is put to other evidence (check_identity.c). */
+static size_t list_own(const struct claims *claims, struct judgement *list)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < claims->n; i++)
+		if (!identity__judges(claims->claims[i].metric))
+			list[n++].claim = &claims->claims[i];
+	return n;
+}
+
 static int judge_all(struct verification *v, const struct verify_input *in, const struct claim_scope *scope,
 		     struct judgement *list)
 {
-	const struct claims *claims = in->claims;
-	const size_t first = v->n;
+	const size_t first = v->n, n = list_own(in->claims, list);
 	int err = 0;
 
-	for (size_t i = 0; i < claims->n; i++)
-		if (!add(v, &claims->claims[i]))
+	for (size_t i = 0; i < n; i++)
+		if (!add(v, list[i].claim))
 			return -ENOMEM;
-	for (size_t i = 0; i < claims->n && !err; i++) {
+	for (size_t i = 0; i < n && !err; i++) {
 		list[i] = (struct judgement){
 			.v = v,
 			.in = in,
-			.claim = &claims->claims[i],
+			.claim = list[i].claim,
 			.scope = scope,
-			.risk = (1 - claims->claims[i].confidence) / (double)claims->n,
+			.risk = (1 - list[i].claim->confidence) / (double)n,
 			.check = &v->checks[first + i],
 			.spare = 1,
 			.scale = 1,
@@ -291,7 +298,7 @@ static int judge_all(struct verification *v, const struct verify_input *in, cons
 		};
 		err = measure(&list[i]);
 	}
-	return err ? err : judge_together(list, claims->n);
+	return err ? err : judge_together(list, n);
 }
 
 static int run(struct verification *v, const struct verify_input *in)
@@ -321,7 +328,7 @@ static int run(struct verification *v, const struct verify_input *in)
 extern const struct check_kind check_claims;
 const struct check_kind check_claims = {
 	.name = "claims",
-	.doc = "claims against what was measured",
+	.doc = "claims of speed, success, prices and energy against what was measured",
 	.needs_recording = true,
 	.run = run,
 };

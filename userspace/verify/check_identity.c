@@ -98,6 +98,14 @@ static const struct {
 	{ CLAIM_HARDWARE, "identity.hardware", claimed__hardware },
 };
 
+bool identity__judges(enum claim_metric metric)
+{
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+		if (kinds[k].metric == metric)
+			return true;
+	return false;
+}
+
 static int judge(struct verification *v, const struct identity *id, const struct claim *claim)
 {
 	struct claimed c = { .claim = claim, .claimed = NULL, .unit = "", .rule = "", .evidence = ABSENT };

@@ -83,4 +83,7 @@ double model__bits(const struct row_model *m);
 /* Is it that number format? "F16" is "FP16", "Q4_K_M" is mostly "Q4_K", "INT8" is "Q8_0". */
 enum testimony precision__agrees(const struct row_model *m, const char *claimed);
 
+/* Is a claim of this kind about what was served, and judged by it (check_identity.c)? */
+bool identity__judges(enum claim_metric metric);
+
 #endif

@@ -262,4 +262,3 @@ void claimed__model(struct claimed *c, const struct identity *id, struct verific
 	if (stated > 0 && id->n_candidates == 1 && id->candidates[0]->n_experts == ABSENT)
 		c->by[EVIDENCE_ARITHMETIC] = identity__time_for(id, v, 0.9 * low);
 }
-

@@ -203,4 +203,3 @@ void claimed__hardware(struct claimed *c, const struct identity *id, struct veri
 				verification__text(v, "files: it has %s open; their driver names %s", id->devices,
 						   accelerators ? accelerators : "nothing"));
 }
-

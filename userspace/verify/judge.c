@@ -15,22 +15,11 @@
 #define DIGITS 6
 
 claim_judge *const claim_judges[N_CLAIM_METRICS] = {
-	[CLAIM_THROUGHPUT] = judge_throughput,
-	[CLAIM_USER_THROUGHPUT] = judge_user_throughput,
-	[CLAIM_TTFT] = judge_latency,
-	[CLAIM_TPOT] = judge_latency,
-	[CLAIM_ITL] = judge_latency,
-	[CLAIM_E2E] = judge_latency,
-	[CLAIM_STABILITY] = judge_stability,
-	[CLAIM_SUCCESS_RATE] = judge_success_rate,
-	[CLAIM_PRICE] = judge_price,
-	[CLAIM_TOKENS_PER_JOULE] = judge_tokens_per_joule,
-	[CLAIM_MODEL] = judge_model,
-	[CLAIM_PARAMETERS] = judge_parameters,
-	[CLAIM_PRECISION] = judge_precision,
-	[CLAIM_CONTEXT] = judge_context,
-	[CLAIM_SPECULATION] = judge_speculation,
-	[CLAIM_HARDWARE] = judge_hardware,
+	[CLAIM_THROUGHPUT] = judge_throughput, [CLAIM_USER_THROUGHPUT] = judge_user_throughput,
+	[CLAIM_TTFT] = judge_latency,	       [CLAIM_TPOT] = judge_latency,
+	[CLAIM_ITL] = judge_latency,	       [CLAIM_E2E] = judge_latency,
+	[CLAIM_STABILITY] = judge_stability,   [CLAIM_SUCCESS_RATE] = judge_success_rate,
+	[CLAIM_PRICE] = judge_price,	       [CLAIM_TOKENS_PER_JOULE] = judge_tokens_per_joule,
 };
 
 int judgement__decide(struct judgement *j, enum verdict verdict, enum grade grade, const char *format, ...)

@@ -67,8 +67,6 @@ claim_judge judge_latency, judge_user_throughput, judge_success_rate;	/* claim_s
 claim_judge judge_throughput, judge_stability;	/* claim_rates.c */
 claim_judge judge_tokens_per_joule;	/* claim_energy.c */
 claim_judge judge_price;	/* claim_price.c */
-claim_judge judge_model, judge_context, judge_speculation, judge_hardware, judge_parameters,
-	judge_precision;	/* claim_facts.c */
 
 /* For judges: the verdict and its sentence. @return 0, -ENOMEM */
 int judgement__decide(struct judgement *j, enum verdict verdict, enum grade grade, const char *format, ...)

@@ -17,18 +17,7 @@ extern const struct check_kind check_identity;
 extern const struct check_kind check_guards;
 
 const struct check_kind *const check_kinds[] = {
-	&check_plausibility,
-	&check_presence,
-	&check_completion,
-	&check_prompt,
-	&check_failed,
-	&check_drafts,
-	&check_model,
-	&check_price,
-	&check_totals,
-	&check_compute,
-	&check_claims,
-	&check_identity,
-	&check_guards,
-	NULL,
+	&check_plausibility, &check_presence, &check_completion, &check_prompt, &check_failed,
+	&check_drafts,	     &check_model,    &check_price,	 &check_totals, &check_compute,
+	&check_claims,	     &check_identity, &check_guards,	 NULL,
 };
