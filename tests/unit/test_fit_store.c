@@ -196,13 +196,16 @@ static void a_fit_that_was_stored_without_a_range_is_found_and_says_nothing_of_i
 	make_fit(&fit, 4, "target", RESOURCE_CPU_NS);
 	assert_int_equal(fit_store__save(&here, &fit, 1, path, sizeof(path), words, sizeof(words)), 0);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db,
-				      "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = substr(sql, 1, "
-				      "instr(sql, char(9) || iif(name = 'fit', 'least_context ', 'server_runq_ns '))) "
-				      "|| 'CHECK(1))' WHERE name IN ('fit', 'step'); "
-				      "PRAGMA writable_schema = RESET; PRAGMA user_version = 2",
-				      NULL, NULL, NULL),
-			 SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db,
+			     "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = substr(sql, 1, "
+			     "instr(sql, char(9) || CASE name WHEN 'fit' THEN 'least_context ' WHEN 'step' THEN "
+			     "'server_runq_ns ' WHEN 'model' THEN 'tensor_types ' ELSE 'n_ctx ' END)) "
+			     "|| 'CHECK(1))' WHERE name IN ('fit', 'step', 'model', 'context'); "
+			     "PRAGMA writable_schema = RESET; DROP TABLE file; DROP TABLE footprint; "
+			     "PRAGMA user_version = 2",
+			     NULL, NULL, NULL),
+		SQLITE_OK);
 	sqlite3_close(db);
 	assert_int_equal(fit_store__find(&here, &set, words, sizeof(words)), 0);
 	assert_int_equal(set.n, 1);
