@@ -99,6 +99,8 @@ static int fill_wholes(struct scorecard *out, const struct scorecard_samples *s)
 		err = scorecard_whole__fill(&wholes[i], (enum whole)i, s, out->texts);
 		if (wholes[i].value == ABSENT)
 			wholes[i].grade = GRADE_UNAVAILABLE;
+		if (wholes[i].value == ABSENT && !wholes[i].why)
+			wholes[i].why = "it is beyond any figure";
 	}
 	for (size_t i = 0; i < n_scorecard_metrics && !err; i++)
 		if (scorecard_metrics[i].quantity == QUANTITY_NONE)

@@ -215,6 +215,20 @@ int64_t scorecard_samples__tokens(const struct scorecard_samples *s, size_t requ
 int scorecard_whole__fill(struct scorecard_figure *f, enum whole whole, const struct scorecard_samples *s,
 			  struct strings *texts);
 
+/* Those of cost and energy; of security and interoperability. */
+int scorecard_cost__fill(struct scorecard_figure *f, enum whole whole, const struct scorecard_samples *s,
+			 struct strings *texts);
+void scorecard_service__fill(struct scorecard_figure *f, enum whole whole, const struct scorecard_samples *s);
+
+#define SCORECARD_NONE_SUCCEEDED "no request for text was seen to succeed"
+void scorecard_figure__miss(struct scorecard_figure *f, const char *why);
+/* Of all requests; at least, where some were not seen whole. */
+void scorecard_figure__count(struct scorecard_figure *f, const struct scorecard_samples *s, int64_t n);
+/* Tokens that the steps put out which ended in [begin, end), whatever became of the requests. */
+int64_t scorecard_samples__emitted(const struct scorecard_samples *s, uint64_t begin_ns, uint64_t end_ns);
+/* Why these cannot be counted; NULL: they can. */
+const char *scorecard_samples__no_steps(const struct scorecard_samples *s);
+
 /* a * n / d rounded to the nearest; ABSENT: d is not above 0, or it has no room. */
 int64_t scorecard__ratio(int64_t a, int64_t n, int64_t d);
 

@@ -59,13 +59,14 @@ const char *const condition_names[N_CONDITIONS] = {
 
 #define VALUE_OF(part_, id_, name_, unit_, scale_, better_, quantity_, statistic_, p_, definition_)                    \
 	{                                                                                                              \
-		.part = part_, .id = id_, .name = name_, .unit = unit_, .scale = scale_, .better = better_,            \
-		.quantity = quantity_, .statistic = statistic_, .per_10000 = p_, .definition = definition_             \
+		.part = (part_), .id = (id_), .name = (name_), .unit = (unit_), .scale = (scale_),                     \
+		.better = (better_), .quantity = (quantity_), .statistic = (statistic_), .per_10000 = (p_),            \
+		.definition = (definition_)                                                                            \
 	}
 #define WHOLE_OF(part_, id_, name_, unit_, scale_, better_, whole_, definition_)                                       \
 	{                                                                                                              \
-		.part = part_, .id = id_, .name = name_, .unit = unit_, .scale = scale_, .better = better_,            \
-		.whole = whole_, .definition = definition_                                                             \
+		.part = (part_), .id = (id_), .name = (name_), .unit = (unit_), .scale = (scale_),                     \
+		.better = (better_), .whole = (whole_), .definition = (definition_)                                    \
 	}
 #define TIMES(part_, id_, name_, quantity_, definition_)                                                               \
 	VALUE_OF(part_, id_ ".mean", name_ " mean", "ns", 0, -1, quantity_, STAT_MEAN, 0, definition_),                \
@@ -75,9 +76,9 @@ const char *const condition_names[N_CONDITIONS] = {
 
 #define AIPERF_VALUE(tag_, id_, unit_, scale_, better_, quantity_, statistic_, p_, definition_)                        \
 	{                                                                                                              \
-		.part = PART_AIPERF, .group = tag_, .id = id_, .name = id_, .unit = unit_, .scale = scale_,            \
-		.better = better_, .quantity = quantity_, .statistic = statistic_, .per_10000 = p_,                    \
-		.definition = definition_                                                                              \
+		.part = PART_AIPERF, .group = (tag_), .id = (id_), .name = (id_), .unit = (unit_), .scale = (scale_),  \
+		.better = (better_), .quantity = (quantity_), .statistic = (statistic_), .per_10000 = (p_),            \
+		.definition = (definition_)                                                                            \
 	}
 #define AIPERF(tag_, unit_, scale_, better_, q_, definition_)                                                          \
 	AIPERF_VALUE(tag_, "avg", unit_, scale_, better_, q_, STAT_MEAN, 0, definition_),                              \
@@ -89,14 +90,14 @@ const char *const condition_names[N_CONDITIONS] = {
 		AIPERF_VALUE(tag_, "p99", unit_, scale_, better_, q_, STAT_LINEAR, 9900, definition_)
 #define AIPERF_WHOLE(tag_, unit_, scale_, better_, whole_, definition_)                                                \
 	{                                                                                                              \
-		.part = PART_AIPERF, .group = tag_, .id = "avg", .name = "avg", .unit = unit_, .scale = scale_,        \
-		.better = better_, .whole = whole_, .definition = definition_                                          \
+		.part = PART_AIPERF, .group = (tag_), .id = "avg", .name = "avg", .unit = (unit_), .scale = (scale_),  \
+		.better = (better_), .whole = (whole_), .definition = (definition_)                                    \
 	}
 
 #define LOADGEN_VALUE(group_, name_, quantity_, statistic_, p_)                                                        \
 	{                                                                                                              \
-		.part = PART_MLPERF, .group = group_, .id = name_, .name = name_, .unit = "ns", .better = -1,          \
-		.quantity = quantity_, .statistic = statistic_, .per_10000 = p_                                        \
+		.part = PART_MLPERF, .group = (group_), .id = (name_), .name = (name_), .unit = "ns", .better = -1,    \
+		.quantity = (quantity_), .statistic = (statistic_), .per_10000 = (p_)                                  \
 	}
 #define LOADGEN(group_, extreme_, percentile_, quantity_)                                                              \
 	LOADGEN_VALUE(group_, "Min " extreme_, quantity_, STAT_MIN, 0),                                                \
