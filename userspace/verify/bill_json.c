@@ -165,10 +165,9 @@ static int add_names(struct json_bill *j, const struct json_value *object, const
 	int err = 0;
 
 	while (!err && json_walk__member(&walk, &key, &value)) {
-		size_t n = strlen(path);
+		char *end = stpcpy(name, path); /* callers give no more than half of it */
 
-		memcpy(name, path, n);
-		if (!json__copy(&key, name + n, sizeof(name) - n))
+		if (!json__copy(&key, end, sizeof(name) - (size_t)(end - name)))
 			continue;
 		err = bill_columns__add_present(j->r, name, strlen(name));
 		if (err || value.kind != JSON_OBJECT_SPAN)
