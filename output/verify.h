@@ -3,9 +3,10 @@
 #ifndef TOKPROF_OUTPUT_VERIFY_H
 #define TOKPROF_OUTPUT_VERIFY_H
 
+#include <limits.h>
 #include <stdio.h>
 
-#include "userspace/file_sha256.h"
+#include "userspace/input_digest.h"
 #include "userspace/verify/scorecard.h"
 #include "userspace/verify/verify.h"
 
@@ -13,9 +14,22 @@
 struct verify_file {
 	const char *role;	/* "recording", "bill", "claims" */
 	const char *path;	/* as the user named it */
-	char digest[FILE_SHA256_SIZE];	/* "": there is none, and `why` */
+	char digest[INPUT_DIGEST_SIZE];	/* "": there is none, and `why` */
 	const char *why;
 };
+
+/* As many as a table has room for. */
+#define SCORECARD_MOST 11
+
+/* Each recording with what a killed recorder left beside it, a bill, the claims. */
+struct verify_files {
+	struct verify_file list[2 * SCORECARD_MOST + 2];
+	size_t n;
+	char log_paths[SCORECARD_MOST][PATH_MAX];
+};
+/* Reads them all. @bill_path @claims_path: NULL: none */
+void verify_files__list(struct verify_files *files, char *const *recordings, int n_recordings, const char *bill_path,
+			const char *claims_path);
 
 struct verify_output_options {
 	int verbose;
@@ -29,13 +43,10 @@ struct verify_output_options {
 	int n_arguments;
 };
 
-/* As many as a table has room for. */
-#define SCORECARD_MOST 11
-
 struct verify_output {
 	const char *name;
-	bool counts_confirmed;	/* of CONFIRMED checks it takes the tallies alone, unless verbose */
 	bool names_files;	/* digests of the files are wanted, which costs reading them once more */
+	bool counts_confirmed;	/* of CONFIRMED checks it takes the tallies alone, unless verbose */
 	/* @return 0; -EIO where the stream failed */
 	int (*write)(FILE *f, const struct verification *v, const struct verify_input *in,
 		     const struct verify_output_options *options);

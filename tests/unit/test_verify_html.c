@@ -17,7 +17,7 @@
 #include "output/figure.h"
 #include "output/html.h"
 #include "output/verify.h"
-#include "userspace/file_sha256.h"
+#include "userspace/input_digest.h"
 
 static const struct verify_output *html(void)
 {
@@ -206,23 +206,23 @@ static void no_statement_at_all_is_no_confirmation(void **unused)
 /* printf abc | sha256sum */
 static void a_files_digest_is_that_of_sha256sum(void **unused)
 {
-	char digest[FILE_SHA256_SIZE], path[] = "/tmp/tokprof-digest-XXXXXX", pipe_path[64];
+	char digest[INPUT_DIGEST_SIZE], path[] = "/tmp/tokprof-digest-XXXXXX", pipe_path[64];
 	int fd = mkstemp(path);
 
 	(void)unused;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "abc", 3), 3);
 	close(fd);
-	assert_int_equal(file__digest(digest, path), 0);
+	assert_int_equal(input__digest(digest, path), 0);
 	assert_string_equal(digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 	unlink(path);
-	assert_int_equal(file__digest(digest, path), -ENOENT);
+	assert_int_equal(input__digest(digest, path), -ENOENT);
 	/* A pipe was read once: what can be read of it now is nobody's. */
 	snprintf(pipe_path, sizeof(pipe_path), "%s.pipe", path);
 	assert_int_equal(mkfifo(pipe_path, 0600), 0);
-	assert_int_equal(file__digest(digest, pipe_path), -EINVAL);
+	assert_int_equal(input__digest(digest, pipe_path), -EINVAL);
 	unlink(pipe_path);
-	assert_int_equal(file__digest(digest, "/tmp"), -EINVAL);
+	assert_int_equal(input__digest(digest, "/tmp"), -EINVAL);
 }
 
 static void moments_are_utc(void **unused)

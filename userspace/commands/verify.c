@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "output/verify.h"
 #include "userspace/command.h"
-#include "userspace/file_sha256.h"
 #include "userspace/message.h"
 #include "userspace/stream.h"
 #include "userspace/terminal.h"
@@ -48,9 +44,9 @@ struct inputs {
 	struct bill bill;
 	struct claims claims;
 	struct verify_input in;
+	struct scorecard scorecard;
 	struct recording_parts *parts;	/* instead of the recording, timeline and ledger; NULL */
 	char error[MAX_SENTENCE];	/* of the parts */
-	struct scorecard scorecard;
 	bool has_recording, has_timeline, has_ledger, has_scorecard;
 };
 
@@ -204,7 +200,7 @@ static int run_parts(struct inputs *x, struct verification *v, const char *path,
 static int run_checks(struct inputs *x, struct verification *v, const struct verify_options *options)
 {
 	const char *path = options->path;
-	/* A scorecard is of all requests at once. */
+	/* A scorecard is of the whole recording. */
 	int exit_code = path && !options->scorecard ? open_parts(x, path) : EXIT_CODE_DONE;
 	bool done = false;
 
@@ -231,61 +227,6 @@ static int exit_code_of(enum verdict verdict)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------------------- digests --- */
-
-/* Each recording with its log, a bill, the claims. */
-#define MAX_FILES (2 * SCORECARD_MOST + 2)
-
-struct files {
-	struct verify_file list[MAX_FILES];
-	size_t n;
-	char log_paths[SCORECARD_MOST][PATH_MAX];
-};
-
-static const char *reason_of(int err)
-{
-	if (err == -EINVAL)
-		return "no regular file: what it held was read once and is gone";
-	return err == -ENOMEM ? "out of memory" : strerror(-err);
-}
-
-static void add_file(struct files *files, const char *role, const char *path)
-{
-	struct verify_file *file = &files->list[files->n++];
-	int err;
-
-	file->role = role;
-	file->path = path;
-	err = file__digest(file->digest, path);
-	if (err) {
-		file->digest[0] = 0;
-		file->why = reason_of(err);
-	}
-}
-
-/* What a killed recorder left beside the recording is part of it. */
-static void add_log(struct files *files, int i, const char *path)
-{
-	char *log_path = files->log_paths[i];
-	struct stat st;
-
-	if (snprintf(log_path, PATH_MAX, "%s-wal", path) < PATH_MAX && stat(log_path, &st) == 0 && st.st_size > 0)
-		add_file(files, "its log", log_path);
-}
-
-static void list_files(struct files *files, const struct verify_options *options)
-{
-	memset(files, 0, sizeof(*files));
-	for (int i = 0; i < options->n_paths; i++) {
-		add_file(files, "recording", options->paths[i]);
-		add_log(files, i, options->paths[i]);
-	}
-	if (options->bill_path)
-		add_file(files, "bill", options->bill_path);
-	if (options->claims_path)
-		add_file(files, "claims", options->claims_path);
-}
-
 static struct verify_output_options shown_as(const struct verify_options *options)
 {
 	return (struct verify_output_options){
@@ -303,7 +244,7 @@ static struct verify_output_options shown_as(const struct verify_options *option
 static int judge(struct inputs *x, const struct verify_options *options)
 {
 	struct verify_output_options how = shown_as(options);
-	struct files files;
+	struct verify_files files;
 	struct verification v;
 	int exit_code;
 
@@ -319,7 +260,7 @@ static int judge(struct inputs *x, const struct verify_options *options)
 	}
 	how.scorecard = x->has_scorecard ? &x->scorecard : NULL;
 	if (options->output->names_files) {
-		list_files(&files, options);
+		verify_files__list(&files, options->paths, options->n_paths, options->bill_path, options->claims_path);
 		how.files = files.list;
 		how.n_files = files.n;
 	}
@@ -372,7 +313,7 @@ static int compare(const struct verify_options *options)
 {
 	struct verify_output_options how = shown_as(options);
 	struct scorecard cards[SCORECARD_MOST];
-	struct files files;
+	struct verify_files files;
 	int n = 0, exit_code = EXIT_CODE_DONE;
 
 	for (int i = 0; i < options->n_paths && exit_code == EXIT_CODE_DONE; i++) {
@@ -380,7 +321,7 @@ static int compare(const struct verify_options *options)
 		n += exit_code == EXIT_CODE_DONE;
 	}
 	if (exit_code == EXIT_CODE_DONE && options->output->names_files) {
-		list_files(&files, options);
+		verify_files__list(&files, options->paths, options->n_paths, options->bill_path, options->claims_path);
 		how.files = files.list;
 		how.n_files = files.n;
 	}

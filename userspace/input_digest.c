@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "userspace/file_sha256.h"
+#include "userspace/input_digest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static int digest_all(EVP_MD_CTX *digest, int fd)
 	return err;
 }
 
-int file__digest(char out[FILE_SHA256_SIZE], const char *path)
+int input__digest(char out[INPUT_DIGEST_SIZE], const char *path)
 {
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	unsigned int n = 0;
@@ -44,7 +44,7 @@ int file__digest(char out[FILE_SHA256_SIZE], const char *path)
 		err = -ENOMEM;
 	if (!err)
 		err = digest_all(digest, fd);
-	if (!err && (EVP_DigestFinal_ex(digest, sum, &n) != 1 || 2 * n + 1 != FILE_SHA256_SIZE))
+	if (!err && (EVP_DigestFinal_ex(digest, sum, &n) != 1 || 2 * n + 1 != INPUT_DIGEST_SIZE))
 		err = -ENOMEM;
 	for (unsigned int i = 0; i < n && !err; i++)
 		snprintf(out + 2 * i, 3, "%02x", sum[i]);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef TOKPROF_FILE_SHA256_H
-#define TOKPROF_FILE_SHA256_H
+#ifndef TOKPROF_INPUT_DIGEST_H
+#define TOKPROF_INPUT_DIGEST_H
 
-#define FILE_SHA256_SIZE 65	/* SHA-256 in hexadecimal digits, and the end */
+#define INPUT_DIGEST_SIZE 65	/* SHA-256 in hexadecimal digits, and the end */
 
 /*
  * The SHA-256 of a file's bytes, as sha256sum prints it.
  * @return 0; -EINVAL: no regular file, what was read of it once is gone; -ENOENT, -EACCES, -EIO, -ENOMEM
  */
-int file__digest(char out[FILE_SHA256_SIZE], const char *path);
+int input__digest(char out[INPUT_DIGEST_SIZE], const char *path);
 
 #endif
