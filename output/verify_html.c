@@ -210,7 +210,6 @@ static void put_recording(const struct verify_page *p)
 	recording__each_loss(r, add_loss, &losses);
 	verify_html__fact(f, "records lost", "%s", losses.text);
 	put_server(f, r);
-	verify_html__fact(f, "requests", "%zu", r->n_requests);
 	fputs("</table>\n</section>\n", f);
 }
 
