@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# make demo: set-up, build, a real llama.cpp server with a synthetic model, load, record, report. Ends what it started.
+# make demo: set-up, build, a real llama.cpp server with a synthetic model, load, record, report, verify. Ends what it started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -75,10 +75,23 @@ step "tokprof report $recording"
 build/tokprof report "$recording"
 step "tokprof report --by step $recording (its first lines)"
 build/tokprof report --by step "$recording" | sed -n '1,16p'
+step "tokprof verify $recording --claims build/demo-claims.yaml (what the server billed, and two claims of which one is false)"
+cat >build/demo-claims.yaml <<'EOF'
+claims:
+  - {metric: parameters, is: 29.4M}
+  - {metric: precision, is: Q8_0}
+EOF
+sed 's/^/    /' build/demo-claims.yaml
+status=0
+build/tokprof verify "$recording" --claims build/demo-claims.yaml || status=$?
+echo "exit status $status: 1 says that something is refuted, here the claimed precision"
+[ "$status" -eq 1 ]
 step "done"
 cat <<EOF
 $recording is one SQLite file: docs/recording.md names its tables. Look further:
   build/tokprof report --by token $recording
   build/tokprof report --format json $recording
+  build/tokprof verify --format html $recording >verdicts.html
+  build/tokprof verify --scorecard $recording
   sqlite3 $recording 'select path, status, billed_prompt_tokens from request'
 EOF
