@@ -36,7 +36,7 @@ static void look_at(const struct elf_file *f)
 		disassemble__returns(f, &matches[i].symbol, i % 2 ? RETURNS_ANY : RETURNS_WITH_VALUE, &returns);
 		probe_place__returns(f, &matches[i].symbol, i % 2 ? RETURNS_ANY : RETURNS_WITH_VALUE, &places);
 		probe_place__entry(f, &matches[i].symbol, &place);
-		disassemble__getter_offset(f, &matches[i].symbol, &offset);
+		disassemble__getter_offset(f, &matches[i].symbol, 8, &offset);
 		elf_file__slot_symbol(f, matches[i].symbol.vaddr, &name);
 	}
 	free(matches);
