@@ -546,6 +546,39 @@ static void a_request_whose_client_left_need_not_be_billed(void **unused)
 	scene__close(&s);
 }
 
+/* llama.cpp's /completion counts in every event; the engine is steps ahead of the last one that a client saw. */
+static void what_a_stream_counted_until_it_broke_off_is_no_bill(void **unused)
+{
+	static const struct {
+		int64_t more;
+		const char *finish;
+		enum verdict verdict;
+		bool noted;
+	} cases[] = {
+		{ -2, NULL, VERDICT_CONFIRMED, true },
+		{ 0, NULL, VERDICT_CONFIRMED, false },
+		{ 1, NULL, VERDICT_REFUTED, false },
+		{ -2, "stop", VERDICT_REFUTED, false },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene s;
+		struct row_request *q;
+
+		scene__open(&s, 0);
+		q = &s.m.recording.requests[N - 1];
+		q->stream = q->client_left = true;
+		q->finish_reason = cases[i].finish;
+		q->billed_completion_tokens += cases[i].more;
+		s.in.bill = NULL;
+		scene__verify(&s);
+		expect_verdict(&s, cases[i].verdict);
+		assert_int_equal(find_note(&s.v, "bill.broken_off") != NULL, cases[i].noted);
+		scene__close(&s);
+	}
+}
+
 static void a_refused_request_is_not_to_be_billed(void **unused)
 {
 	struct scene s;
@@ -1208,6 +1241,7 @@ int main(void)
 		cmocka_unit_test(a_request_that_is_billed_twice_is_refuted_once),
 		cmocka_unit_test(a_request_that_the_bill_leaves_out_is_missing),
 		cmocka_unit_test(a_request_whose_client_left_need_not_be_billed),
+		cmocka_unit_test(what_a_stream_counted_until_it_broke_off_is_no_bill),
 		cmocka_unit_test(a_refused_request_is_not_to_be_billed),
 		cmocka_unit_test(another_model_than_the_wires_is_refuted),
 		cmocka_unit_test(losses_in_its_time_leave_a_request_open_and_no_other),

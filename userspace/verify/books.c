@@ -52,6 +52,16 @@ int books__add_member(struct books *b, uint32_t request)
 	return 0;
 }
 
+/*
+ * Events of a stream may carry what was used so far (llama.cpp's /completion, continuous usage of others). Where it broke off, the engine
+ * went on until it knew: the last count is of what was sent, and bills nothing less than what was put out.
+ */
+static bool is_running_count(const struct books *b, const struct row_request *q, uint32_t i)
+{
+	return q->stream && !q->finish_reason && b->counts[i].completion.low != ABSENT &&
+	       q->billed_completion_tokens != ABSENT && q->billed_completion_tokens < b->counts[i].completion.low;
+}
+
 int statements__of_wire(struct books *b, struct verification *v, const struct verify_input *in)
 {
 	for (uint32_t i = 0; i < in->recording->n_requests; i++) {
@@ -70,7 +80,8 @@ int statements__of_wire(struct books *b, struct verification *v, const struct ve
 			return -ENOMEM;
 		s->prompt = q->billed_prompt_tokens;
 		s->cached = q->billed_cached_tokens;
-		s->completion = q->billed_completion_tokens;
+		if (!is_running_count(b, q, i))
+			s->completion = q->billed_completion_tokens;
 	}
 	return 0;
 }

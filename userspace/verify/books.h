@@ -96,6 +96,7 @@ struct carried {
 	bool any_statement, any_unbacked;	/* and one whose tokens no measured compute has room for */
 	int64_t n_cached_unsaid, tokens_cached_unsaid;
 	int64_t n_unbilled;
+	int64_t n_broken_off;	/* streams whose last count of completion tokens was no bill */
 	bool any_line;
 };
 

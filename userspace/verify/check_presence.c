@@ -231,6 +231,28 @@ static int note_unbilled(struct verification *v, const struct verify_input *in)
 		       -ENOMEM;
 }
 
+static int note_broken_off(struct verification *v, const struct verify_input *in)
+{
+	const struct books *b = in->books;
+	int64_t n = in->carried->n_broken_off;
+
+	for (size_t i = 0; i < b->n_statements && !in->bill; i++)
+		n += b->statements[i].completion == ABSENT &&
+		     in->recording->requests[b->members[b->statements[i].first_member]].billed_completion_tokens !=
+			     ABSENT;
+	in->carried->n_broken_off = n;
+	if (n == 0 || !in->is_last)
+		return 0;
+	return verification__note(
+		       v, "bill.broken_off",
+		       "%" PRId64 " streams broke off (the client left, or the server ended) after an event that "
+		       "counted its tokens so far: that is no bill of completion tokens, and none is judged; the "
+		       "engine had put out more",
+		       n) ?
+		       0 :
+		       -ENOMEM;
+}
+
 static int run(struct verification *v, const struct verify_input *in)
 {
 	const struct books *b = in->books;
@@ -250,7 +272,9 @@ static int run(struct verification *v, const struct verify_input *in)
 	for (size_t i = 0; i < b->n_statements && !err; i++)
 		if (b->statements[i].counts_requests)
 			err = check_number(v, in, &b->statements[i]);
-	return err ? err : note_unbilled(v, in);
+	if (!err)
+		err = note_unbilled(v, in);
+	return err ? err : note_broken_off(v, in);
 }
 
 extern const struct check_kind check_presence;
