@@ -411,7 +411,8 @@ static void a_name_is_the_wires_and_the_files(void **unused)
 		{ "fine-7b-instruct", VERDICT_CONFIRMED, "so it is named in 25 answers" },
 		{ "Fine-7B-Instruct", VERDICT_CONFIRMED, NULL },
 		{ "fine-70b-instruct", VERDICT_REFUTED, "25 of 25 answers name" },
-		{ "fine-7b", VERDICT_REFUTED, "25 of 25 answers name" },
+		/* A date, a format or "instruct" behind it: another model, or the same. */
+		{ "fine-7b", VERDICT_INCONCLUSIVE, "25 of 25 answers name" },
 	};
 
 	(void)unused;
@@ -475,6 +476,8 @@ static void a_processor_is_no_graphics_card(void **unused)
 		{ "", NULL, "AMD EPYC 9654", 1, VERDICT_CONFIRMED },
 		{ "", NULL, "NVIDIA A100", 1, VERDICT_REFUTED },
 		{ "", NULL, "Some Processor", 1, VERDICT_INCONCLUSIVE },
+		/* How many sockets it has, nobody recorded. */
+		{ "", NULL, "AMD EPYC 9654", 2, VERDICT_INCONCLUSIVE },
 		{ NULL, NULL, "NVIDIA A100", 1, VERDICT_INCONCLUSIVE },
 		{ "/dev/nvidia0", NULL, "NVIDIA A100", 1, VERDICT_INCONCLUSIVE },
 		{ "/dev/nvidia0", "NVIDIA A100-SXM4-80GB", "NVIDIA A100", 1, VERDICT_CONFIRMED },
@@ -542,6 +545,124 @@ static void of_two_files_that_disagree_neither_is_believed(void **unused)
 	scene__close(&s);
 }
 
+static void a_longer_name_or_that_of_the_file_proves_nothing(void **unused)
+{
+	static const struct {
+		const char *wire, *claimed;
+		enum verdict verdict;
+	} cases[] = {
+		{ "vendor/Fine-7B-Instruct", "fine-7b-instruct", VERDICT_CONFIRMED },
+		{ "fine-7b-instruct-awq", "fine-7b-instruct", VERDICT_INCONCLUSIVE },
+		{ "/hub/fine-7b-instruct/snapshots/0a1b", "fine-7b-instruct", VERDICT_INCONCLUSIVE },
+		{ "fine-7b-instruct-distill", "fine-7b-instruct", VERDICT_REFUTED },
+		{ "/models/fine-7b-instruct-f16.gguf", "Fine-7B", VERDICT_INCONCLUSIVE },
+		{ "/models/fine-7b-instruct-f16.gguf", "large-7b", VERDICT_REFUTED },
+		{ "tiny", "fine-7b-instruct", VERDICT_REFUTED },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene s;
+
+		scene__open(&s);
+		s.wire = cases[i].wire;
+		claim_text(&s, CLAIM_MODEL, cases[i].claimed);
+		scene__verify(&s);
+		expect(&s, "identity.model", cases[i].verdict, NULL);
+		scene__close(&s);
+	}
+}
+
+static void the_files_own_name_on_the_wire_is_no_other_model(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s);
+	s.model.path = "/models/weights.gguf";
+	s.wire = "weights.gguf";
+	claim_text(&s, CLAIM_MODEL, "fine-7b-instruct");
+	scene__verify(&s);
+	expect(&s, "identity.model", VERDICT_INCONCLUSIVE, "which is but the file");
+	scene__close(&s);
+}
+
+static void who_asked_for_another_model_and_got_it_is_left_out(void **unused)
+{
+	for (int all = 0; all < 2; all++) {
+		struct scene s;
+		struct row_request *q;
+
+		(void)unused;
+		scene__open(&s);
+		if (all)
+			s.n_requests = 0;
+		q = maker__request(&s.m, 500, 600);
+		q->status = 200;
+		q->model = q->response_model = "embedder";
+		claim_text(&s, CLAIM_MODEL, "fine-7b-instruct");
+		/* generation() counts requests from 0. */
+		if (!all)
+			s.n_requests = 0;
+		for (int i = 0; !all && i < 3; i++) {
+			q = maker__request(&s.m, 700 + 100 * (uint64_t)i, 750 + 100 * (uint64_t)i);
+			q->status = 200;
+			q->response_model = s.wire;
+		}
+		scene__verify(&s);
+		expect(&s, "identity.model", all ? VERDICT_INCONCLUSIVE : VERDICT_CONFIRMED,
+		       all ? "nobody asked for it" : "left out");
+		scene__close(&s);
+	}
+}
+
+static void a_claim_of_a_model_that_was_not_served_is_open(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s);
+	claim_number(&s, CLAIM_PARAMETERS, 70e9, 1e9);
+	s.claims[0].model = "large";
+	claim(&s, CLAIM_SPECULATION)->value = 0;
+	s.claims[1].model = s.wire;
+	scene__verify(&s);
+	expect(&s, "identity.parameters", VERDICT_INCONCLUSIVE, "no answer is of 'large'");
+	expect(&s, "identity.speculation", VERDICT_CONFIRMED, NULL);
+	scene__close(&s);
+}
+
+static void a_token_of_a_mixture_takes_a_part_of_its_parameters(void **unused)
+{
+	for (int mixture = 0; mixture < 2; mixture++) {
+		struct scene s;
+
+		(void)unused;
+		scene__open(&s);
+		/* Room for 3.3 billion parameters. */
+		s.ns_per_token = 4 * (int64_t)MS;
+		s.model.n_experts = mixture ? 64 : ABSENT;
+		s.model.active_params = mixture ? 2 * BILLION : s.model.active_params;
+		claim_number(&s, CLAIM_PARAMETERS, 7e9, 1e9);
+		scene__verify(&s);
+		expect(&s, "identity.parameters", mixture ? VERDICT_CONFIRMED : VERDICT_REFUTED, NULL);
+		scene__close(&s);
+	}
+}
+
+static void what_the_recording_refused_leaves_every_claim_open(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s);
+	maker__loss(&s.m, "recording", 1, 1);
+	claim_number(&s, CLAIM_PARAMETERS, 7e9, 1e9);
+	scene__verify(&s);
+	expect(&s, "identity.parameters", VERDICT_INCONCLUSIVE, "records of the engine were lost");
+	scene__close(&s);
+}
+
 static void lost_records_leave_every_claim_open(void **unused)
 {
 	struct scene s;
@@ -596,6 +717,12 @@ int main(void)
 		cmocka_unit_test(a_processor_is_no_graphics_card),
 		cmocka_unit_test(without_a_file_nothing_is_confirmed),
 		cmocka_unit_test(of_two_files_that_disagree_neither_is_believed),
+		cmocka_unit_test(a_longer_name_or_that_of_the_file_proves_nothing),
+		cmocka_unit_test(the_files_own_name_on_the_wire_is_no_other_model),
+		cmocka_unit_test(who_asked_for_another_model_and_got_it_is_left_out),
+		cmocka_unit_test(a_claim_of_a_model_that_was_not_served_is_open),
+		cmocka_unit_test(a_token_of_a_mixture_takes_a_part_of_its_parameters),
+		cmocka_unit_test(what_the_recording_refused_leaves_every_claim_open),
 		cmocka_unit_test(lost_records_leave_every_claim_open),
 		cmocka_unit_test(a_recording_says_which_file_was_served_without_being_asked),
 	};

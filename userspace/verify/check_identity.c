@@ -29,6 +29,32 @@ static bool anybody(const struct claimed *c, enum testimony says)
 	return false;
 }
 
+/* A claim of one model, where others were served: files, memory and steps are of the whole server. NULL: of no other */
+static const char *of_others(struct verification *v, const struct claimed *c, const struct identity *id)
+{
+	const struct recording *r = id->in->recording;
+	int64_t n = 0, n_other = 0;
+
+	for (size_t i = 0; i < r->n_requests && c->claim->model; i++) {
+		const struct row_request *q = &r->requests[i];
+		const char *name = q->response_model ? q->response_model : q->model;
+
+		if (!name || q->status >= 400)
+			continue;
+		n += strcmp(name, c->claim->model) == 0;
+		n_other += strcmp(name, c->claim->model) != 0;
+	}
+	if (!c->claim->model || (n && !n_other))
+		return NULL;
+	if (n && c->by[EVIDENCE_FILES].says == SAYS_NO)
+		return NULL;
+	return n ? verification__text(v,
+				      "%" PRId64 " answers are of '%s' and %" PRId64
+				      " of others: which of what follows is of it, cannot be told. ",
+				      n, c->claim->model, n_other) :
+		   verification__text(v, "no answer is of '%s', which the claim is of. ", c->claim->model);
+}
+
 static enum verdict verdict_of(const struct claimed *c, const struct identity *id)
 {
 	const bool named = c->claim->metric != CLAIM_MODEL || c->by[EVIDENCE_WORDS].says == SAYS_YES;
@@ -55,19 +81,20 @@ static enum grade grade_of(const struct claimed *c)
 
 static int put(struct verification *v, const struct identity *id, const struct claimed *c, const char *check_id)
 {
+	const char *others = of_others(v, c, id);
 	struct check *check = verification__add(v, check_id, "%s", c->claim->id);
 
 	if (!check)
 		return -ENOMEM;
 	check->claim_line = c->claim->line;
-	check->verdict = verdict_of(c, id);
+	check->verdict = others ? VERDICT_INCONCLUSIVE : verdict_of(c, id);
 	check->grade = grade_of(c);
 	check->claimed = c->claimed;
 	check->measured = c->measured ? verification__text(v, "%s", c->measured) : NULL;
 	check->unit = c->unit;
 	check->rule = c->rule;
 	check->text = verification__text(
-		v, "%s%s%s%s%s",
+		v, "%s%s%s%s%s%s", others ? others : "",
 		id->lost ? "records of the engine were lost: steps of another model may be "
 			   "among them. " :
 			   "",

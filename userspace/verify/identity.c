@@ -320,7 +320,8 @@ int identity__gather(struct identity *out, struct verification *v, const struct 
 {
 	memset(out, 0, sizeof(*out));
 	out->in = in;
-	out->lost = recording__lost(in->recording, "engine");
+	/* What the recording itself refused may have been of the engine. */
+	out->lost = recording__lost(in->recording, "engine") + recording__lost(in->recording, "recording");
 	find_models(out, in->recording);
 	sum_memory(out, in->recording);
 	find_peak(out, in->recording);

@@ -130,6 +130,14 @@ static struct testimonial of_names(const struct identity *id, struct verificatio
 	return testify(SAYS_NOTHING, "words: no name on the wire states a size");
 }
 
+static bool is_mixture(const struct identity *id)
+{
+	for (size_t i = 0; i < id->n_candidates; i++)
+		if (id->candidates[i]->n_experts != ABSENT && id->candidates[i]->n_experts > 1)
+			return true;
+	return false;
+}
+
 void claimed__parameters(struct claimed *c, const struct identity *id, struct verification *v)
 {
 	const struct size size = { c->claim->value, c->claim->step };
@@ -144,7 +152,12 @@ void claimed__parameters(struct claimed *c, const struct identity *id, struct ve
 		c->measured = verification__integer(v, id->candidates[0]->n_params);
 	c->by[EVIDENCE_FILES] = files__say(id, v, has_size, &size, say_size);
 	c->by[EVIDENCE_MEMORY] = of_memory(id, v, bytes);
-	c->by[EVIDENCE_ARITHMETIC] = identity__time_for(id, v, least_active(c->claim));
+	/* Of a mixture of experts a token takes a part: how large it is, a claim without 'active' does not say. */
+	if (is_mixture(id) && !(c->claim->active < c->claim->value))
+		c->by[EVIDENCE_ARITHMETIC] = testify(SAYS_NOTHING, "time: of a mixture of experts, and the claim "
+								   "does not say how many parameters a token takes");
+	else
+		c->by[EVIDENCE_ARITHMETIC] = identity__time_for(id, v, least_active(c->claim));
 	c->by[EVIDENCE_WORDS] = of_names(id, v, &size);
 }
 
@@ -163,7 +176,7 @@ static const char *say_format(struct verification *v, const struct row_model *m)
 	if (isnan(model__bits(m)))
 		return verification__text(v, "%s is mostly %s", model__label(m), m->quantization);
 	return verification__text(v, "%s is mostly %s, %.2f bits a weight (%s)", model__label(m), m->quantization,
-				  model__bits(m), m->tensor_types ? m->tensor_types : "");
+				  model__bits(m), m->tensor_types ? m->tensor_types : "bytes by format not known");
 }
 
 void claimed__precision(struct claimed *c, const struct identity *id, struct verification *v)
@@ -215,33 +228,97 @@ static const char *say_name(struct verification *v, const struct row_model *m)
 					    "");
 }
 
+/* A name in which the claimed one is, or a directory of it: a longer name proves nothing either way. */
+static bool may_be(const char *name, const char *claimed)
+{
+	char part[512];
+
+	for (size_t n = strnlen(name, sizeof(part) - 1); n > 0; n--) {
+		if (name[n] && name[n] != '/')
+			continue;
+		memcpy(part, name, n);
+		part[n] = 0;
+		if (model_name__agrees(part, claimed))
+			return true;
+	}
+	return false;
+}
+
+/* Servers that were told no name call a model by its file: that says which file, and the file is asked. */
+static bool is_own_file(const struct identity *id, const char *name)
+{
+	const char *path = id->n_candidates == 1 ? id->candidates[0]->path : NULL;
+	const char *slash = strrchr(name, '/'), *own = path ? strrchr(path, '/') : NULL;
+
+	return path && strcmp(slash ? slash + 1 : name, own ? own + 1 : path) == 0;
+}
+
+struct names {
+	int64_t n, n_other, n_longer, n_elsewhere;	/* answers; those with another, a longer, another asked for name */
+	const char *name, *other, *longer;
+	bool other_is_file;	/* every other name is that of the file */
+};
+
+static void look_at(struct names *w, struct claimed *c, const struct identity *id, const struct row_request *q)
+{
+	const char *name = q->response_model, *claimed = c->claim->text;
+
+	if (!name || q->status >= 400)
+		return;
+	if (!model_name__is(name, claimed) && q->model && strcmp(q->model, name) == 0) {
+		w->n_elsewhere++;
+		return;
+	}
+	w->n++;
+	w->name = name;
+	if (model_name__is(name, claimed))
+		return;
+	if (c->evidence == ABSENT)
+		c->evidence = q->id;
+	/* A million answers have few names. */
+	if (w->longer == name || (w->longer && strcmp(w->longer, name) == 0) ||
+	    (!(w->other && strcmp(w->other, name) == 0) && may_be(name, claimed))) {
+		w->longer = name;
+		w->n_longer++;
+		return;
+	}
+	w->other_is_file = (w->n_other == 0 || w->other_is_file) && is_own_file(id, name);
+	if (w->n_other++ == 0) {
+		w->other = name;
+		c->evidence = q->id;
+	}
+}
+
 static struct testimonial of_wire(struct claimed *c, const struct identity *id, struct verification *v)
 {
 	const struct recording *r = id->in->recording;
-	int64_t n = 0, n_other = 0;
-	const char *other = NULL, *name = NULL;
+	struct names w = { 0 };
 
-	for (size_t i = 0; i < r->n_requests; i++) {
-		const struct row_request *q = &r->requests[i];
-
-		if (!q->response_model || q->status >= 400)
-			continue;
-		n++;
-		name = q->response_model;
-		if (model_name__is(name, c->claim->text))
-			continue;
-		if (n_other++ == 0) {
-			other = name;
-			c->evidence = q->id;
-		}
-	}
-	c->measured = other ? other : name;
-	if (n == 0)
-		return testify(SAYS_NOTHING, "words: no answer names its model");
-	if (n_other == 0)
-		return testify(SAYS_YES, verification__text(v, "words: so it is named in %" PRId64 " answers", n));
-	return testify(SAYS_NO,
-		       verification__text(v, "words: %" PRId64 " of %" PRId64 " answers name '%s'", n_other, n, other));
+	for (size_t i = 0; i < r->n_requests; i++)
+		look_at(&w, c, id, &r->requests[i]);
+	c->measured = w.other ? w.other : w.longer ? w.longer : w.name;
+	if (w.n == 0)
+		return testify(SAYS_NOTHING, w.n_elsewhere ? "words: nobody asked for it; answers name the other "
+							     "models that were asked for" :
+							     "words: no answer names its model");
+	if (w.n_other && w.other_is_file && c->by[EVIDENCE_FILES].says == SAYS_YES)
+		return testify(SAYS_OPEN, verification__text(v,
+							     "words: %" PRId64 " of %" PRId64
+							     " answers name '%s', which is but the file",
+							     w.n_other, w.n, w.other));
+	if (w.n_other)
+		return testify(SAYS_NO, verification__text(v, "words: %" PRId64 " of %" PRId64 " answers name '%s'",
+							   w.n_other, w.n, w.other));
+	if (w.n_longer)
+		return testify(SAYS_OPEN,
+			       verification__text(v,
+						  "words: %" PRId64 " of %" PRId64
+						  " answers name '%s': whether that is the claimed one, a longer name "
+						  "does not tell",
+						  w.n_longer, w.n, w.longer));
+	return testify(SAYS_YES, verification__text(
+					 v, "words: so it is named in %" PRId64 " answers%s", w.n,
+					 w.n_elsewhere ? " (those of other models that were asked for left out)" : ""));
 }
 
 void claimed__model(struct claimed *c, const struct identity *id, struct verification *v)
@@ -254,8 +331,8 @@ void claimed__model(struct claimed *c, const struct identity *id, struct verific
 		  "that it states";
 	c->unit = "";
 	c->claimed = verification__text(v, "%s", c->claim->text);
-	c->by[EVIDENCE_WORDS] = of_wire(c, id, v);
 	c->by[EVIDENCE_FILES] = files__say(id, v, has_name, c->claim->text, say_name);
+	c->by[EVIDENCE_WORDS] = of_wire(c, id, v);
 	c->by[EVIDENCE_MEMORY] = of_memory(id, v, NAN);
 	c->by[EVIDENCE_ARITHMETIC] = testify(SAYS_NOTHING, "time: the claimed name states no size");
 	/* Of a mixture of experts a token takes a part, which the name does not state. */

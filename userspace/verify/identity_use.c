@@ -181,7 +181,9 @@ void claimed__hardware(struct claimed *c, const struct identity *id, struct veri
 	c->by[EVIDENCE_WORDS] = testify(
 		SAYS_NOTHING, verification__text(v, "words: the host's processor is '%s'", cpu ? cpu : "not known"));
 	c->measured = accelerators ? accelerators : cpu;
-	if (is_cpu)
+	if (is_cpu && c->claim->n_devices > 1)
+		c->by[EVIDENCE_FILES] = testify(SAYS_OPEN, "files: how many processors the host has is not recorded");
+	else if (is_cpu)
 		c->by[EVIDENCE_FILES] =
 			id->devices && !id->devices[0] ?
 				testify(SAYS_YES, "files: the server uses no other device") :
