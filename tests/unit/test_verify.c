@@ -579,6 +579,27 @@ static void what_a_stream_counted_until_it_broke_off_is_no_bill(void **unused)
 	}
 }
 
+static void a_count_in_a_stream_that_the_server_broke_off_bills_no_failure(void **unused)
+{
+	for (int64_t more = -1; more < 2; more++) {
+		struct scene s;
+		struct row_request *q;
+
+		(void)unused;
+		scene__open(&s, 0);
+		q = &s.m.recording.requests[N - 1];
+		q->stream = true;
+		q->incomplete = INCOMPLETE_UNANSWERED;
+		q->billed_completion_tokens += more;
+		s.in.bill = NULL;
+		scene__verify(&s);
+		expect_verdict(&s, more > 0 ? VERDICT_REFUTED : VERDICT_CONFIRMED);
+		assert_int_equal(find_note(&s.v, "bill.broken_off") != NULL, more <= 0);
+		assert_null(find_note(&s.v, "bill.no_usage"));
+		scene__close(&s);
+	}
+}
+
 static void a_refused_request_is_not_to_be_billed(void **unused)
 {
 	struct scene s;
@@ -1242,6 +1263,7 @@ int main(void)
 		cmocka_unit_test(a_request_that_the_bill_leaves_out_is_missing),
 		cmocka_unit_test(a_request_whose_client_left_need_not_be_billed),
 		cmocka_unit_test(what_a_stream_counted_until_it_broke_off_is_no_bill),
+		cmocka_unit_test(a_count_in_a_stream_that_the_server_broke_off_bills_no_failure),
 		cmocka_unit_test(a_refused_request_is_not_to_be_billed),
 		cmocka_unit_test(another_model_than_the_wires_is_refuted),
 		cmocka_unit_test(losses_in_its_time_leave_a_request_open_and_no_other),

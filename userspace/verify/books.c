@@ -54,12 +54,16 @@ int books__add_member(struct books *b, uint32_t request)
 
 /*
  * Events of a stream may carry what was used so far (llama.cpp's /completion, continuous usage of others). Where it broke off, the engine
- * went on until it knew: the last count is of what was sent, and bills nothing less than what was put out.
+ * went on until it knew: the last count is of what was sent, and no bill. More than was put out it cannot be.
  */
 static bool is_running_count(const struct books *b, const struct row_request *q, uint32_t i)
 {
-	return q->stream && !q->finish_reason && b->counts[i].completion.low != ABSENT &&
-	       q->billed_completion_tokens != ABSENT && q->billed_completion_tokens < b->counts[i].completion.low;
+	const struct request_count *n = &b->counts[i];
+
+	if (!q->stream || q->finish_reason || q->billed_completion_tokens == ABSENT || n->completion.low == ABSENT)
+		return false;
+	return q->billed_completion_tokens < n->completion.low ||
+	       (n->flags & REQUEST_FAILED && q->status < 400 && q->billed_completion_tokens <= n->completion.high);
 }
 
 int statements__of_wire(struct books *b, struct verification *v, const struct verify_input *in)
@@ -67,9 +71,15 @@ int statements__of_wire(struct books *b, struct verification *v, const struct ve
 	for (uint32_t i = 0; i < in->recording->n_requests; i++) {
 		const struct row_request *q = &in->recording->requests[i];
 		struct statement *s;
+		bool is_running;
 
 		if (q->billed_prompt_tokens == ABSENT && q->billed_completion_tokens == ABSENT &&
 		    q->billed_cached_tokens == ABSENT)
+			continue;
+		is_running = is_running_count(b, q, i);
+		b->n_broken_off += is_running;
+		/* Of one that failed nothing is billed at all. */
+		if (is_running && b->counts[i].flags & REQUEST_FAILED)
 			continue;
 		s = books__add_statement(b);
 		if (!s || books__add_member(b, i))
@@ -80,7 +90,7 @@ int statements__of_wire(struct books *b, struct verification *v, const struct ve
 			return -ENOMEM;
 		s->prompt = q->billed_prompt_tokens;
 		s->cached = q->billed_cached_tokens;
-		if (!is_running_count(b, q, i))
+		if (!is_running)
 			s->completion = q->billed_completion_tokens;
 	}
 	return 0;

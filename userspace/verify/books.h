@@ -77,6 +77,7 @@ struct books {
 	size_t n_orphans, orphans_capacity;
 	int64_t n_nameless;		/* requests with tokens whose id was not seen */
 	size_t n_with_tokens;
+	int64_t n_broken_off;		/* streams whose last count of tokens was no bill */
 	int64_t begin_unix_ns, end_unix_ns;	/* that the bill covers; ABSENT: exactly the recording */
 	int64_t due_from_unix_ns, due_until_unix_ns;	/* requests that must be billed; ABSENT: all of the recording */
 	const struct compute *compute;

@@ -217,7 +217,8 @@ static int note_unbilled(struct verification *v, const struct verify_input *in)
 	int64_t n = in->carried->n_unbilled;
 
 	for (uint32_t i = 0; i < in->recording->n_requests; i++)
-		n += in->books->counts[i].flags & REQUEST_TOKENS && !(in->books->counts[i].flags & REQUEST_BILLED);
+		n += in->books->counts[i].flags & REQUEST_TOKENS && !(in->books->counts[i].flags & REQUEST_BILLED) &&
+		     in->recording->requests[i].billed_completion_tokens == ABSENT;
 	in->carried->n_unbilled = n;
 	if (n == 0 || in->bill || !in->is_last)
 		return 0;
@@ -233,13 +234,8 @@ static int note_unbilled(struct verification *v, const struct verify_input *in)
 
 static int note_broken_off(struct verification *v, const struct verify_input *in)
 {
-	const struct books *b = in->books;
-	int64_t n = in->carried->n_broken_off;
+	const int64_t n = in->carried->n_broken_off + in->books->n_broken_off;
 
-	for (size_t i = 0; i < b->n_statements && !in->bill; i++)
-		n += b->statements[i].completion == ABSENT &&
-		     in->recording->requests[b->members[b->statements[i].first_member]].billed_completion_tokens !=
-			     ABSENT;
 	in->carried->n_broken_off = n;
 	if (n == 0 || !in->is_last)
 		return 0;
