@@ -925,6 +925,40 @@ static void prices_follow_the_price_list_to_the_last_digit(void **unused)
 	scene__close(&s);
 }
 
+/* One line for all: 280 + 288 + 296 + 305 is what its requests cost, and 1169.2 its tokens. */
+static void rounding_every_request_is_no_wrong_sum(void **unused)
+{
+	static const struct {
+		const char *price;
+		int64_t n_requests;
+		enum verdict verdict;
+	} cases[] = {
+		{ "0.001169", 4, VERDICT_CONFIRMED },	      { "0.001171", 4, VERDICT_INCONCLUSIVE },
+		{ "0.001171", ABSENT, VERDICT_INCONCLUSIVE }, { "0.001174", 4, VERDICT_REFUTED },
+		{ "0.001174", ABSENT, VERDICT_REFUTED },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *prices[N] = { cases[i].price, "0", "0", "0" };
+		struct scene s;
+		struct tariff t;
+
+		scene__open(&s, 0);
+		add_prices(&s, &t, prices);
+		s.bill.n = 1;
+		s.lines[0].request_id = NULL;
+		s.lines[0].n_requests = cases[i].n_requests;
+		s.lines[0].prompt_tokens = 20 + 21 + 22 + 23;
+		s.lines[0].cached_tokens = 0 + 1 + 2 + 3;
+		s.lines[0].completion_tokens = 30 + 31 + 32 + 33;
+		scene__verify(&s);
+		expect(&s, "bill.price", 2, cases[i].verdict, cases[i].price, "0.001169");
+		expect(&s, "bill.total_price", 0, cases[i].verdict, cases[i].price, "0.001169");
+		scene__close(&s);
+	}
+}
+
 static void an_off_peak_discount_applies_to_requests_at_that_time(void **unused)
 {
 	/* 60 % less: 112; 115.28; 118.56; 121.84 */
@@ -1276,6 +1310,7 @@ int main(void)
 		cmocka_unit_test(lines_with_times_alone_find_their_requests_though_clocks_differ),
 		cmocka_unit_test(windows_that_overlap_are_bad_input),
 		cmocka_unit_test(prices_follow_the_price_list_to_the_last_digit),
+		cmocka_unit_test(rounding_every_request_is_no_wrong_sum),
 		cmocka_unit_test(an_off_peak_discount_applies_to_requests_at_that_time),
 		cmocka_unit_test(prices_without_a_price_list_are_noted_as_unchecked),
 		cmocka_unit_test(counts_that_no_compute_backs_are_self_reported),

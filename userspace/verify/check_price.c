@@ -17,8 +17,9 @@ struct prices {
 	struct verification *v;
 	const struct verify_input *in;
 	uint32_t *statement_of;		/* per line: statement + 1 where it is about one request */
+	uint32_t *window_of;		/* per line: statement + 1 where it alone is about several */
 	int64_t *tokens_before;		/* per tariff: of the lines so far */
-	struct decimal billed, expected;
+	struct decimal billed, expected, excused;	/* excused: differences that may come from rounding */
 	const char *currency;
 	bool summable;			/* every line has a price, and one is expected of it, in one currency */
 };
@@ -41,9 +42,10 @@ static size_t find_tariff(const struct claims *claims, const struct bill_line *l
 	return found;
 }
 
-static bool is_aggregate(const struct bill_line *line)
+static bool is_aggregate(const struct prices *p, const struct bill_line *line)
 {
-	return line->end_unix_ns != ABSENT || (line->n_requests != ABSENT && line->n_requests != 1);
+	return line->end_unix_ns != ABSENT || (line->n_requests != ABSENT && line->n_requests != 1) ||
+	       p->window_of[line - p->in->bill->lines];
 }
 
 static int64_t time_of(const struct prices *p, const struct bill_line *line)
@@ -116,18 +118,30 @@ static void leave_open(struct prices *p, struct check *c, const char *why)
 	p->summable = false;
 }
 
+/* Requests that a line covers at most: as it says, as were recorded, or one for each of its tokens. */
+static int64_t requests_of(const struct prices *p, const struct bill_line *line)
+{
+	const uint32_t window = p->window_of[line - p->in->bill->lines];
+	const struct statement *s = window ? &p->in->books->statements[window - 1] : NULL;
+
+	if (line->n_requests != ABSENT)
+		return line->n_requests;
+	if (s && !s->open && !p->in->books->wire_lost)
+		return (int64_t)s->n_members;
+	return line->prompt_tokens + line->completion_tokens;
+}
+
 /* A sum of rounded prices need not be the rounded price of the sum. */
-static bool may_be_rounding(const struct tariff *t, const struct bill_line *line, const struct decimal *difference)
+static bool may_be_rounding(const struct prices *p, const struct tariff *t, const struct bill_line *line,
+			    const struct decimal *difference)
 {
 	struct decimal unit = { 1, t->scale }, most, size = *difference;
 
-	if (!is_aggregate(line) || t->scale < 0 || t->round_total_only)
+	if (!is_aggregate(p, line) || t->scale < 0 || t->round_total_only)
 		return false;
-	if (line->n_requests == ABSENT)
-		return true;
 	if (size.digits < 0)
 		size.digits = -size.digits;
-	return decimal__times(&most, &unit, line->n_requests) == 0 && decimal__compare(&size, &most) <= 0;
+	return decimal__times(&most, &unit, requests_of(p, line)) == 0 && decimal__compare(&size, &most) <= 0;
 }
 
 static void compare(struct prices *p, const struct tariff *t, const struct bill_line *line,
@@ -143,7 +157,9 @@ static void compare(struct prices *p, const struct tariff *t, const struct bill_
 		return;
 	if (decimal__subtract(&difference, &line->price, expected))
 		difference = line->price;
-	if (may_be_rounding(t, line, &difference)) {
+	if (may_be_rounding(p, t, line, &difference)) {
+		if (decimal__add(&p->excused, &p->excused, &difference))
+			p->summable = false;
 		c->verdict = VERDICT_INCONCLUSIVE;
 		c->text = "the difference may come from rounding every request by itself";
 		return;
@@ -200,7 +216,7 @@ static int check_line(struct prices *p, const struct bill_line *line)
 		leave_open(p, c, "the line does not have both prompt and completion tokens");
 		return 0;
 	}
-	if (t->tiers_by_request && t->n_tiers > 1 && is_aggregate(line)) {
+	if (t->tiers_by_request && t->n_tiers > 1 && is_aggregate(p, line)) {
 		leave_open(p, c, "prices go by the size of a request, and the line covers several");
 		return 0;
 	}
@@ -234,10 +250,11 @@ static int check_line(struct prices *p, const struct bill_line *line)
 /* Where only the sum is rounded, the lines are exact and their sum is what is rounded. */
 static int check_sum(struct prices *p)
 {
+	struct decimal excused;
 	struct check *c;
 	int order;
 
-	if (!p->summable)
+	if (!p->summable || decimal__add(&excused, &p->expected, &p->excused))
 		return 0;
 	c = verification__add(p->v, "bill.total_price", "the bill");
 	if (!c)
@@ -250,6 +267,10 @@ static int check_sum(struct prices *p)
 	c->measured = c->low = c->high = money(p->v, &p->expected);
 	c->text = order == 0 ? "they are equal" : order > 0 ? "the bill asks for more" : "the bill asks for less";
 	c->verdict = order == 0 ? VERDICT_CONFIRMED : VERDICT_REFUTED;
+	if (order != 0 && decimal__compare(&p->billed, &excused) == 0) {
+		c->verdict = VERDICT_INCONCLUSIVE;
+		c->text = "the difference may come from rounding every request by itself";
+	}
 	return 0;
 }
 
@@ -287,16 +308,22 @@ static int run(struct verification *v, const struct verify_input *in)
 	if (!in->bill)
 		return 0;
 	p.statement_of = array__zeroed(in->bill->n, sizeof(*p.statement_of));
+	p.window_of = array__zeroed(in->bill->n, sizeof(*p.window_of));
 	p.tokens_before = array__zeroed(in->claims ? in->claims->n_tariffs : 0, sizeof(*p.tokens_before));
-	for (size_t i = 0; p.statement_of && i < in->books->n_statements; i++) {
+	for (size_t i = 0; p.statement_of && p.window_of && i < in->books->n_statements; i++) {
 		const struct statement *s = &in->books->statements[i];
 
-		if (s->n_members == 1 && s->n_lines == 1)
+		if (s->n_lines != 1)
+			continue;
+		if (s->n_members == 1)
 			p.statement_of[s->first - in->bill->lines] = (uint32_t)i + 1;
+		else
+			p.window_of[s->first - in->bill->lines] = (uint32_t)i + 1;
 	}
-	if (p.statement_of && p.tokens_before)
+	if (p.statement_of && p.window_of && p.tokens_before)
 		err = check_lines(&p);
 	free(p.statement_of);
+	free(p.window_of);
 	free(p.tokens_before);
 	return err;
 }
