@@ -600,6 +600,30 @@ static void a_count_in_a_stream_that_the_server_broke_off_bills_no_failure(void 
 	}
 }
 
+/* An hour is billed of which some minutes were recorded; a request began before them. */
+static void what_was_not_recorded_needs_no_measured_compute(void **unused)
+{
+	for (int whole = 0; whole < 2; whole++) {
+		struct scene s;
+
+		(void)unused;
+		scene__open(&s, 1);
+		if (whole) {
+			s.in.window_begin_unix_ns = UNIX_START - 3600 * SECOND;
+			s.in.window_end_unix_ns = UNIX_START + 3600 * SECOND;
+			s.bill.n = 1;
+			s.lines[0].request_id = s.lines[0].model = NULL;
+		} else {
+			s.m.recording.requests[0].incomplete = INCOMPLETE_BEFORE_ATTACH;
+		}
+		s.lines[0].prompt_tokens = s.lines[0].completion_tokens = 100000;
+		scene__verify(&s);
+		expect_verdict(&s, VERDICT_INCONCLUSIVE);
+		expect(&s, "compute.recording", 0, VERDICT_CONFIRMED, NULL, NULL);
+		scene__close(&s);
+	}
+}
+
 static void a_refused_request_is_not_to_be_billed(void **unused)
 {
 	struct scene s;
@@ -1298,6 +1322,7 @@ int main(void)
 		cmocka_unit_test(a_request_whose_client_left_need_not_be_billed),
 		cmocka_unit_test(what_a_stream_counted_until_it_broke_off_is_no_bill),
 		cmocka_unit_test(a_count_in_a_stream_that_the_server_broke_off_bills_no_failure),
+		cmocka_unit_test(what_was_not_recorded_needs_no_measured_compute),
 		cmocka_unit_test(a_refused_request_is_not_to_be_billed),
 		cmocka_unit_test(another_model_than_the_wires_is_refuted),
 		cmocka_unit_test(losses_in_its_time_leave_a_request_open_and_no_other),

@@ -9,6 +9,9 @@
 #define RULE                                                                                                           \
 	"CPU time measured in its steps >= what its billed tokens need by the calibrated cost model, less the 95 % "   \
 	"interval"
+#define STEPS_MISSING                                                                                                  \
+	(INCOMPLETE_LOSS | INCOMPLETE_BEFORE_ATTACH | INCOMPLETE_AT_END | INCOMPLETE_ROWS | INCOMPLETE_UNMATCHED |     \
+	 INCOMPLETE_UNWATCHED)
 
 /* Of the whole recording: what one more token needs, for tokens that no step computed. */
 struct rates {
@@ -60,6 +63,15 @@ static double extra(const struct books *b, const struct statement *s, struct rat
 	if (s->cached != ABSENT && cached != ABSENT)
 		tokens += (double)(cached - s->cached);
 	return tokens > 0 ? ns + tokens * rates.prompt : ns;
+}
+
+/* Tokens of a time that was not recorded, or whose steps were lost, need no compute that was. */
+static bool is_recorded(const struct books *b, const struct statement *s)
+{
+	for (size_t i = 0; i < s->n_members; i++)
+		if (b->counts[b->members[s->first_member + i]].incomplete & STEPS_MISSING)
+			return false;
+	return !s->open;
 }
 
 static struct need find_need(const struct verify_input *in, const struct statement *s, struct rates rates)
@@ -199,9 +211,10 @@ static int run(struct verification *v, const struct verify_input *in)
 	for (size_t i = 0; i < b->n_statements; i++) {
 		const struct statement *s = &b->statements[i];
 		const struct need need = find_need(in, s, rates);
+		const bool recorded = is_recorded(b, s);
 
-		beyond += extra(b, s, rates);
-		if (s->open || need.backing == BACKING_OPEN)
+		beyond += recorded ? extra(b, s, rates) : 0;
+		if (!recorded || need.backing == BACKING_OPEN)
 			n_open++;
 		else if (check_statement(v, in, s, &need))
 			return -ENOMEM;
