@@ -949,6 +949,38 @@ static void prices_follow_the_price_list_to_the_last_digit(void **unused)
 	scene__close(&s);
 }
 
+/* 1000 tokens at 4, all above at 2: each month's 1500 cost 5000 millionths, and none of them less for those of the month before. */
+static void prices_by_the_month_begin_anew_with_each(void **unused)
+{
+	static struct tariff_tier tiers[2];
+	/* The middle of January, February, and of January again. */
+	static const int64_t days[] = { 0, 31, 0 };
+	static const enum verdict verdicts[] = { VERDICT_CONFIRMED, VERDICT_CONFIRMED, VERDICT_INCONCLUSIVE };
+	const char *const prices[N] = { "0.005000", "0.005000", "0.003000", "0" };
+	struct scene s;
+	struct tariff t;
+
+	(void)unused;
+	scene__open(&s, 0);
+	add_prices(&s, &t, prices);
+	tiers[0] = (struct tariff_tier){ .prompt = decimal("4"), .completion = decimal("4") };
+	tiers[1] = (struct tariff_tier){ .prompt = decimal("2"), .completion = decimal("2"), .from_tokens = 1000 };
+	t.tiers = tiers;
+	t.n_tiers = 2;
+	s.bill.n = 3;
+	for (int i = 0; i < 3; i++) {
+		s.lines[i].prompt_tokens = 1000;
+		s.lines[i].cached_tokens = ABSENT;
+		s.lines[i].completion_tokens = 500;
+		s.lines[i].request_id = NULL;
+		s.lines[i].begin_unix_ns = UNIX_START + days[i] * 86400 * SECOND;
+	}
+	scene__verify(&s);
+	for (int i = 0; i < 3; i++)
+		expect(&s, "bill.price", i + 2, verdicts[i], NULL, NULL);
+	scene__close(&s);
+}
+
 /* One line for all: 280 + 288 + 296 + 305 is what its requests cost, and 1169.2 its tokens. */
 static void rounding_every_request_is_no_wrong_sum(void **unused)
 {
@@ -1336,6 +1368,7 @@ int main(void)
 		cmocka_unit_test(windows_that_overlap_are_bad_input),
 		cmocka_unit_test(prices_follow_the_price_list_to_the_last_digit),
 		cmocka_unit_test(rounding_every_request_is_no_wrong_sum),
+		cmocka_unit_test(prices_by_the_month_begin_anew_with_each),
 		cmocka_unit_test(an_off_peak_discount_applies_to_requests_at_that_time),
 		cmocka_unit_test(prices_without_a_price_list_are_noted_as_unchecked),
 		cmocka_unit_test(counts_that_no_compute_backs_are_self_reported),

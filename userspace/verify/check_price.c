@@ -4,12 +4,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "userspace/analysis/array.h"
 #include "userspace/verify/books.h"
 
 #define RULE "price = billed tokens by the price list, rounded as it says"
-#define MINUTE_NS 60000000000ll
+#define SECOND_NS 1000000000ll
+#define MINUTE_NS (60 * SECOND_NS)
 /* A price that changes in a window of time is looked for minute by minute, so long at most. */
 #define MAX_MINUTES 1440
 
@@ -18,7 +20,8 @@ struct prices {
 	const struct verify_input *in;
 	uint32_t *statement_of;		/* per line: statement + 1 where it is about one request */
 	uint32_t *window_of;		/* per line: statement + 1 where it alone is about several */
-	int64_t *tokens_before;		/* per tariff: of the lines so far */
+	int64_t *tokens_before;		/* per tariff: of its month's lines so far */
+	int64_t *month;			/* per tariff: of its last line, from year 1900 on; 0: not known */
 	struct decimal billed, expected, excused;	/* excused: differences that may come from rounding */
 	const char *currency;
 	bool summable;			/* every line has a price, and one is expected of it, in one currency */
@@ -194,6 +197,31 @@ static int price_line(const struct prices *p, const struct tariff *t, const stru
 	return 0;
 }
 
+/* By the clock of the price list; 0: not known. */
+static int64_t month_of(const struct tariff *t, int64_t unix_ns)
+{
+	const time_t local = (time_t)(unix_ns / SECOND_NS + t->utc_offset_minutes * 60);
+	struct tm tm;
+
+	return unix_ns != ABSENT && gmtime_r(&local, &tm) ? 12 * (int64_t)tm.tm_year + tm.tm_mon : 0;
+}
+
+/* Graduated prices begin anew with each month. @return false: in which it stands, or behind how many tokens, is not known */
+static bool enter_month(struct prices *p, size_t at, const struct bill_line *line)
+{
+	const struct tariff *t = &p->in->claims->tariffs[at];
+	const int64_t month = month_of(t, time_of(p, line));
+
+	if (t->tiers_by_request || t->n_tiers <= 1)
+		return true;
+	if (month < p->month[at] || (line->end_unix_ns != ABSENT && month_of(t, line->end_unix_ns - 1) != month))
+		return month == 0 && p->month[at] == 0;
+	if (month > p->month[at] && p->month[at])
+		p->tokens_before[at] = 0;
+	p->month[at] = month;
+	return true;
+}
+
 static int check_line(struct prices *p, const struct bill_line *line)
 {
 	const struct claims *claims = p->in->claims;
@@ -218,6 +246,12 @@ static int check_line(struct prices *p, const struct bill_line *line)
 	}
 	if (t->tiers_by_request && t->n_tiers > 1 && is_aggregate(p, line)) {
 		leave_open(p, c, "prices go by the size of a request, and the line covers several");
+		return 0;
+	}
+	if (!enter_month(p, at, line)) {
+		leave_open(p, c,
+			   "prices go by all tokens of a month: the line goes over two, or the lines are not in the "
+			   "order of their months");
 		return 0;
 	}
 	before = p->tokens_before[at];
@@ -310,6 +344,7 @@ static int run(struct verification *v, const struct verify_input *in)
 	p.statement_of = array__zeroed(in->bill->n, sizeof(*p.statement_of));
 	p.window_of = array__zeroed(in->bill->n, sizeof(*p.window_of));
 	p.tokens_before = array__zeroed(in->claims ? in->claims->n_tariffs : 0, sizeof(*p.tokens_before));
+	p.month = array__zeroed(in->claims ? in->claims->n_tariffs : 0, sizeof(*p.month));
 	for (size_t i = 0; p.statement_of && p.window_of && i < in->books->n_statements; i++) {
 		const struct statement *s = &in->books->statements[i];
 
@@ -320,11 +355,12 @@ static int run(struct verification *v, const struct verify_input *in)
 		else
 			p.window_of[s->first - in->bill->lines] = (uint32_t)i + 1;
 	}
-	if (p.statement_of && p.window_of && p.tokens_before)
+	if (p.statement_of && p.window_of && p.tokens_before && p.month)
 		err = check_lines(&p);
 	free(p.statement_of);
 	free(p.window_of);
 	free(p.tokens_before);
+	free(p.month);
 	return err;
 }
 
