@@ -330,6 +330,15 @@ static void two_figures_for_one_fact_contradict_each_other(void **state)
 	check(&c, "claims:\n  - {metric: parameters, is: 7B}\n  - {metric: parameters, is: 7.2B}\n", false);
 	assert_null(find(&c, "plausibility.contradiction", ""));
 	done(&c);
+	check(&c, "claims:\n  - {metric: precision, is: FP16}\n  - {metric: precision, is: f16}\n", false);
+	assert_null(find(&c, "plausibility.contradiction", ""));
+	done(&c);
+	check(&c, "claims:\n  - {metric: precision, is: FP16}\n  - {metric: precision, is: BF16}\n", false);
+	says(&c, "plausibility.contradiction", "precision_2", VERDICT_REFUTED, "says FP16");
+	done(&c);
+	check(&c, "claims:\n  - {metric: speculation, is: no}\n  - {metric: speculation, is: yes}\n", false);
+	says(&c, "plausibility.contradiction", "speculation_2", VERDICT_REFUTED, "says no");
+	done(&c);
 }
 
 static void a_price_that_the_price_list_does_not_have_is_refuted(void **state)

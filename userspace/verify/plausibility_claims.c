@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 #include "userspace/verify/plausibility.h"
 
@@ -199,12 +200,27 @@ static int check_memory(struct verification *v, const struct claim *claim, const
 
 /* --- claims beside each other ------------------------------------------------------------------------------------------- */
 
+/* "FP16" is "f16". */
+static const char *without_p(const char *format)
+{
+	return strncasecmp(format, "fp", 2) == 0 ? format + 2 : strncasecmp(format, "f", 1) == 0 ? format + 1 : NULL;
+}
+
 static bool differs(const struct claim *a, const struct claim *b)
 {
+	if (a->text && b->text && without_p(a->text) && without_p(b->text))
+		return strcasecmp(without_p(a->text), without_p(b->text)) != 0;
 	if (a->text && b->text)
-		return strcmp(a->text, b->text) != 0;
+		return strcasecmp(a->text, b->text) != 0;
 	/* What is rounded to 7B is below 7.5 billion, what is rounded to 8B is not. */
 	return a->value != b->value && fabs(a->value - b->value) >= (a->step + b->step) / 2;
+}
+
+static const char *say_value(struct verification *v, const struct claim *c)
+{
+	if (c->metric == CLAIM_SPECULATION)
+		return c->value != 0 ? "yes" : "no";
+	return c->text ? verification__text(v, "%s", c->text) : figure(v, c->value);
 }
 
 /* Two facts of the same thing that are not the same. */
@@ -225,12 +241,11 @@ static int check_contradiction(struct verification *v, const struct claims *all,
 			return -ENOMEM;
 		*said = true;
 		c->verdict = VERDICT_REFUTED;
-		c->claimed = claim->text ? verification__text(v, "%s", claim->text) : figure(v, claim->value);
-		c->text =
-			verification__text(v,
-					   "contradicts the claim in line %lld, which says %s; where both are of "
-					   "different models, say which with 'model'",
-					   (long long)other->line, other->text ? other->text : figure(v, other->value));
+		c->claimed = say_value(v, claim);
+		c->text = verification__text(v,
+					     "contradicts the claim in line %lld, which says %s; where both are of "
+					     "different models, say which with 'model'",
+					     (long long)other->line, say_value(v, other));
 		return 0;
 	}
 	return 0;
