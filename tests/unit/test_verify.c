@@ -981,6 +981,31 @@ static void prices_by_the_month_begin_anew_with_each(void **unused)
 	scene__close(&s);
 }
 
+/* A path on the wire that names no model, among others that do. */
+static void a_line_without_a_model_leaves_the_others_their_requests(void **unused)
+{
+	for (int window = 0; window < 2; window++) {
+		struct scene s;
+
+		(void)unused;
+		scene__open(&s, 0);
+		s.m.recording.requests[1].response_model = NULL;
+		for (int i = 0; i < N; i++) {
+			/* Requests are a minute and some steps apart. */
+			s.lines[i].request_id = NULL;
+			s.lines[i].begin_unix_ns = UNIX_START + (int64_t)(s.m.recording.requests[i].arrival_ns - START);
+			if (window) {
+				s.lines[i].begin_unix_ns = UNIX_START;
+				s.lines[i].end_unix_ns = UNIX_START + (int64_t)(s.now - START);
+			}
+		}
+		s.lines[1].model = NULL;
+		scene__verify(&s);
+		expect_verdict(&s, VERDICT_CONFIRMED);
+		scene__close(&s);
+	}
+}
+
 /* One line for all: 280 + 288 + 296 + 305 is what its requests cost, and 1169.2 its tokens. */
 static void rounding_every_request_is_no_wrong_sum(void **unused)
 {
@@ -1368,6 +1393,7 @@ int main(void)
 		cmocka_unit_test(windows_that_overlap_are_bad_input),
 		cmocka_unit_test(prices_follow_the_price_list_to_the_last_digit),
 		cmocka_unit_test(rounding_every_request_is_no_wrong_sum),
+		cmocka_unit_test(a_line_without_a_model_leaves_the_others_their_requests),
 		cmocka_unit_test(prices_by_the_month_begin_anew_with_each),
 		cmocka_unit_test(an_off_peak_discount_applies_to_requests_at_that_time),
 		cmocka_unit_test(prices_without_a_price_list_are_noted_as_unchecked),

@@ -15,10 +15,11 @@
 
 #define SECOND_NS 1000000000ll
 
+/* None is the last: a line without a model takes what those that name one leave. */
 static int compare_texts(const char *a, const char *b)
 {
 	if (!a || !b)
-		return (a != NULL) - (b != NULL);
+		return (a == NULL) - (b == NULL);
 	return strcmp(a, b);
 }
 
