@@ -1006,6 +1006,35 @@ static void a_line_without_a_model_leaves_the_others_their_requests(void **unuse
 	}
 }
 
+/* The second request began in the first window and is billed in the second, in which none began; twice of it is too much. */
+static void a_request_may_be_billed_in_the_window_that_it_ended_in(void **unused)
+{
+	for (int64_t times = 1; times < 40; times += 38) {
+		struct scene s;
+		int64_t cut;
+
+		(void)unused;
+		scene__open(&s, 1);
+		cut = UNIX_START + (int64_t)(s.m.recording.requests[N - 1].arrival_ns - START) + 2 * (int64_t)MS;
+		s.bill.n = 2;
+		for (int i = 0; i < 2; i++) {
+			s.lines[i].request_id = NULL;
+			s.lines[i].cached_tokens = ABSENT;
+			s.lines[i].begin_unix_ns = i ? cut : UNIX_START;
+			s.lines[i].end_unix_ns = i ? UNIX_START + (int64_t)(s.now - START) : cut;
+		}
+		s.lines[0].prompt_tokens = 20 + 21 + 22;
+		s.lines[0].completion_tokens = 30 + 31 + 32;
+		s.lines[1].prompt_tokens = 23 * times;
+		s.lines[1].completion_tokens = 33 * times;
+		scene__verify(&s);
+		expect(&s, "bill.completion_tokens", 3, VERDICT_INCONCLUSIVE, NULL, NULL);
+		expect_verdict(&s, times > 1 ? VERDICT_REFUTED : VERDICT_INCONCLUSIVE);
+		expect(&s, "compute.recording", 0, times > 1 ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL, NULL);
+		scene__close(&s);
+	}
+}
+
 /* One line for all: 280 + 288 + 296 + 305 is what its requests cost, and 1169.2 its tokens. */
 static void rounding_every_request_is_no_wrong_sum(void **unused)
 {
@@ -1393,6 +1422,7 @@ int main(void)
 		cmocka_unit_test(windows_that_overlap_are_bad_input),
 		cmocka_unit_test(prices_follow_the_price_list_to_the_last_digit),
 		cmocka_unit_test(rounding_every_request_is_no_wrong_sum),
+		cmocka_unit_test(a_request_may_be_billed_in_the_window_that_it_ended_in),
 		cmocka_unit_test(a_line_without_a_model_leaves_the_others_their_requests),
 		cmocka_unit_test(prices_by_the_month_begin_anew_with_each),
 		cmocka_unit_test(an_off_peak_discount_applies_to_requests_at_that_time),

@@ -74,6 +74,20 @@ static bool is_recorded(const struct books *b, const struct statement *s)
 	return !s->open;
 }
 
+/* The same, below 0 where less is billed: what one window has too much of the next one may have too little of. */
+static double difference(const struct books *b, const struct statement *s, struct rates rates)
+{
+	const struct span completion = statement__completion(b, s);
+	const int64_t prompt = statement__prompt(b, s);
+	double ns = extra(b, s, rates);
+
+	if (s->completion != ABSENT && completion.low != ABSENT && s->completion < completion.low)
+		ns -= (double)(completion.low - s->completion) * rates.completion;
+	if (s->prompt != ABSENT && prompt != ABSENT && s->prompt < prompt)
+		ns -= (double)(prompt - s->prompt) * rates.prompt;
+	return ns;
+}
+
 static struct need find_need(const struct verify_input *in, const struct statement *s, struct rates rates)
 {
 	const struct books *b = in->books;
@@ -201,7 +215,7 @@ static int note_missing(struct verification *v, const struct verify_input *in)
 static int run(struct verification *v, const struct verify_input *in)
 {
 	const struct books *b = in->books;
-	double beyond = 0;
+	double beyond = 0, between = 0;
 	struct rates rates;
 	int64_t n_open = 0;
 
@@ -213,8 +227,11 @@ static int run(struct verification *v, const struct verify_input *in)
 		const struct need need = find_need(in, s, rates);
 		const bool recorded = is_recorded(b, s);
 
-		beyond += recorded ? extra(b, s, rates) : 0;
-		if (!recorded || need.backing == BACKING_OPEN)
+		if (recorded && s->excuse)
+			between += difference(b, s, rates);
+		else
+			beyond += recorded ? extra(b, s, rates) : 0;
+		if (!recorded || s->excuse || need.backing == BACKING_OPEN)
 			n_open++;
 		else if (check_statement(v, in, s, &need))
 			return -ENOMEM;
@@ -227,7 +244,7 @@ static int run(struct verification *v, const struct verify_input *in)
 				b->compute->drifted ? "the machine is no longer as it was calibrated" :
 						      "their interval is too wide"))
 		return -ENOMEM;
-	return check_recording(v, in, beyond, rates.completion);
+	return check_recording(v, in, beyond + fmax(between, 0), rates.completion);
 }
 
 extern const struct check_kind check_compute;

@@ -139,13 +139,26 @@ static int list_models(struct windows *w)
 	return 0;
 }
 
-static bool belongs(const struct windows *w, uint32_t request, const char *model)
+static bool is_of(const struct windows *w, uint32_t request, const char *model)
 {
 	const struct row_request *q = &w->p->in->recording->requests[request];
 
-	if (w->p->statement_of[request] || !(w->p->b->counts[request].flags & REQUEST_TOKENS))
+	if (!(w->p->b->counts[request].flags & REQUEST_TOKENS))
 		return false;
 	return !model || compare_texts(model_of(w, q), model) == 0;
+}
+
+static bool belongs(const struct windows *w, uint32_t request, const char *model)
+{
+	return !w->p->statement_of[request] && is_of(w, request, model);
+}
+
+/* No other line than one of a window that it began in is about it. */
+static bool may_be_billed_later(const struct windows *w, uint32_t request, const char *model)
+{
+	const uint32_t statement = w->p->statement_of[request];
+
+	return is_of(w, request, model) && (!statement || w->p->b->statements[statement - 1].window);
 }
 
 /* The first request that arrived at this time or later. */
@@ -226,7 +239,7 @@ static int fill_window(struct windows *w, struct statement *s)
 		s->open = "part of its time was not recorded";
 	first = timed ? first_from(w, begin) : 0;
 	for (uint32_t i = timed ? first_from(w, begin - w->longest_ns) : 0; i < first; i++)
-		n_crossing += belongs(w, i, s->model) && crosses(w, i, begin, end);
+		n_crossing += may_be_billed_later(w, i, s->model) && crosses(w, i, begin, end);
 	for (uint32_t i = first; i < p->in->recording->n_requests && !err; i++) {
 		if (timed && books__unix_ns(p->b, p->in->recording->requests[i].arrival_ns) >= end)
 			break;
