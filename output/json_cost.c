@@ -113,6 +113,7 @@ static void put_model(struct json_writer *w, const struct ledger *l, const struc
 	json_writer__put_integer(w, "made_unix_ns", fit->made_unix_ns);
 	json_writer__put_string(w, "model_name", fit->model_name);
 	json_writer__put_string(w, "model_digest", fit->key.model_digest);
+	put_relative(w, "waited", fit->waited);
 	json_cost__put_range(w, &fit->range);
 	json_writer__end_object(w);
 }

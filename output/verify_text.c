@@ -132,6 +132,10 @@ const char *check__remedy(const struct check *c)
 			       "finding misses" :
 			       "`tokprof report -v` shows what is known of the request; record from before the "
 			       "first to after the last one, and without losses";
+	if (begins(c->id, "compute.floor"))
+		return "ask the provider what computed the rest: no calibration changes this figure; it believes the "
+		       "header of the "
+		       "weight file";
 	if (begins(c->id, "compute."))
 		return "calibrate again and record again; where it stays, batches were reported that were not computed";
 	if (begins(c->id, "bill."))

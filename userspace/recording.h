@@ -257,6 +257,7 @@ struct row_fit {			/* a cost model of one resource in one role, and what it was 
 		most_context; /* that it was fitted to: tokens before a row's first, and before a row's last */
 	int64_t least_rows, most_rows;		/* of a part */
 	int64_t least_tokens, most_tokens;	/* of a part; all ABSENT in fits before schema version 3 */
+	double waited;			/* struct fit; NAN: not known */
 };
 
 struct row_fit_term {

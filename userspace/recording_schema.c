@@ -303,6 +303,9 @@ static const struct column fit_columns[] = {
 	COLUMN_SINCE(3, row_fit, most_rows, COLUMN_COUNT_OPTIONAL, "rows", "most in a part"),
 	COLUMN_SINCE(3, row_fit, least_tokens, COLUMN_COUNT_OPTIONAL, "tokens", "fewest in a part"),
 	COLUMN_SINCE(3, row_fit, most_tokens, COLUMN_COUNT_OPTIONAL, "tokens", "most in a part"),
+	COLUMN_SINCE(4, row_fit, waited, COLUMN_REAL_OPTIONAL, "",
+		     "the server's threads, in the steps that it was fitted to: waits for a CPU per CPU time; NULL: "
+		     "not known"),
 };
 
 static const struct column fit_term_columns[] = {

@@ -4,11 +4,11 @@
  * functions that tokprof probes with batches that are never computed, so that every count agrees with its bill.
  *
  * A probed function is called with one argument that it faults on at its first use; the signal's handler takes the thread
- * out again. The step alone has to be seen returning: once the batch has been shown, the stack pointer goes back to where it
- * was at entry and control goes to a `ret` of that function.
+ * out again. The step alone has to be seen returning: once the batch has been shown, the stack pointer goes to where it
+ * would be at the end of that function, and control to the jump by which it returns %r12d.
  *
- * $FORGE_OFFSETS: offsets in xllamacpp of the step, of one `ret` of it, of process_ubatch and of seq_rm; $FORGE_PORT_FILE: where
- * the port is written to. x86-64 and the ubatch of llama.cpp of October 2026.
+ * $FORGE_OFFSETS: offsets in xllamacpp of the step, of that jump in it with the bytes of stack from there to the return address,
+ * of process_ubatch and of seq_rm; $FORGE_PORT_FILE: where the port is written to. x86-64 and the ubatch of llama.cpp of October 2026.
  */
 #include <arpa/inet.h>
 #include <link.h>
@@ -31,7 +31,7 @@
 #define NOWHERE ((void *)16)
 
 struct offsets {
-	unsigned long step, step_ret, ubatch, seq_rm;
+	unsigned long step, way_out, frame, ubatch, seq_rm;
 };
 
 /* As far as the engine's own functions are shown it. */
@@ -72,23 +72,36 @@ static void on_fault(int number)
 
 /* Enter `function` as if called, out of reach of leave()'s own frame, and note its stack pointer at entry. */
 int enter(void *a, void *b, void *function, uintptr_t *sp);
-/* Leave it by one of its `ret` instructions, from that stack pointer, returning 0. */
-int leave(uintptr_t sp, void *ret);
+/* Leave it by `way_out`, as if with `frame` bytes of its own still on the stack, returning 0. Not for two threads at once. */
+int leave(uintptr_t sp, void *way_out, unsigned long frame);
 __asm__("enter:\n"
 	"	sub $256, %rsp\n"
 	"	mov %rsp, (%rcx)\n"
 	"	jmp *%rdx\n"
 	"leave:\n"
 	"	push %rbx\n"
-	"	mov %rsp, %rbx\n"
+	"	push %rbp\n"
+	"	push %r12\n"
+	"	push %r13\n"
+	"	push %r14\n"
+	"	push %r15\n"
+	"	mov %rsp, left_at(%rip)\n"
 	"	lea 1f(%rip), %rax\n"
 	"	mov %rdi, %rsp\n"
 	"	mov %rax, (%rsp)\n"
-	"	xor %eax, %eax\n"
+	"	sub %rdx, %rsp\n"
+	"	xor %r12d, %r12d\n"
 	"	jmp *%rsi\n"
-	"1:	mov %rbx, %rsp\n"
+	"1:	mov left_at(%rip), %rsp\n"
+	"	pop %r15\n"
+	"	pop %r14\n"
+	"	pop %r13\n"
+	"	pop %r12\n"
+	"	pop %rbp\n"
 	"	pop %rbx\n"
-	"	ret\n");
+	"	ret\n"
+	".local left_at\n"
+	".comm left_at, 8, 8\n");
 
 static void show_ubatch(int32_t first_pos, uint32_t n_tokens)
 {
@@ -136,7 +149,7 @@ static void forge_step(int32_t first_pos, uint32_t n_tokens)
 		enter(forger.context, NOWHERE, forger.base + forger.at.step, &sp);
 	is_forging = 0;
 	show_ubatch(first_pos, n_tokens);
-	leave(sp, forger.base + forger.at.step_ret);
+	leave(sp, forger.base + forger.at.way_out, forger.at.frame);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- answers --- */
@@ -268,6 +281,6 @@ __attribute__((constructor)) static void begin(void)
 	pthread_t thread;
 
 	if (port_file && offsets &&
-	    sscanf(offsets, "%lx %lx %lx %lx", &at->step, &at->step_ret, &at->ubatch, &at->seq_rm) == 4)
+	    sscanf(offsets, "%lx %lx %lx %lx %lx", &at->step, &at->way_out, &at->frame, &at->ubatch, &at->seq_rm) == 5)
 		pthread_create(&thread, NULL, run, port_file);
 }

@@ -35,16 +35,39 @@ def build():
     return library
 
 
+def way_out(function):
+    """
+    (address, size) of a jump to the way out of a function that returns %r12d, where its value is whatever that holds, and of the
+    stack from there to the return address: where a step that succeeded comes along, and a probe may stand.
+    """
+    code = [re.match(r"^\s*([0-9a-f]+):\s+(\S+)\s*([^<#]*)", line) for line in function.splitlines()]
+    code = [(m.group(1), m.group(2), m.group(3).strip()) for m in code if m]
+    ret = next(i for i, (_, name, _) in enumerate(code) if name == "ret")
+    first = max(i for i in range(ret) if code[i][1] == "add" and code[i][2].endswith(",%rsp"))
+    assert any(code[i][1:] == ("mov", "%r12d,%eax") for i in range(first, ret)), "another way out than this forger knows"
+    size = int(code[first][2].split(",")[0][1:], 16) + 8 * sum(code[i][1] == "pop" for i in range(first, ret))
+    targets = {operand for _, name, operand in code if name.startswith("j")}
+    for i, (address, name, operand) in enumerate(code):
+        if name != "jmp" or operand != code[first][0]:
+            continue
+        k = i
+        while code[k][0] not in targets and not re.fullmatch(r"\$0x[0-9a-f]+,%r12d", code[k][2]):
+            k -= 1
+        if code[k][0] in targets:
+            return address, size
+    raise AssertionError("every way out of the step returns a constant")
+
+
 def offsets():
-    """Of the step, of one of its `ret` instructions, of the ubatch's function and of seq_rm."""
+    """Of the step, of a way out of it with the size of its stack there, of the ubatch's function and of seq_rm."""
     found = next((venvs.BUILD / "venv" / VERSION).glob("lib/*/site-packages/xllamacpp/xllamacpp.abi3.so"))
     symbols = dict(reversed(line.split()[::2]) for line in
                    subprocess.run(["nm", "--defined-only", str(found)], capture_output=True, text=True,
                                   check=True).stdout.splitlines())
     code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", f"--disassemble={STEP}", str(found)],
                           capture_output=True, text=True, check=True).stdout
-    ret = re.search(r"^\s*([0-9a-f]+):\s+ret\b", code, re.MULTILINE).group(1)
-    return " ".join([symbols[STEP], ret, symbols[UBATCH], symbols[REMOVE]])
+    out, size = way_out(code)
+    return " ".join([symbols[STEP], out, f"{size:x}", symbols[UBATCH], symbols[REMOVE]])
 
 
 @contextlib.contextmanager

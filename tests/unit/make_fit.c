@@ -20,6 +20,7 @@ static void put_defaults(struct made_fit *out, const char *role, int resource)
 	out->fit.cost.n_draws = MADE_DRAWS;
 	out->fit.cost.draws = out->draws;
 	out->fit.key.n_threads = ABSENT;
+	out->fit.waited = 0.01;
 	out->fit.range = (struct fit_range){ 0, 4000, 1, 8, 1, 512 };
 	out->fit.origin = FIT_ORIGIN_RECORDING;
 	out->fit.has_affine = out->fit.has_roofline = true;

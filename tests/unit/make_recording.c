@@ -278,6 +278,7 @@ void maker__fit(struct maker *m, const struct fit *fit)
 		.most_rows = fit->range.most_rows,
 		.least_tokens = fit->range.least_tokens,
 		.most_tokens = fit->range.most_tokens,
+		.waited = fit->waited,
 	};
 	for (size_t t = 0; t < COST_TERMS; t++) {
 		*ADD(m, fit_terms) =

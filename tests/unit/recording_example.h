@@ -145,7 +145,7 @@ static const struct row_fit full_fit = { 1,	      "target", 1,     "00ff", "smal
 					 1e17 / 3,    true,	"why", 0x1p62, 4.9e-324, 0x1.fffffffffffffp-3,
 					 3,	      4,	5,     6,      7,	 8,
 					 9,	      10,	11,    12,     13,	 14,
-					 15,	      16 };
+					 15,	      16,	0.17 };
 static const struct row_fit_term full_fit_term = { 1, "G(8)", 1e6 / 7, 1e5, 0x1p62, true, "row" };
 static const struct row_fit_draw full_fit_draw = { 1, 31, "context", 1e-7 / 3 };
 

@@ -86,6 +86,7 @@ static void assert_same(const struct fit *a, const struct fit *b)
 	assert_string_equal(a->origin, b->origin);
 	assert_true(fit_range__known(&a->range));
 	assert_memory_equal(&a->range, &b->range, sizeof(a->range));
+	assert_true(a->waited == b->waited || (isnan(a->waited) && isnan(b->waited)));
 }
 
 static void a_fit_comes_back_from_a_recording_to_the_last_bit(void **state)
@@ -211,6 +212,7 @@ static void a_fit_that_was_stored_without_a_range_is_found_and_says_nothing_of_i
 	assert_int_equal(set.n, 1);
 	assert_true(set.fits[0].cost.sigma == fit.cost.sigma);
 	assert_false(fit_range__known(&set.fits[0].range));
+	assert_true(isnan(set.fits[0].waited));
 	fit_range__describe(&set.fits[0].range, words, sizeof(words));
 	assert_string_equal(words, "");
 	fit_set__free(&set);

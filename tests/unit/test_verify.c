@@ -106,8 +106,11 @@ static void bill_line(struct bill_line *line, int i)
 	};
 }
 
-/* @factor: of what the model says that a step takes; 0: no cost model in the recording */
-static void scene__open(struct scene *s, double factor)
+/*
+ * @factor: of what the model says that a step takes; 0: no cost model in the recording @late: the same of the last request, which
+ * comes two hours after the others; 0: like these
+ */
+static void scene__open_late(struct scene *s, double factor, double late)
 {
 	memset(s, 0, sizeof(*s));
 	s->now = START;
@@ -120,8 +123,13 @@ static void scene__open(struct scene *s, double factor)
 	make_fit(&s->fit, "target", RESOURCE_CPU_NS);
 	s->fit.fit.origin = FIT_ORIGIN_CALIBRATE;
 	s->fit.fit.key.model_digest = "aa";
+	s->fit.fit.key.n_threads = 2;
 	maker__model(&s->m, &(struct row_model){ .id = 1, .digest = "aa", .weight_bytes = 1000 });
 	for (int i = 0; i < N; i++) {
+		if (late > 0 && i == N - 1) {
+			s->now += 7200 * (uint64_t)SECOND;
+			s->factor = late;
+		}
 		scene__request(s, i);
 		bill_line(&s->lines[i], i);
 		s->lines[i].request_id = s->ids[i];
@@ -129,6 +137,11 @@ static void scene__open(struct scene *s, double factor)
 	s->bill = (struct bill){ .path = "bill.csv", .lines = s->lines, .n = N };
 	s->in.window_begin_unix_ns = s->in.window_end_unix_ns = ABSENT;
 	s->in.bill = &s->bill;
+}
+
+static void scene__open(struct scene *s, double factor)
+{
+	scene__open_late(s, factor, 0);
 }
 
 static void scene__verify(struct scene *s)
@@ -1194,6 +1207,116 @@ static void a_model_fitted_to_the_recording_itself_proves_nothing(void **unused)
 	scene__close(&s);
 }
 
+/* Two threads: while one waits, the other may spin. Made on a machine that was so busy, a price may be half spinning. */
+static void a_calibration_beside_other_programs_accuses_nobody(void **unused)
+{
+	static const struct {
+		double waited;
+		enum verdict verdict;
+	} cases[] = { { 0.01, VERDICT_REFUTED }, { 0.5, VERDICT_CONFIRMED } };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene s;
+
+		scene__open(&s, 0.2);
+		s.fit.fit.waited = cases[i].waited;
+		scene__verify(&s);
+		expect_verdict(&s, cases[i].verdict);
+		scene__close(&s);
+	}
+}
+
+static void a_calibration_that_does_not_say_how_busy_it_was_judges_nothing(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s, 0.05);
+	s.fit.fit.waited = NAN;
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	assert_int_equal(find(&s.v, "bill.completion_tokens", 2)->grade, GRADE_SELF_REPORTED);
+	assert_non_null(strstr(find_note(&s.v, "compute.unavailable")->text, "kept the server's threads waiting"));
+	scene__close(&s);
+}
+
+/* Three of four requests were computed: all together there is room, in the last one's hour there is not. */
+static void batches_that_were_made_up_for_one_hour_are_found_in_it(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open_late(&s, 1, 0.05);
+	scene__verify(&s);
+	expect(&s, "compute.recording", 0, VERDICT_CONFIRMED, NULL, NULL);
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "compute.hour"), 1);
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, "compute.hour"), 1);
+	expect_says(&s, "compute.hour", 0, "an inflation from");
+	expect(&s, "compute.request", 2, VERDICT_CONFIRMED, NULL, NULL);
+	expect(&s, "compute.request", N + 1, VERDICT_REFUTED, NULL, NULL);
+	scene__close(&s);
+}
+
+/* An AVX2 processor of 4 GHz does 768 operations a ns at most, and loads 768 bytes. Of 6e9 weights in 12 GB a token takes 15.6 ms. */
+static void scene__open_with_weights(struct scene *s, int64_t weights, const char *device_files)
+{
+	scene__open(s, 0);
+	s->m.recording.models[0].active_params = weights + 1000;
+	s->m.recording.models[0].active_weight_bytes = 2 * (weights + 1000);
+	s->m.recording.models[0].lookup_params = 1000;
+	maker__meta(&s->m, "cpu_features", "sse2 avx2 fma");
+	maker__meta(&s->m, "cpu_max_khz", "4000000");
+	maker__meta(&s->m, "device_files", device_files);
+}
+
+/* The scene's steps take about 5 ms of CPU time each. */
+static void no_token_takes_less_than_arithmetic_on_any_machine(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open_with_weights(&s, 30000000, "");
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	expect(&s, "compute.floor", 0, VERDICT_CONFIRMED, NULL, NULL);
+	expect_says(&s, "compute.floor", 0, "times the least");
+	assert_int_equal(find(&s.v, "bill.completion_tokens", 2)->grade, GRADE_SELF_REPORTED);
+	scene__close(&s);
+	scene__open_with_weights(&s, 6000000000, "");
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_REFUTED);
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, "compute.floor"), N + 1);
+	/* 20 prompt tokens and 29 of 30 that were put out: 49 x 2 x 6e9 / 768 */
+	expect(&s, "compute.floor", 2, VERDICT_REFUTED, "765625000", NULL);
+	scene__close(&s);
+}
+
+static void ten_thousand_times_the_tokens_are_found_without_a_calibration(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open_with_weights(&s, 30000000, "");
+	s.lines[1].completion_tokens *= 10000;
+	scene__verify(&s);
+	expect(&s, "compute.floor", 3, VERDICT_REFUTED, NULL, NULL);
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, "compute.floor"), 2);
+	scene__close(&s);
+}
+
+static void a_device_may_have_computed_what_the_processor_did_not(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open_with_weights(&s, 6000000000, "/dev/nvidia0");
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	assert_non_null(strstr(find_note(&s.v, "compute.no_floor")->text, "device"));
+	scene__close(&s);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- many cases --- */
 
 struct many {
@@ -1431,6 +1554,12 @@ int main(void)
 		cmocka_unit_test(compute_that_was_measured_backs_the_counts),
 		cmocka_unit_test(batches_that_were_reported_and_not_computed_are_refuted),
 		cmocka_unit_test(a_machine_that_is_half_again_as_fast_as_calibrated_is_no_accusation),
+		cmocka_unit_test(a_calibration_beside_other_programs_accuses_nobody),
+		cmocka_unit_test(a_calibration_that_does_not_say_how_busy_it_was_judges_nothing),
+		cmocka_unit_test(batches_that_were_made_up_for_one_hour_are_found_in_it),
+		cmocka_unit_test(no_token_takes_less_than_arithmetic_on_any_machine),
+		cmocka_unit_test(ten_thousand_times_the_tokens_are_found_without_a_calibration),
+		cmocka_unit_test(a_device_may_have_computed_what_the_processor_did_not),
 		cmocka_unit_test(twice_the_tokens_do_not_fit_the_compute_either),
 		cmocka_unit_test(a_model_fitted_to_the_recording_itself_proves_nothing),
 		cmocka_unit_test(no_honest_bill_of_a_busy_server_is_accused_and_every_inflation_found),

@@ -2,10 +2,12 @@
 #include "userspace/calibrate/fits.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "userspace/analysis/facts.h"
 #include "userspace/analysis/steps.h"
 
 #define SEED 1
@@ -44,6 +46,24 @@ static void name_fit(struct fit *f, const struct recording *r, const struct fit_
 	f->origin = origin;
 }
 
+/* In the steps where both were measured. */
+static double waited_in(const struct timeline *t, const struct cost_samples *s)
+{
+	const struct recording *r = t->recording;
+	int64_t waited = 0, used = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct row_step *step = &r->steps[s->steps[i]];
+		const int64_t cpu = recording__step_use(r, step->id, RESOURCE_CPU_NS);
+
+		if (step->server_runq_ns == ABSENT || cpu == ABSENT)
+			continue;
+		waited += step->server_runq_ns;
+		used += cpu;
+	}
+	return used > 0 ? (double)waited / (double)used : NAN;
+}
+
 static int add_fit(struct fits *out, const struct timeline *t, const char *role, int resource,
 		   const struct fits_options *options)
 {
@@ -74,6 +94,7 @@ static int add_fit(struct fits *out, const struct timeline *t, const char *role,
 	if (!err && options->judge)
 		err = quality__judge(&out->quality[out->n], &samples);
 	if (!err) {
+		f->waited = waited_in(t, &samples);
 		name_fit(f, t->recording, &out->key, options->origin);
 		out->n++;
 	}

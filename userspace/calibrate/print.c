@@ -13,6 +13,7 @@
 
 #define GOOD_RESIDUAL 0.1	/* coloured as such */
 #define POOR_RESIDUAL 0.25
+#define BUSY 0.1		/* waits by CPU time from which on the next step is another time */
 
 static const char *model_name(const struct calibrated *c)
 {
@@ -212,6 +213,13 @@ static void print_end(const struct calibrated *c, FILE *f)
 	if (cpu && !cpu->cost.identified)
 		fprintf(f, "not identified: shares will be by the affine rule. Try a longer --seconds, or a quieter "
 			   "host\n");
+	if (cpu && cpu->waited > BUSY)
+		fprintf(f,
+			"other programs kept the server's threads waiting for a CPU, %.0f s for every 100 s that they "
+			"computed, and those that spin for them computed longer: prices may be too high. Calibrate on "
+			"a "
+			"quieter host\n",
+			100 * cpu->waited);
 	if (c->stored)
 		fprintf(f, "next: tokprof record -p %u takes this fit along\n", c->server->pid);
 }
@@ -336,6 +344,7 @@ static void write_fit(struct json_writer *w, const struct calibrated *c, size_t 
 	json_writer__put_number(w, "sigma", m->sigma);
 	json_writer__put_number(w, "model_error", m->model_error);
 	json_writer__put_number(w, "condition", m->condition);
+	json_writer__put_number(w, "waited", c->fits->fits[i].waited);
 	json_cost__put_range(w, &c->fits->fits[i].range);
 	write_terms(w, m);
 	write_classes(w, &c->fits->quality[i]);

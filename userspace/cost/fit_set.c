@@ -76,6 +76,7 @@ int fit__make(struct fit *out, const struct cost_samples *samples, const char *r
 	if (err)
 		return err;
 	out->range = fit_range__of(samples);
+	out->waited = NAN;
 	out->cost.role = role;
 	out->cost.resource = resource;
 	out->has_affine = affine__fit(&out->affine, samples->samples, samples->n) == 0;
@@ -149,6 +150,7 @@ static void make_row(struct row_fit *row, const struct fit *f, int64_t id)
 		.most_rows = f->range.most_rows,
 		.least_tokens = f->range.least_tokens,
 		.most_tokens = f->range.most_tokens,
+		.waited = f->waited,
 	};
 }
 
@@ -365,6 +367,7 @@ static int read_fit(struct reader *r, const struct row_fit *row, struct fit *f)
 	f->engine_version = keep(r, row->engine_version);
 	f->made_unix_ns = row->made_unix_ns;
 	f->origin = keep(r, row->origin);
+	f->waited = row->waited;
 	read_forms(f, row);
 	err = read_range(r, row, &f->range);
 	if (!err)

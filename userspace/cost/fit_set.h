@@ -37,6 +37,11 @@ struct fit_range {
 
 struct fit {
 	struct fit_range range;
+	/*
+	 * Waits for a CPU of all the server's threads, by their CPU time, in the steps that it is of: how busy others kept the
+	 * machine. NAN: not known
+	 */
+	double waited;
 	struct cost_model cost;		/* role and resource are its */
 	bool has_affine, has_roofline;
 	struct affine_fit affine;

@@ -15,6 +15,7 @@ struct span {
 };
 
 struct compute;				/* userspace/verify/compute.h */
+struct compute_floor;			/* userspace/verify/compute_floor.h */
 
 /* Whether the measured compute of a request has room for its tokens. */
 enum backing {
@@ -81,6 +82,7 @@ struct books {
 	int64_t begin_unix_ns, end_unix_ns;	/* that the bill covers; ABSENT: exactly the recording */
 	int64_t due_from_unix_ns, due_until_unix_ns;	/* requests that must be billed; ABSENT: all of the recording */
 	const struct compute *compute;
+	const struct compute_floor *floor;
 	int64_t wire_lost;		/* records of the wire that were lost */
 	int64_t mono_to_unix_ns;	/* ABSENT: not known */
 };
@@ -99,6 +101,8 @@ struct carried {
 	int64_t n_unbilled;
 	int64_t n_broken_off;	/* streams whose last count of completion tokens was no bill */
 	bool any_line;
+	double floor_ns;	/* the least that all steps and what is billed beyond them take */
+	double floor_between_ns;	/* the same of windows that share requests; more in one is less in the other */
 };
 
 /* @return 0, -ENOMEM. Texts belong to the verification */

@@ -3,30 +3,24 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 
+#include "userspace/analysis/array.h"
+#include "userspace/verify/beyond.h"
 #include "userspace/verify/compute.h"
 
 #define RULE                                                                                                           \
 	"CPU time measured in its steps >= what its billed tokens need by the calibrated cost model, less the 95 % "   \
 	"interval"
-#define STEPS_MISSING                                                                                                  \
-	(INCOMPLETE_LOSS | INCOMPLETE_BEFORE_ATTACH | INCOMPLETE_AT_END | INCOMPLETE_ROWS | INCOMPLETE_UNMATCHED |     \
-	 INCOMPLETE_UNWATCHED)
-
-/* Of the whole recording: what one more token needs, for tokens that no step computed. */
-struct rates {
-	double prompt, completion;	/* ns; 0: not known */
-};
-
 struct need {
 	double recorded, billed;	/* ns */
 	double per_token;		/* of completion; 0 not known */
 	struct span measured;
-	bool whole;
+	enum compute_scope scope;
 	enum backing backing;
 };
 
-static struct rates find_rates(const struct verify_input *in)
+static struct token_prices find_rates(const struct verify_input *in)
 {
 	const struct books *b = in->books;
 	double prompt = 0, completion = 0, n_prompt = 0, n_completion = 0;
@@ -42,53 +36,13 @@ static struct rates find_rates(const struct verify_input *in)
 		completion += q->completion;
 		n_completion += n->completion.high > 1 ? (double)(n->completion.high - 1) : 0;
 	}
-	return (struct rates){
+	return (struct token_prices){
 		.prompt = n_prompt > 0 ? prompt / n_prompt : 0,
 		.completion = n_completion > 0 ? completion / n_completion : 0,
 	};
 }
 
-/* What is billed beyond what was recorded, in ns. */
-static double extra(const struct books *b, const struct statement *s, struct rates rates)
-{
-	const struct span completion = statement__completion(b, s);
-	const int64_t prompt = statement__prompt(b, s), cached = statement__cached(b, s);
-	double tokens, ns = 0;
-
-	if (s->completion != ABSENT && completion.high != ABSENT && s->completion > completion.high)
-		ns += (double)(s->completion - completion.high) * rates.completion;
-	if (s->prompt == ABSENT || prompt == ABSENT)
-		return ns;
-	tokens = (double)(s->prompt - prompt);
-	if (s->cached != ABSENT && cached != ABSENT)
-		tokens += (double)(cached - s->cached);
-	return tokens > 0 ? ns + tokens * rates.prompt : ns;
-}
-
-/* Tokens of a time that was not recorded, or whose steps were lost, need no compute that was. */
-static bool is_recorded(const struct books *b, const struct statement *s)
-{
-	for (size_t i = 0; i < s->n_members; i++)
-		if (b->counts[b->members[s->first_member + i]].incomplete & STEPS_MISSING)
-			return false;
-	return !s->open;
-}
-
-/* The same, below 0 where less is billed: what one window has too much of the next one may have too little of. */
-static double difference(const struct books *b, const struct statement *s, struct rates rates)
-{
-	const struct span completion = statement__completion(b, s);
-	const int64_t prompt = statement__prompt(b, s);
-	double ns = extra(b, s, rates);
-
-	if (s->completion != ABSENT && completion.low != ABSENT && s->completion < completion.low)
-		ns -= (double)(completion.low - s->completion) * rates.completion;
-	if (s->prompt != ABSENT && prompt != ABSENT && s->prompt < prompt)
-		ns -= (double)(prompt - s->prompt) * rates.prompt;
-	return ns;
-}
-
-static struct need find_need(const struct verify_input *in, const struct statement *s, struct rates rates)
+static struct need find_need(const struct verify_input *in, const struct statement *s, struct token_prices rates)
 {
 	const struct books *b = in->books;
 	struct need need = { .backing = BACKING_OPEN };
@@ -111,8 +65,8 @@ static struct need find_need(const struct verify_input *in, const struct stateme
 	if (n_completion > 0)
 		rates.completion = completion / n_completion;
 	need.per_token = rates.completion;
-	need.billed = need.recorded + extra(b, s, rates);
-	need.backing = compute__judge(b->compute, need.billed, (double)need.measured.high, false);
+	need.billed = need.recorded + statement__beyond(b, s, rates);
+	need.backing = compute__judge(b->compute, need.billed, (double)need.measured.high, COMPUTE_STATEMENT);
 	return need;
 }
 
@@ -124,7 +78,7 @@ static int64_t whole(double ns)
 static const char *smallest(struct verification *v, const struct verify_input *in, const struct need *need)
 {
 	const struct compute *c = in->books->compute;
-	const double seen = compute__inflation(c, need->recorded, (double)need->measured.high, need->whole);
+	const double seen = compute__inflation(c, need->recorded, (double)need->measured.high, need->scope);
 
 	if (seen < 0)
 		return "";
@@ -137,9 +91,9 @@ static const char *smallest(struct verification *v, const struct verify_input *i
 		100 * seen, ceil(seen * need->recorded / need->per_token) + (seen > 0 ? 0 : 1));
 }
 
-static int put(struct verification *v, const struct verify_input *in, struct check *c, const struct need *need,
-	       double half)
+static int put(struct verification *v, const struct verify_input *in, struct check *c, const struct need *need)
 {
+	const double half = compute__half_width(in->books->compute, need->scope);
 	const char *words;
 
 	if (!c)
@@ -178,27 +132,72 @@ static int check_statement(struct verification *v, const struct verify_input *in
 	if (c && s->n_members == 1 &&
 	    verification__evidence(v, c, in->recording->requests[in->books->members[s->first_member]].id))
 		return -ENOMEM;
-	return put(v, in, c, need, compute__half_width(in->books->compute, false));
+	return put(v, in, c, need);
 }
 
-/* All steps together need no sharing, so that the interval is narrower than that of any request. */
-static int check_recording(struct verification *v, const struct verify_input *in, double billed_beyond,
+#define BUSY 0.1	/* of the prices, from where on a note says so */
+
+/* What is billed of times, beyond what was recorded; ns. */
+struct beyond {
+	double sure;
+	double between;	/* of windows that share requests: what one has too much of, another may have too little of */
+};
+
+static double total(const struct beyond *b)
+{
+	return b->sure + fmax(b->between, 0);
+}
+
+/* All steps of a time together need no sharing, so that the interval is narrower than that of any request. */
+static struct need need_of_time(const struct compute *k, double expected, double measured, const struct beyond *b,
+				double per_token, enum compute_scope scope)
+{
+	struct need need = {
+		.recorded = expected,
+		.billed = expected + total(b),
+		.per_token = per_token,
+		.measured = { whole(measured), whole(measured) },
+		.scope = scope,
+	};
+
+	need.backing = compute__judge(k, need.billed, measured, scope);
+	return need;
+}
+
+static int check_recording(struct verification *v, const struct verify_input *in, const struct beyond *hours,
 			   double per_token)
 {
 	const struct compute *k = in->books->compute;
-	struct need need = {
-		.recorded = k->expected,
-		.billed = k->expected + billed_beyond,
-		.per_token = per_token,
-		.measured = { whole(k->measured), whole(k->measured) },
-		.whole = true,
-	};
+	struct beyond all = { 0, 0 };
+	struct need need;
 
-	need.backing = compute__judge(k, need.billed, k->measured, true);
+	for (uint32_t i = 0; i < k->n_hours; i++) {
+		all.sure += hours[i].sure;
+		all.between += hours[i].between;
+	}
+	need = need_of_time(k, k->expected, k->measured, &all, per_token, COMPUTE_RECORDING);
 	if (need.backing == BACKING_OPEN)
 		return 0;
-	return put(v, in, verification__add(v, "compute.recording", "the recording"), &need,
-		   compute__half_width(k, true));
+	return put(v, in, verification__add(v, "compute.recording", "the recording"), &need);
+}
+
+/* Windows that share requests reach beyond an hour too: what they differ by belongs to the recording alone. */
+static int check_hours(struct verification *v, const struct verify_input *in, const struct beyond *hours,
+		       double per_token)
+{
+	const struct compute *k = in->books->compute;
+
+	for (uint32_t i = 0; i < k->n_hours && k->n_hours > 1; i++) {
+		const struct beyond sure = { hours[i].sure, 0 };
+		const struct need need =
+			need_of_time(k, k->hours[i].expected, k->hours[i].measured, &sure, per_token, COMPUTE_HOUR);
+
+		if (need.backing != BACKING_OPEN && need.billed > 0 &&
+		    put(v, in, verification__add(v, "compute.hour", "hour %" PRIu32 " of the recording's steps", i + 1),
+			&need))
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static int note_missing(struct verification *v, const struct verify_input *in)
@@ -206,45 +205,87 @@ static int note_missing(struct verification *v, const struct verify_input *in)
 	return verification__note(
 		       v, "compute.unavailable",
 		       "counts are the server's own word: %s. One token more or less than the recorded steps "
-		       "have would have been seen; steps that were never computed would not",
+		       "have would have been seen; steps that were never computed would not, beyond what "
+		       "compute.floor shows",
 		       in->books->compute->missing) ?
 		       0 :
 		       -ENOMEM;
 }
 
-static int run(struct verification *v, const struct verify_input *in)
+/* Where its requests began; those of a line without any are of no hour that would be theirs. */
+static struct beyond *hour_of(const struct verify_input *in, struct beyond *hours, const struct statement *s)
 {
 	const struct books *b = in->books;
-	double beyond = 0, between = 0;
-	struct rates rates;
+
+	if (!s->n_members)
+		return hours;
+	return &hours[compute__hour(b->compute, in->recording->requests[b->members[s->first_member]].arrival_ns)];
+}
+
+static int note_open(struct verification *v, const struct compute *c, int64_t n_open)
+{
+	const char *why = "their interval is too wide";
+
+	if (c->drifted)
+		why = "the machine is no longer as it was calibrated";
+	else if (c->waited > BUSY)
+		why = verification__text(
+			v,
+			"other programs kept the server's threads waiting while it was calibrated, so that "
+			"%.0f %% of its prices may be spinning: calibrate on a quieter host",
+			100 * fmin(c->waited, 1));
+	return verification__note(v, "compute.open",
+				  "the CPU time of %" PRId64
+				  " billed %s cannot be judged: steps are not known, have no "
+				  "figure, or %s",
+				  n_open, n_open == 1 ? "request or window" : "requests or windows", why) ?
+		       0 :
+		       -ENOMEM;
+}
+
+static int check_statements(struct verification *v, const struct verify_input *in, struct beyond *hours,
+			    struct token_prices rates)
+{
+	const struct books *b = in->books;
 	int64_t n_open = 0;
 
-	if (b->compute->missing)
-		return in->is_last ? note_missing(v, in) : 0;
-	rates = find_rates(in);
 	for (size_t i = 0; i < b->n_statements; i++) {
 		const struct statement *s = &b->statements[i];
 		const struct need need = find_need(in, s, rates);
-		const bool recorded = is_recorded(b, s);
+		const bool recorded = statement__is_recorded(b, s);
 
 		if (recorded && s->excuse)
-			between += difference(b, s, rates);
+			hour_of(in, hours, s)->between += statement__difference(b, s, rates);
 		else
-			beyond += recorded ? extra(b, s, rates) : 0;
+			hour_of(in, hours, s)->sure += recorded ? statement__beyond(b, s, rates) : 0;
 		if (!recorded || s->excuse || need.backing == BACKING_OPEN)
 			n_open++;
 		else if (check_statement(v, in, s, &need))
 			return -ENOMEM;
 	}
-	if (n_open &&
-	    !verification__note(v, "compute.open",
-				"the CPU time of %" PRId64 " billed requests or windows cannot be judged: their steps "
-				"are not known, have no figure, or %s",
-				n_open,
-				b->compute->drifted ? "the machine is no longer as it was calibrated" :
-						      "their interval is too wide"))
+	return n_open ? note_open(v, b->compute, n_open) : 0;
+}
+
+static int run(struct verification *v, const struct verify_input *in)
+{
+	const struct books *b = in->books;
+	struct token_prices rates;
+	struct beyond *hours;
+	int err;
+
+	if (b->compute->missing)
+		return in->is_last ? note_missing(v, in) : 0;
+	rates = find_rates(in);
+	hours = array__zeroed(b->compute->n_hours, sizeof(*hours));
+	if (!hours)
 		return -ENOMEM;
-	return check_recording(v, in, beyond + fmax(between, 0), rates.completion);
+	err = check_statements(v, in, hours, rates);
+	if (!err)
+		err = check_hours(v, in, hours, rates.completion);
+	if (!err)
+		err = check_recording(v, in, hours, rates.completion);
+	free(hours);
+	return err;
 }
 
 extern const struct check_kind check_compute;

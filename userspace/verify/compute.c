@@ -16,8 +16,14 @@
 #define Z95 1.96
 #define SIGMAS 3
 #define MINUTE_NS 60000000000ull
+#define MINUTES_AN_HOUR 60
 /* Clock frequency, neighbours and caches are not known to make one host so many times faster than when it was calibrated. */
 #define DRIFT_AT_MOST 3
+/*
+ * By how much of its price a token may have become cheaper since it was calibrated, for nothing that can be seen: the same requests on
+ * a quiet machine took between 0.93 and 1.16 of their median in stretches of 20 s over hours (docs/accuracy.md).
+ */
+#define MOOD 0.25
 
 struct summing {
 	struct compute *c;
@@ -48,6 +54,10 @@ static const char *why_missing(const struct ledger *l, int position)
 	if (position < 0 || !l->resources[position].measured)
 		return "CPU time was not measured";
 	p = &l->pricing[ROLE_TARGET][position];
+	if (is_priced(p) && (isnan(p->fit->waited) || p->fit->key.n_threads == ABSENT))
+		return "its cost model does not say how long other programs kept the server's threads waiting while it "
+		       "was "
+		       "made; run tokprof calibrate -p PID again, then record again";
 	if (p->fit && p->fit->origin && strcmp(p->fit->origin, FIT_ORIGIN_RECORDING) == 0)
 		return "its cost model was fitted to the very steps that it would have to judge; run tokprof calibrate "
 		       "-p PID "
@@ -110,6 +120,7 @@ static int sum_step(struct summing *s, uint32_t step)
 	const struct pricing *p = pricing_of(s, role);
 	const int64_t use = recording__step_use(r, r->steps[step].id, RESOURCE_CPU_NS);
 	const double most = 1 + SIGMAS * sqrt(s->c->sigma * s->c->sigma + s->c->form * s->c->form);
+	struct compute_hour *hour;
 	struct rule_step view;
 	double expected = 0;
 	int err = step_view__set(&s->view, s->in->timeline, s->ranges, step);
@@ -136,6 +147,9 @@ static int sum_step(struct summing *s, uint32_t step)
 	if (role == ROLE_TARGET) {
 		s->c->expected += expected;
 		s->c->measured += (double)use < expected * most ? (double)use : expected * most;
+		hour = &s->c->hours[compute__hour(s->c, r->steps[step].start_ns)];
+		hour->expected += expected;
+		hour->measured += (double)use < expected * most ? (double)use : expected * most;
 		s->c->n_steps++;
 		note_features(s);
 	}
@@ -176,12 +190,26 @@ static double z_of(size_t n)
 	return z[power];
 }
 
-static uint32_t minutes_of(const struct recording *r)
+static int set_times(struct compute *c, const struct recording *r)
 {
-	const uint64_t from = r->n_steps ? r->steps[0].start_ns : 0,
-		       to = r->n_steps ? r->steps[r->n_steps - 1].start_ns : 0;
+	const uint64_t to = r->n_steps ? r->steps[r->n_steps - 1].start_ns : 0;
+	uint64_t n;
 
-	return 1 + (uint32_t)((to - from) / MINUTE_NS);
+	c->begin_ns = r->n_steps ? r->steps[0].start_ns : 0;
+	n = to > c->begin_ns ? (to - c->begin_ns) / MINUTE_NS : 0;
+	if (n >= UINT32_MAX)
+		return -EINVAL;
+	c->n_minutes = 1 + (uint32_t)n;
+	c->n_hours = 1 + (uint32_t)(n / MINUTES_AN_HOUR);
+	c->hours = array__zeroed(c->n_hours, sizeof(*c->hours));
+	return c->hours ? 0 : -ENOMEM;
+}
+
+uint32_t compute__hour(const struct compute *c, uint64_t time_ns)
+{
+	const uint64_t hour = time_ns > c->begin_ns ? (time_ns - c->begin_ns) / (MINUTES_AN_HOUR * MINUTE_NS) : 0;
+
+	return hour < c->n_hours ? (uint32_t)hour : c->n_hours - 1;
 }
 
 int compute__open(struct compute *c, const struct verify_input *in, size_t n_statements)
@@ -197,16 +225,18 @@ int compute__open(struct compute *c, const struct verify_input *in, size_t n_sta
 		return 0;
 	p = &in->ledger->pricing[ROLE_TARGET][c->position];
 	c->z = z_of(n_statements);
-	c->n_minutes = minutes_of(in->recording);
+	err = set_times(c, in->recording);
 	c->drifted = p->drifted;
 	c->prices_drafts = is_priced(&in->ledger->pricing[ROLE_DRAFT][c->position]);
 	c->sigma = p->scope.model->sigma;
 	/* What this recording's steps differ by is no measure where they may be forged. */
 	c->form = p->drifted ? p->scope.model->model_error : pricing__error(p);
+	/* While one thread waits for a CPU, the others may spin for it: what they took then is no price of any token. */
+	c->waited = p->fit->waited * (double)(p->fit->key.n_threads > 1 ? p->fit->key.n_threads - 1 : 0);
 	c->bias = p->median_residual > 0 ? p->median_residual : 0;
 	c->requests = array__zeroed(in->recording->n_requests, sizeof(*c->requests));
 	s.ranges = rows__ranges(in->recording);
-	if (!c->requests || !s.ranges)
+	if (!err && (!c->requests || !s.ranges))
 		err = -ENOMEM;
 	for (uint32_t step = 0; step < in->recording->n_steps && !err; step++)
 		err = sum_step(&s, step);
@@ -224,21 +254,25 @@ int compute__open(struct compute *c, const struct verify_input *in, size_t n_sta
 void compute__close(struct compute *c)
 {
 	free(c->requests);
+	free(c->hours);
 	memset(c, 0, sizeof(*c));
 }
 
-double compute__half_width(const struct compute *c, bool whole)
+double compute__half_width(const struct compute *c, enum compute_scope scope)
 {
-	const double step = c->sigma * c->sigma / (whole ? c->n_minutes : 1);
-	const double half = (whole ? Z95 : c->z) * sqrt(c->spread * c->spread + c->form * c->form + step) +
-			    (c->drifted ? 0 : c->bias);
+	const uint32_t minutes = scope == COMPUTE_STATEMENT				 ? 1 :
+				 scope == COMPUTE_HOUR && c->n_minutes > MINUTES_AN_HOUR ? MINUTES_AN_HOUR :
+											   c->n_minutes;
+	const double z = scope == COMPUTE_STATEMENT ? c->z : scope == COMPUTE_HOUR ? z_of(c->n_hours) : Z95;
+	const double half = z * sqrt(c->spread * c->spread + c->form * c->form + c->sigma * c->sigma / minutes) +
+			    (c->drifted ? 0 : c->bias) + c->waited + MOOD;
 
 	return half < 1 ? half : 1;
 }
 
-enum backing compute__judge(const struct compute *c, double needed, double measured, bool whole)
+enum backing compute__judge(const struct compute *c, double needed, double measured, enum compute_scope scope)
 {
-	const double least = needed * (1 - compute__half_width(c, whole));
+	const double least = needed * (1 - compute__half_width(c, scope));
 
 	if (!(least > 0))
 		return needed > 0 ? BACKING_OPEN : BACKING_HOLDS;
@@ -247,9 +281,9 @@ enum backing compute__judge(const struct compute *c, double needed, double measu
 	return c->drifted && measured >= least / DRIFT_AT_MOST ? BACKING_OPEN : BACKING_SHORT;
 }
 
-double compute__inflation(const struct compute *c, double needed, double measured, bool whole)
+double compute__inflation(const struct compute *c, double needed, double measured, enum compute_scope scope)
 {
-	const double least = needed * (1 - compute__half_width(c, whole)) / (c->drifted ? DRIFT_AT_MOST : 1);
+	const double least = needed * (1 - compute__half_width(c, scope)) / (c->drifted ? DRIFT_AT_MOST : 1);
 
 	if (!(least > 0))
 		return -1;
@@ -287,7 +321,7 @@ void compute__back(const struct compute *c, const struct verify_input *in, struc
 		else if (!compute__measured(c, in, i, &measured))
 			b->counts[i].backing = BACKING_OPEN;
 		else
-			b->counts[i].backing =
-				(uint8_t)compute__judge(c, q->prompt + q->completion, (double)measured.high, false);
+			b->counts[i].backing = (uint8_t)compute__judge(c, q->prompt + q->completion,
+								       (double)measured.high, COMPUTE_STATEMENT);
 	}
 }

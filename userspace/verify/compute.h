@@ -16,13 +16,25 @@ struct compute_request {
 	bool unpriced;			/* some of its steps have no figure or no model */
 };
 
+/* What a sum is of: it decides how much of its steps' error averages out, and how sure it has to be among its like. */
+enum compute_scope { COMPUTE_STATEMENT, COMPUTE_HOUR, COMPUTE_RECORDING };
+
+/* All target steps with figures that began in one hour of the recording. */
+struct compute_hour {
+	double expected, measured;	/* ns; measured no more than a step can need */
+};
+
 struct compute {
 	const char *missing;		/* why there is nothing to judge by; NULL: there is */
 	bool drifted, prices_drafts;
 	double spread;			/* relative: what sampling the calibration leaves open */
 	double form, bias, sigma;	/* relative: the model's form, all steps alike, one step */
+	double waited;			/* relative: what the calibration's steps may have spun for threads that others kept waiting */
 	struct compute_request *requests;
 	double expected, measured;	/* of all target steps with figures, ns; measured no more than a step can need */
+	struct compute_hour *hours;	/* of the same steps, from the first one's start */
+	uint32_t n_hours;
+	uint64_t begin_ns;		/* of the first hour */
 	uint32_t n_steps, n_minutes;
 	double z;			/* of the interval of one statement of all of them together, 95 % */
 	int position;			/* of CPU time in ledger.resources */
@@ -34,13 +46,15 @@ void compute__close(struct compute *c);
 
 /*
  * Half of the interval about what the model expects, relative; at most 1. Steps near each other are off alike, since a machine is
- * faster in one minute than in another: they count as one. @whole: of the whole recording, else of one statement
+ * faster in one minute than in another: they count as one.
  */
-double compute__half_width(const struct compute *c, bool whole);
+double compute__half_width(const struct compute *c, enum compute_scope scope);
 /* @needed and @measured in ns @measured the high end of its interval */
-enum backing compute__judge(const struct compute *c, double needed, double measured, bool whole);
+enum backing compute__judge(const struct compute *c, double needed, double measured, enum compute_scope scope);
 /* By how much more than `needed`, relative, had been found too much; negative: nothing had. */
-double compute__inflation(const struct compute *c, double needed, double measured, bool whole);
+double compute__inflation(const struct compute *c, double needed, double measured, enum compute_scope scope);
+/* The hour that a time is in; those before the first step are in the first, those after the last in the last. */
+uint32_t compute__hour(const struct compute *c, uint64_t time_ns);
 /* CPU time of a request's steps as the ledger divided them, 95 %. @return whether it is known */
 bool compute__measured(const struct compute *c, const struct verify_input *in, uint32_t request, struct span *out);
 /* Set the backing of every request: whether its CPU time has room for the tokens that were recorded of it. */

@@ -10,6 +10,7 @@
 #include "userspace/analysis/runs.h"
 #include "userspace/cost/fit_set.h"
 #include "userspace/verify/plausibility.h"
+#include "userspace/verify/processor.h"
 
 /* A file of which less is there is not what every token is computed with. */
 #define WHOLE 0.9
@@ -17,7 +18,6 @@
 #define FAULT_BYTES (2 << 20)
 #define MIN_TOKENS 256		/* fewer say too little of the CPU time of one */
 #define PROMPT_TOKENS 16	/* from here on a step is nearer to the processor's peak than one of single tokens */
-#define FASTEST_GHZ 6.5		/* no processor on the market has a faster clock; where the host does not say its own */
 
 /* --- which file ------------------------------------------------------------------------------------------------------- */
 
@@ -188,43 +188,6 @@ struct testimonial identity__memory_for(const struct identity *id, struct verifi
 
 /* --- arithmetic ------------------------------------------------------------------------------------------------------- */
 
-/*
- * Operations of a cycle of one CPU at most, in the number format in which it is fastest, multiplication and addition counted
- * apart; of a family of processors the largest. AMX: 16 rows x 16 columns x 64 bytes in 16 cycles; VNNI: two units of 64 bytes;
- * i8mm: four units of 16 bytes, twice that where vectors are longer.
- */
-static const struct {
-	const char *feature;
-	double operations;
-} peaks[] = {
-	{ "sme", NAN },	 { "amx_tile", 2048 }, { "avx512_vnni", 256 }, { "avx512f", 256 }, { "avx_vnni", 256 },
-	{ "avx2", 192 }, { "i8mm", 512 },      { "sve", 512 },	       { "asimddp", 256 }, { "asimd", 128 },
-};
-
-static bool has_feature(const char *list, const char *feature)
-{
-	const size_t n = strlen(feature);
-
-	for (const char *p = list; (p = strstr(p, feature)); p += n)
-		if ((p == list || p[-1] == ' ') && (!p[n] || p[n] == ' '))
-			return true;
-	return false;
-}
-
-static void find_peak(struct identity *id, const struct recording *r)
-{
-	const char *features = recording__meta(r, "cpu_features");
-	const int64_t khz = recording__meta_int(r, "cpu_max_khz");
-
-	id->operations_per_ns = NAN;
-	for (size_t i = 0; features && i < sizeof(peaks) / sizeof(peaks[0]); i++)
-		if (has_feature(features, peaks[i].feature)) {
-			id->operations_per_ns =
-				peaks[i].operations * (khz == ABSENT || khz <= 0 ? FASTEST_GHZ : (double)khz / 1e6);
-			return;
-		}
-}
-
 struct group {
 	int64_t tokens;
 	double ns;
@@ -324,7 +287,7 @@ int identity__gather(struct identity *out, struct verification *v, const struct 
 	out->lost = recording__lost(in->recording, "engine") + recording__lost(in->recording, "recording");
 	find_models(out, in->recording);
 	sum_memory(out, in->recording);
-	find_peak(out, in->recording);
+	out->operations_per_ns = processor__of(in->recording).operations_per_ns;
 	sum_steps(out, in);
 	sum_use(out, in);
 	return v->out_of_memory ? -ENOMEM : 0;

@@ -9,6 +9,7 @@
 
 #include "userspace/analysis/array.h"
 #include "userspace/verify/compute.h"
+#include "userspace/verify/compute_floor.h"
 #include "userspace/verify/statements.h"
 
 /* Lines of the bill by the id that they name, each for one part. */
@@ -180,12 +181,17 @@ static int find_compute(struct run *r)
 
 static int run_books(struct run *r)
 {
+	struct compute_floor least;
 	struct books books;
 	int err = books__open(&books, r->v, &r->in);
 
 	if (err)
 		return err;
+	err = compute_floor__open(&least, &r->in);
+	if (err)
+		goto out;
 	books.compute = &r->compute;
+	books.floor = &least;
 	r->in.books = &books;
 	/* One of the lines that have no request may be its. */
 	if (books.n_nameless && r->in.bill)
@@ -193,6 +199,8 @@ static int run_books(struct run *r)
 	if (!err)
 		err = kinds__run(r->v, &r->in, true);
 	r->in.books = NULL;
+	compute_floor__close(&least);
+out:
 	books__close(&books);
 	return err;
 }

@@ -12,6 +12,7 @@ extern const struct check_kind check_model;
 extern const struct check_kind check_price;
 extern const struct check_kind check_totals;
 extern const struct check_kind check_compute;
+extern const struct check_kind check_floor;
 extern const struct check_kind check_claims;
 extern const struct check_kind check_identity;
 extern const struct check_kind check_guards;
@@ -19,5 +20,5 @@ extern const struct check_kind check_guards;
 const struct check_kind *const check_kinds[] = {
 	&check_plausibility, &check_presence, &check_completion, &check_prompt, &check_failed,
 	&check_drafts,	     &check_model,    &check_price,	 &check_totals, &check_compute,
-	&check_claims,	     &check_identity, &check_guards,	 NULL,
+	&check_floor,	     &check_claims,   &check_identity,	 &check_guards, NULL,
 };

@@ -6,6 +6,7 @@
 
 #include "userspace/verify/books.h"
 #include "userspace/verify/compute.h"
+#include "userspace/verify/compute_floor.h"
 
 int kinds__run(struct verification *v, const struct verify_input *in, bool by_request)
 {
@@ -25,20 +26,27 @@ int kinds__run(struct verification *v, const struct verify_input *in, bool by_re
 
 static int run_with_books(struct verification *v, struct verify_input *in)
 {
+	struct compute_floor least;
 	struct compute compute;
 	struct books books;
 	int err = books__open(&books, v, in);
 
 	if (err)
 		return err;
+	err = compute_floor__open(&least, in);
+	if (err)
+		goto out;
 	err = compute__open(&compute, in, books.n_statements);
 	if (!err) {
 		compute__back(&compute, in, &books);
 		books.compute = &compute;
+		books.floor = &least;
 		in->books = &books;
 		err = kinds__run(v, in, false);
 		compute__close(&compute);
 	}
+	compute_floor__close(&least);
+out:
 	books__close(&books);
 	return err;
 }
