@@ -53,7 +53,8 @@ echo "pid $server_pid, http://127.0.0.1:$port"
 build/tokprof list
 
 step "tokprof calibrate -p $server_pid --seconds 40 (150 where nothing is said: what a step costs, by what is in it)"
-export TOKPROF_FITS=build/demo-fits
+export TOKPROF_FITS=build/demo-fits # of this run alone: an older, better fit would be kept
+rm -rf "$TOKPROF_FITS"
 build/tokprof calibrate -p "$server_pid" --seconds 40
 
 step "tokprof record -p $server_pid -o $recording"
