@@ -1019,31 +1019,133 @@ static void a_line_without_a_model_leaves_the_others_their_requests(void **unuse
 	}
 }
 
-/* The second request began in the first window and is billed in the second, in which none began; twice of it is too much. */
+/* Two windows; the last request, with 23 and 33 tokens, begins 2 ms before the first one's end and ends in the second. */
+static void two_windows(struct scene *s)
+{
+	const int64_t cut = UNIX_START + (int64_t)(s->m.recording.requests[N - 1].arrival_ns - START) + 2 * (int64_t)MS;
+
+	s->bill.n = 2;
+	for (int i = 0; i < 2; i++) {
+		s->lines[i].request_id = NULL;
+		s->lines[i].cached_tokens = ABSENT;
+		s->lines[i].begin_unix_ns = i ? cut : UNIX_START;
+		s->lines[i].end_unix_ns = i ? UNIX_START + (int64_t)(s->now - START) : cut;
+		s->lines[i].prompt_tokens = i ? 23 : 20 + 21 + 22;
+		s->lines[i].completion_tokens = i ? 33 : 30 + 31 + 32;
+	}
+}
+
 static void a_request_may_be_billed_in_the_window_that_it_ended_in(void **unused)
 {
 	for (int64_t times = 1; times < 40; times += 38) {
 		struct scene s;
-		int64_t cut;
 
 		(void)unused;
 		scene__open(&s, 1);
-		cut = UNIX_START + (int64_t)(s.m.recording.requests[N - 1].arrival_ns - START) + 2 * (int64_t)MS;
-		s.bill.n = 2;
-		for (int i = 0; i < 2; i++) {
-			s.lines[i].request_id = NULL;
-			s.lines[i].cached_tokens = ABSENT;
-			s.lines[i].begin_unix_ns = i ? cut : UNIX_START;
-			s.lines[i].end_unix_ns = i ? UNIX_START + (int64_t)(s.now - START) : cut;
-		}
-		s.lines[0].prompt_tokens = 20 + 21 + 22;
-		s.lines[0].completion_tokens = 30 + 31 + 32;
+		two_windows(&s);
 		s.lines[1].prompt_tokens = 23 * times;
 		s.lines[1].completion_tokens = 33 * times;
 		scene__verify(&s);
-		expect(&s, "bill.completion_tokens", 3, VERDICT_INCONCLUSIVE, NULL, NULL);
-		expect_verdict(&s, times > 1 ? VERDICT_REFUTED : VERDICT_INCONCLUSIVE);
+		expect_verdict(&s, times > 1 ? VERDICT_REFUTED : VERDICT_CONFIRMED);
 		expect(&s, "compute.recording", 0, times > 1 ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL, NULL);
+		if (times == 1) {
+			expect_says(&s, "bill.completion_tokens", 3, "ended in its window");
+			expect(&s, "bill.total_completion_tokens", 0, VERDICT_CONFIRMED, "126", "126");
+		} else {
+			expect_says(&s, "bill.completion_tokens", 3, "1254 more billed than put out, whichever window");
+		}
+		scene__close(&s);
+	}
+}
+
+static void a_request_across_two_windows_excuses_no_more_than_its_own_tokens(void **unused)
+{
+	/* What the two windows bill, where 93 and 33 tokens were put out in the first and across its end. */
+	static const struct {
+		int64_t first, second;
+		enum verdict verdicts[2], total;
+	} cases[] = {
+		{ 93 + 33, 0, { VERDICT_CONFIRMED, VERDICT_CONFIRMED }, VERDICT_CONFIRMED },
+		{ 93 + 10, 23, { VERDICT_INCONCLUSIVE, VERDICT_INCONCLUSIVE }, VERDICT_CONFIRMED },
+		{ 93 + 10, 24, { VERDICT_INCONCLUSIVE, VERDICT_INCONCLUSIVE }, VERDICT_REFUTED },
+		{ 93 + 33, 33, { VERDICT_CONFIRMED, VERDICT_CONFIRMED }, VERDICT_REFUTED },
+		{ 93, 0, { VERDICT_CONFIRMED, VERDICT_CONFIRMED }, VERDICT_REFUTED },
+		{ 93 + 34, 0, { VERDICT_REFUTED, VERDICT_CONFIRMED }, VERDICT_REFUTED },
+		{ 92, 33, { VERDICT_REFUTED, VERDICT_CONFIRMED }, VERDICT_REFUTED },
+		{ 93, 34, { VERDICT_CONFIRMED, VERDICT_REFUTED }, VERDICT_REFUTED },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene s;
+
+		scene__open(&s, 0);
+		two_windows(&s);
+		s.lines[0].completion_tokens = cases[i].first;
+		s.lines[1].completion_tokens = cases[i].second;
+		scene__verify(&s);
+		expect(&s, "bill.completion_tokens", 2, cases[i].verdicts[0], NULL, NULL);
+		expect(&s, "bill.completion_tokens", 3, cases[i].verdicts[1], NULL, NULL);
+		expect(&s, "bill.total_completion_tokens", 0, cases[i].total, NULL, NULL);
+		scene__close(&s);
+	}
+}
+
+/* Two windows, of the first and the last request. The second one is of a time of which the bill does not speak. */
+static void what_ended_in_a_gap_between_windows_is_not_missing(void **unused)
+{
+	for (int across = 0; across < 3; across++) {
+		struct scene s;
+		int64_t at[N];
+
+		(void)unused;
+		scene__open(&s, 0);
+		two_windows(&s);
+		for (int i = 0; i < N; i++)
+			at[i] = UNIX_START + (int64_t)(s.m.recording.requests[i].arrival_ns - START);
+		/* It began, or ended, in the gap; or the bill is said to cover all of the time. */
+		s.lines[0].end_unix_ns = across == 1 ? at[1] + (int64_t)MS : at[1];
+		s.lines[1].begin_unix_ns = at[3];
+		s.lines[0].prompt_tokens = 20;
+		s.lines[0].completion_tokens = 30;
+		if (across == 2) {
+			s.in.window_begin_unix_ns = UNIX_START;
+			s.in.window_end_unix_ns = UNIX_START + (int64_t)(s.now - START);
+		}
+		scene__verify(&s);
+		expect_verdict(&s, across == 2 ? VERDICT_REFUTED : VERDICT_CONFIRMED);
+		assert_int_equal(find(&s.v, "bill.missing", 0) != NULL, across == 2);
+		assert_int_equal(find_note(&s.v, "bill.uncovered") != NULL, across != 2);
+		scene__close(&s);
+	}
+}
+
+/* A log that was written while it was streamed, or that keeps what its client has seen. */
+static void fewer_tokens_than_put_out_are_a_true_bill_for_a_client_that_left(void **unused)
+{
+	static const struct {
+		int64_t more;
+		const char *finish;
+		bool left;
+		enum verdict verdict;
+	} cases[] = {
+		{ -3, NULL, true, VERDICT_CONFIRMED }, { -33, NULL, true, VERDICT_CONFIRMED },
+		{ 1, NULL, true, VERDICT_REFUTED },    { -3, NULL, false, VERDICT_REFUTED },
+		{ -3, "stop", true, VERDICT_REFUTED },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene s;
+
+		scene__open(&s, 0);
+		s.m.recording.requests[N - 1].client_left = cases[i].left;
+		s.m.recording.requests[N - 1].finish_reason = cases[i].finish;
+		s.lines[N - 1].completion_tokens += cases[i].more;
+		scene__verify(&s);
+		expect_verdict(&s, cases[i].verdict);
+		expect(&s, "bill.completion_tokens", N + 1, cases[i].verdict, NULL, "33");
+		assert_int_equal(find_note(&s.v, "bill.until_left") != NULL, cases[i].verdict == VERDICT_CONFIRMED);
 		scene__close(&s);
 	}
 }
@@ -1546,6 +1648,9 @@ int main(void)
 		cmocka_unit_test(prices_follow_the_price_list_to_the_last_digit),
 		cmocka_unit_test(rounding_every_request_is_no_wrong_sum),
 		cmocka_unit_test(a_request_may_be_billed_in_the_window_that_it_ended_in),
+		cmocka_unit_test(a_request_across_two_windows_excuses_no_more_than_its_own_tokens),
+		cmocka_unit_test(what_ended_in_a_gap_between_windows_is_not_missing),
+		cmocka_unit_test(fewer_tokens_than_put_out_are_a_true_bill_for_a_client_that_left),
 		cmocka_unit_test(a_line_without_a_model_leaves_the_others_their_requests),
 		cmocka_unit_test(prices_by_the_month_begin_anew_with_each),
 		cmocka_unit_test(an_off_peak_discount_applies_to_requests_at_that_time),

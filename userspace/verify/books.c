@@ -119,6 +119,8 @@ void books__close(struct books *b)
 	free(b->counts);
 	free(b->statements);
 	free(b->members);
+	free(b->crossing);
+	free(b->windows);
 	free(b->orphans);
 	memset(b, 0, sizeof(*b));
 }

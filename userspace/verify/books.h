@@ -31,6 +31,8 @@ enum {
 	REQUEST_FAILED = 4,	/* refused, or never answered */
 	REQUEST_TOKENS = 8,	/* it carried tokens */
 	REQUEST_BILLED = 16,	/* a statement is about it */
+	REQUEST_ENDED_IN = 32,	/* a window of the bill is of the time in which it ended, and it began before */
+	REQUEST_ENDED_OUT = 64,	/* it ended after the window that it is billed in */
 };
 
 struct request_count {
@@ -49,10 +51,19 @@ struct statement {
 	bool counts_requests;		/* n_requests is billed too */
 	bool window;			/* all requests in a window of time, not those that a line names */
 	const char *open;		/* why its requests are not known to be these; NULL: they are */
-	const char *excuse;		/* why a difference would prove nothing; NULL: it would */
+	const char *excuse;		/* why a difference may prove nothing; NULL: it does */
 	size_t first_member, n_members;	/* in books.members */
+	/*
+	 * In books.crossing: requests that began before a window and ended in it, then those of its own that ended after it. They may be
+	 * billed where they began or where they ended.
+	 */
+	size_t first_crossing, n_before, n_after;
 	int64_t n_requests;
 	int64_t prompt, cached, completion, reasoning;	/* as billed; ABSENT */
+};
+
+struct bill_window {
+	int64_t begin_unix_ns, end_unix_ns;
 };
 
 enum orphan_kind {		/* lines without a request of their own */
@@ -74,13 +85,16 @@ struct books {
 	size_t n_statements, statements_capacity;
 	uint32_t *members;		/* indexes of requests */
 	size_t n_members, members_capacity;
+	uint32_t *crossing;		/* the same */
+	size_t n_crossing, crossing_capacity;
+	struct bill_window *windows;		/* of the bill's lines, by time, joined where they meet */
+	size_t n_windows;
 	struct orphan *orphans;		/* by line */
 	size_t n_orphans, orphans_capacity;
 	int64_t n_nameless;		/* requests with tokens whose id was not seen */
 	size_t n_with_tokens;
 	int64_t n_broken_off;		/* streams whose last count of tokens was no bill */
 	int64_t begin_unix_ns, end_unix_ns;	/* that the bill covers; ABSENT: exactly the recording */
-	int64_t due_from_unix_ns, due_until_unix_ns;	/* requests that must be billed; ABSENT: all of the recording */
 	const struct compute *compute;
 	const struct compute_floor *floor;
 	int64_t wire_lost;		/* records of the wire that were lost */
@@ -91,6 +105,7 @@ struct books {
 struct total {
 	int64_t billed, low, high;
 	bool any, open;		/* a statement has it; one is not known */
+	bool crossed;		/* requests go over the ends of windows */
 };
 
 /* What kinds of checks sum over the parts of a recording; 0 at the beginning. */
@@ -100,6 +115,7 @@ struct carried {
 	int64_t n_cached_unsaid, tokens_cached_unsaid;
 	int64_t n_unbilled;
 	int64_t n_broken_off;	/* streams whose last count of completion tokens was no bill */
+	int64_t n_until_left, tokens_after_left;	/* lines with less than was put out for clients that left */
 	bool any_line;
 	double floor_ns;	/* the least that all steps and what is billed beyond them take */
 	double floor_between_ns;	/* the same of windows that share requests; more in one is less in the other */
@@ -141,16 +157,33 @@ enum lawfulness {
 	LAWFUL_ALL,		/* the sum over all of its requests */
 	LAWFUL_DUE,		/* over those that must be billed */
 	LAWFUL_ONE_GENERATION,	/* of its one request */
+	LAWFUL_ENDED,		/* over those that ended in its window */
+	LAWFUL_UNTIL_IT_LEFT,	/* less than was put out: its client left, and none of it had to be billed */
 };
 
 struct lawful {
 	enum lawfulness how;
 	struct span span;	/* from the sum over those that must be billed to that over all; ABSENT: not known */
 	size_t n_optional;	/* that need not be billed */
+	/* What a bill can come to that counts requests across the window's ends as it likes; ABSENT: not known. */
+	struct span any_way;
+	struct span within;	/* the same without requests that crossed them */
+	bool by_end;		/* it is the sum over those that ended in its window */
 };
 
+/* Both ABSENT: not known. */
+struct span count__figure(const struct request_count *q, enum figure figure);
 struct lawful statement__lawful(const struct verify_input *in, const struct statement *s, enum figure figure,
 				int64_t billed);
+/* As many requests as a window may be billed for: where they began, where they ended, or each as one likes. */
+struct numbers {
+	struct span began, ended, any_way;
+};
+struct numbers statement__numbers(const struct verify_input *in, const struct statement *s);
+/* For a figure that no way of counting explains: by how much it is too large, or (negative) too small, at least. */
+int64_t lawful__excess(const struct lawful *l, int64_t billed);
+/* Of a sum that requests cross the ends of: a clause that says so. "" of others. */
+const char *statement__whichever(const struct statement *s);
 /* Why a difference of a sum proves nothing; NULL: it does. */
 const char *statement__excuse(const struct books *b, const struct statement *s, const struct lawful *l, int64_t billed);
 /* Not those that failed, whose client left, or that the recording has not whole. */

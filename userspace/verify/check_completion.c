@@ -21,22 +21,30 @@ static const char *cause_of(struct verification *v, const struct books *b, const
 }
 
 static void refute(struct verification *v, const struct verify_input *in, const struct statement *s, struct check *c,
-		   struct span seen)
+		   const struct lawful *l)
 {
-	const int64_t more = s->completion - seen.high, fewer = seen.low - s->completion;
+	const int64_t more = lawful__excess(l, s->completion);
 	const char *cause = more > 0 ? cause_of(v, in->books, s, more) : "";
 
 	c->verdict = VERDICT_REFUTED;
 	if (more > 0)
-		c->text = verification__text(v, "%" PRId64 " more billed than put out%s", more, cause ? cause : "");
+		c->text = verification__text(v, "%" PRId64 " more billed than put out%s%s", more,
+					     statement__whichever(s), cause ? cause : "");
 	else
-		c->text =
-			verification__text(v, "%" PRId64 " fewer billed than put out, in the customer's favour", fewer);
+		c->text = verification__text(v, "%" PRId64 " fewer billed than put out%s, in the customer's favour",
+					     -more, statement__whichever(s));
 }
 
-static const char *words_of(struct verification *v, const struct lawful *l)
+static const char *words_of(struct verification *v, const struct lawful *l, int64_t billed)
 {
 	switch (l->how) {
+	case LAWFUL_ENDED:
+		return "as many as the recorded steps put out for requests that ended in its window";
+	case LAWFUL_UNTIL_IT_LEFT:
+		return verification__text(v,
+					  "%" PRId64 " fewer than put out: its client left, so that none of it had to "
+					  "be billed, and what was sent until then is no more than was put out",
+					  l->span.low - billed);
 	case LAWFUL_DUE:
 		return verification__text(
 			v,
@@ -53,6 +61,12 @@ static const char *words_of(struct verification *v, const struct lawful *l)
 	}
 }
 
+/* Sums over requests, each of which is known exactly: the one that the bill has is the one to be compared with. */
+static bool is_exact(enum lawfulness how)
+{
+	return how == LAWFUL_ALL || how == LAWFUL_DUE || how == LAWFUL_ENDED;
+}
+
 static void judge(struct verification *v, const struct verify_input *in, const struct statement *s, struct check *c)
 {
 	const struct lawful l = statement__lawful(in, s, FIGURE_COMPLETION, s->completion);
@@ -62,8 +76,8 @@ static void judge(struct verification *v, const struct verify_input *in, const s
 
 	c->rule = RULE;
 	c->claimed = verification__integer(v, s->completion);
-	if (known && (l.span.low == l.span.high || l.how == LAWFUL_DUE || l.how == LAWFUL_ALL)) {
-		const int64_t seen = l.how == LAWFUL_DUE || l.how == LAWFUL_ALL ? s->completion : l.span.high;
+	if (known && (l.span.low == l.span.high || is_exact(l.how))) {
+		const int64_t seen = is_exact(l.how) ? s->completion : l.span.high;
 
 		c->measured = seen == s->completion ? c->claimed : verification__integer(v, seen);
 		c->low = c->high = c->measured;
@@ -76,12 +90,16 @@ static void judge(struct verification *v, const struct verify_input *in, const s
 		c->verdict = VERDICT_INCONCLUSIVE;
 		c->text = doubt;
 	} else if (l.how) {
-		c->text = words_of(v, &l);
+		c->text = words_of(v, &l, s->completion);
+		if (l.how == LAWFUL_UNTIL_IT_LEFT) {
+			in->carried->n_until_left++;
+			in->carried->tokens_after_left += l.span.low - s->completion;
+		}
 	} else if (excuse) {
 		c->verdict = VERDICT_INCONCLUSIVE;
 		c->text = excuse;
 	} else {
-		refute(v, in, s, c, l.span);
+		refute(v, in, s, c, &l);
 	}
 }
 
@@ -127,6 +145,24 @@ static int check_reasoning(struct verification *v, const struct statement *s)
 	return 0;
 }
 
+static int note_until_left(struct verification *v, const struct carried *all)
+{
+	const bool one = all->n_until_left == 1;
+
+	if (all->n_until_left == 0)
+		return 0;
+	return verification__note(v, "bill.until_left",
+				  "%" PRId64 " %s fewer completion tokens than were put out for %s, by %" PRId64
+				  " together: what a stream counted in the last event that was sent is a bill of it, "
+				  "and the engine was "
+				  "some steps further when it learnt that nobody listened",
+				  all->n_until_left, one ? "line bills" : "lines bill",
+				  one ? "a request whose client left" : "requests whose clients left",
+				  all->tokens_after_left) ?
+		       0 :
+		       -ENOMEM;
+}
+
 static int run(struct verification *v, const struct verify_input *in)
 {
 	for (size_t i = 0; i < in->books->n_statements; i++) {
@@ -143,7 +179,7 @@ static int run(struct verification *v, const struct verify_input *in)
 		if (check_reasoning(v, s))
 			return -ENOMEM;
 	}
-	return 0;
+	return in->is_last ? note_until_left(v, in->carried) : 0;
 }
 
 extern const struct check_kind check_completion;

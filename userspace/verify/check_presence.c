@@ -112,19 +112,38 @@ static int check_too_many(struct verification *v, const struct verify_input *in,
 
 /* ------------------------------------------------------------------------------------------------------------- missing --- */
 
+/* Some line's window has this moment in it. */
+static bool is_in_window(const struct books *b, int64_t unix_ns)
+{
+	size_t low = 0, high = b->n_windows;
+
+	while (low < high) {
+		const size_t mid = low + (high - low) / 2;
+
+		if (b->windows[mid].begin_unix_ns <= unix_ns)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low && unix_ns < b->windows[low - 1].end_unix_ns;
+}
+
+/* Whether the bill speaks of the time in which it began, and of that in which it ended: it may be billed by either. */
 static bool is_covered(const struct books *b, const struct row_request *q)
 {
 	const int64_t arrival = books__unix_ns(b, q->arrival_ns);
 
-	if (b->due_from_unix_ns == ABSENT)
+	if (b->begin_unix_ns != ABSENT)
+		return arrival != ABSENT && arrival >= b->begin_unix_ns && arrival < b->end_unix_ns;
+	if (b->n_windows == 0)
 		return true;
-	return arrival != ABSENT && arrival >= b->due_from_unix_ns && arrival < b->due_until_unix_ns;
+	return arrival != ABSENT && is_in_window(b, arrival) && is_in_window(b, books__unix_ns(b, q->end_ns));
 }
 
-static bool is_due(const struct verify_input *in, uint32_t i)
+static bool is_unbilled(const struct verify_input *in, uint32_t i)
 {
-	return !(in->books->counts[i].flags & REQUEST_BILLED) && books__must_be_billed(in->books, in, i) &&
-	       is_covered(in->books, &in->recording->requests[i]);
+	return !(in->books->counts[i].flags & (REQUEST_BILLED | REQUEST_ENDED_IN)) &&
+	       books__must_be_billed(in->books, in, i);
 }
 
 static int check_missing(struct verification *v, const struct verify_input *in, const struct unknown *u, uint32_t i)
@@ -154,25 +173,21 @@ static int check_missing(struct verification *v, const struct verify_input *in, 
 
 /* --------------------------------------------------------------------------------------------------------- together --- */
 
-static int64_t n_due(const struct verify_input *in, const struct statement *s)
-{
-	int64_t n = 0;
-
-	for (size_t i = 0; i < s->n_members; i++)
-		n += books__must_be_billed(in->books, in, in->books->members[s->first_member + i]);
-	return n;
-}
-
 static int check_number(struct verification *v, const struct verify_input *in, const struct statement *s)
 {
-	const int64_t all = (int64_t)s->n_members, due = n_due(in, s), billed = s->n_requests;
-	const bool within = billed >= due && billed <= all;
+	const struct numbers n = statement__numbers(in, s);
+	const int64_t billed = s->n_requests;
+	const bool by_end = billed >= n.ended.low && billed <= n.ended.high;
+	const bool by_begin = billed >= n.began.low && billed <= n.began.high, within = by_begin || by_end;
+	const int64_t all = by_begin || !by_end ? n.began.high : n.ended.high;
+	const int64_t due = by_begin || !by_end ? n.began.low : n.ended.low;
+	const bool any_way = billed >= n.any_way.low && billed <= n.any_way.high;
 	struct check *c = statement__check(v, "bill.requests", s);
 	const char *doubt;
 
 	if (!c)
 		return -ENOMEM;
-	doubt = s->open ? s->open : !within ? s->excuse : NULL;
+	doubt = s->open ? s->open : !within && any_way ? s->excuse : NULL;
 	c->unit = "requests";
 	c->rule = COUNT_RULE;
 	c->grade = GRADE_MEASURED;
@@ -187,9 +202,9 @@ static int check_number(struct verification *v, const struct verify_input *in, c
 		c->text = doubt ? doubt : "records of the wire were lost";
 	} else if (!within) {
 		c->verdict = VERDICT_REFUTED;
-		c->text =
-			verification__text(v, "%" PRId64 " %s billed than were made",
-					   billed > all ? billed - all : due - billed, billed > all ? "more" : "fewer");
+		c->text = verification__text(v, "%" PRId64 " %s billed than were made%s",
+					     billed > n.any_way.high ? billed - n.any_way.high : n.any_way.low - billed,
+					     billed > n.any_way.high ? "more" : "fewer", statement__whichever(s));
 	}
 	return 0;
 }
@@ -210,6 +225,23 @@ static int check_nothing(struct verification *v, const struct verify_input *in)
 	c->text = in->bill ? "the bill has no lines" :
 			     "no answer on the wire says what it used (usage); name a bill with --bill";
 	return 0;
+}
+
+static int note_uncovered(struct verification *v, const struct verify_input *in)
+{
+	int64_t n = 0;
+
+	for (uint32_t i = 0; in->books->n_windows && i < in->recording->n_requests; i++)
+		n += is_unbilled(in, i) && !is_covered(in->books, &in->recording->requests[i]);
+	if (n == 0)
+		return 0;
+	return verification__note(
+		       v, "bill.uncovered",
+		       "%" PRId64 " recorded %s began or ended at a time of which no line of the bill is, and "
+		       "%s billed: nothing is said of %s. --bill-window says that the bill covers more",
+		       n, n == 1 ? "request" : "requests", n == 1 ? "is not" : "are not", n == 1 ? "it" : "them") ?
+		       0 :
+		       -ENOMEM;
 }
 
 static int note_unbilled(struct verification *v, const struct verify_input *in)
@@ -263,11 +295,13 @@ static int run(struct verification *v, const struct verify_input *in)
 	if (!err)
 		err = check_too_many(v, in, &u);
 	for (uint32_t i = 0; in->bill && i < in->recording->n_requests && !err; i++)
-		if (is_due(in, i))
+		if (is_unbilled(in, i) && is_covered(b, &in->recording->requests[i]))
 			err = check_missing(v, in, &u, i);
 	for (size_t i = 0; i < b->n_statements && !err; i++)
 		if (b->statements[i].counts_requests)
 			err = check_number(v, in, &b->statements[i]);
+	if (!err)
+		err = note_uncovered(v, in);
 	if (!err)
 		err = note_unbilled(v, in);
 	return err ? err : note_broken_off(v, in);

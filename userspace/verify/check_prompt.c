@@ -21,21 +21,24 @@ static bool only_emitted(const struct books *b, const struct statement *s)
 	return s->open == NULL;
 }
 
-static void refute(struct verification *v, struct check *c, bool cached, int64_t billed, struct span seen)
+static void refute(struct verification *v, const struct statement *s, struct check *c, bool cached, int64_t more)
 {
+	const char *whichever = statement__whichever(s);
+
 	c->verdict = VERDICT_REFUTED;
-	if (cached && billed < seen.low)
-		c->text = verification__text(v, "%" PRId64 " prompt tokens billed as computed were cached",
-					     seen.low - billed);
+	if (cached && more < 0)
+		c->text = verification__text(v, "%" PRId64 " prompt tokens billed as computed were cached%s", -more,
+					     whichever);
 	else if (cached)
-		c->text = verification__text(v, "%" PRId64 " more billed as cached than were, in the customer's favour",
-					     billed - seen.high);
-	else if (billed > seen.high)
-		c->text = verification__text(v, "%" PRId64 " prompt tokens billed that were never computed",
-					     billed - seen.high);
-	else
 		c->text = verification__text(
-			v, "%" PRId64 " fewer billed than the engine had, in the customer's favour", seen.low - billed);
+			v, "%" PRId64 " more billed as cached than were%s, in the customer's favour", more, whichever);
+	else if (more > 0)
+		c->text = verification__text(v, "%" PRId64 " prompt tokens billed that were never computed%s", more,
+					     whichever);
+	else
+		c->text = verification__text(v,
+					     "%" PRId64 " fewer billed than the engine had%s, in the customer's favour",
+					     -more, whichever);
 }
 
 static const char *words_of(struct verification *v, const struct lawful *l, bool cached)
@@ -48,6 +51,9 @@ static const char *words_of(struct verification *v, const struct lawful *l, bool
 					  l->n_optional);
 	case LAWFUL_ONE_GENERATION:
 		return "as many as one of its generations had; llama.cpp's usage covers one prompt of a list";
+	case LAWFUL_ENDED:
+		return cached ? "as many as the engine took from its cache for requests that ended in its window" :
+				"as many as the engine had of requests that ended in its window";
 	default:
 		return cached ? "as many as the engine took from its cache" : "as many as the engine had";
 	}
@@ -59,7 +65,7 @@ static void judge(struct verification *v, const struct verify_input *in, const s
 	const struct lawful l = statement__lawful(in, s, cached ? FIGURE_CACHED : FIGURE_PROMPT, billed);
 	const char *doubt = statement__doubt(in->books, v, in, s, c);
 	const char *excuse = statement__excuse(in->books, s, &l, billed);
-	const bool exact = l.how == LAWFUL_ALL || l.how == LAWFUL_DUE;
+	const bool exact = l.how == LAWFUL_ALL || l.how == LAWFUL_DUE || l.how == LAWFUL_ENDED;
 
 	c->rule = cached ? CACHED_RULE : PROMPT_RULE;
 	c->claimed = verification__integer(v, billed);
@@ -76,7 +82,7 @@ static void judge(struct verification *v, const struct verify_input *in, const s
 		c->verdict = VERDICT_INCONCLUSIVE;
 		c->text = excuse;
 	} else {
-		refute(v, c, cached, billed, l.span);
+		refute(v, s, c, cached, lawful__excess(&l, billed));
 	}
 }
 

@@ -39,7 +39,58 @@ static bool is_open(const struct verify_input *in, const struct statement *s)
 		    (q->flags & REQUEST_AMBIGUOUS && !is_all))
 			return true;
 	}
-	return s->open || s->excuse;
+	return s->open;
+}
+
+/*
+ * Windows that requests cross: where all of them count a request where it began, or all where it ended, each figure stands for itself.
+ * Else their sum is what can be checked: in it a request counts once, whichever window it is billed in.
+ */
+struct crossed {
+	struct total without;	/* the requests that cross */
+	bool not_by_begin, not_by_end;
+	bool lacks_figure;
+};
+
+static void add_crossed(const struct verify_input *in, struct crossed *x, const struct statement *s, enum figure figure,
+			int64_t billed)
+{
+	struct lawful l;
+
+	if (billed == ABSENT) {
+		x->lacks_figure = true;
+		return;
+	}
+	l = statement__lawful(in, s, figure, billed);
+	x->not_by_begin |= l.how != LAWFUL_ALL && l.how != LAWFUL_DUE;
+	x->not_by_end |= !l.by_end;
+	add(&x->without, billed, l.within, is_open(in, s) || l.any_way.low == ABSENT);
+}
+
+static void end_crossed(const struct verify_input *in, struct total *t, const struct crossed *x, enum figure figure)
+{
+	const struct books *b = in->books;
+	const int64_t billed = x->without.billed;
+	const uint8_t both = REQUEST_ENDED_IN | REQUEST_ENDED_OUT;
+	struct span sum = { x->without.low, x->without.high };
+
+	if (!x->without.any)
+		return;
+	if (!x->not_by_begin || !x->not_by_end) {
+		add(t, billed, (struct span){ billed, billed }, x->without.open);
+		return;
+	}
+	for (uint32_t i = 0; i < in->recording->n_requests; i++) {
+		const struct span one = count__figure(&b->counts[i], figure);
+
+		if (!(b->counts[i].flags & both) || one.low == ABSENT)
+			continue;
+		if ((b->counts[i].flags & both) == both && books__must_be_billed(b, in, i))
+			sum.low += one.low;
+		sum.high += one.high;
+	}
+	t->crossed = true;
+	add(t, billed, sum, x->without.open || x->lacks_figure);
 }
 
 /* A figure that may be billed for its statement stands for itself in the sum. */
@@ -92,8 +143,11 @@ static int put(struct verification *v, const struct carried *all, enum figure fi
 	c->measured = t->low == t->high ? c->low : NULL;
 	if (t->billed >= t->low && t->billed <= t->high) {
 		c->verdict = t->low == t->high ? VERDICT_CONFIRMED : VERDICT_INCONCLUSIVE;
-		c->text = t->low == t->high ? "equal to the token" :
-					      "what speculative steps put out is not exactly known";
+		c->text = t->low == t->high ?
+				  "equal to the token" :
+			  t->crossed ?
+				  "between the sums without and with requests that need not be billed in its windows" :
+				  "what speculative steps put out is not exactly known";
 		return 0;
 	}
 	c->verdict = VERDICT_REFUTED;
@@ -106,17 +160,26 @@ static int run(struct verification *v, const struct verify_input *in)
 {
 	const struct books *b = in->books;
 	struct carried *all = in->carried;
+	struct crossed crossed[FIGURE_COMPLETION + 1] = { 0 };
 	int err = 0;
 
 	for (size_t i = 0; i < b->n_statements; i++) {
 		const struct statement *s = &b->statements[i];
 
-		add_statement(in, &all->totals[FIGURE_PROMPT], s, FIGURE_PROMPT, s->prompt);
-		add_statement(in, &all->totals[FIGURE_CACHED], s, FIGURE_CACHED, s->cached);
-		add_statement(in, &all->totals[FIGURE_COMPLETION], s, FIGURE_COMPLETION, s->completion);
+		const int64_t billed[] = {
+			[FIGURE_PROMPT] = s->prompt, [FIGURE_CACHED] = s->cached, [FIGURE_COMPLETION] = s->completion
+		};
+
+		for (int f = FIGURE_PROMPT; f <= FIGURE_COMPLETION; f++)
+			if (s->n_before + s->n_after)
+				add_crossed(in, &crossed[f], s, (enum figure)f, billed[f]);
+			else
+				add_statement(in, &all->totals[f], s, (enum figure)f, billed[f]);
 		all->any_statement = true;
 		all->any_unbacked |= statement__grade(b, s) != GRADE_MEASURED;
 	}
+	for (int f = FIGURE_PROMPT; f <= FIGURE_COMPLETION; f++)
+		end_crossed(in, &all->totals[f], &crossed[f], (enum figure)f);
 	for (size_t i = 0; i < b->n_orphans; i++)
 		add_orphan(all->totals, &b->orphans[i]);
 	for (int figure = FIGURE_PROMPT; in->is_last && figure <= FIGURE_COMPLETION && !err; figure++)

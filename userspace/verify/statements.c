@@ -172,21 +172,44 @@ int pairing__by_id(struct pairing *p)
 
 /* --------------------------------------------------------------------------------------------------------------- together --- */
 
-/* A bill by the hour need not cover all that was recorded, unless it is said to. */
-static void find_due(struct books *b, const struct bill *bill)
+static int compare_windows(const void *a, const void *b)
 {
-	b->due_from_unix_ns = b->begin_unix_ns;
-	b->due_until_unix_ns = b->end_unix_ns;
+	const struct bill_window *x = a, *y = b;
+
+	return (x->begin_unix_ns > y->begin_unix_ns) - (x->begin_unix_ns < y->begin_unix_ns);
+}
+
+/* A bill by the hour need not cover all that was recorded, unless it is said to. */
+static int list_windows(struct books *b, const struct bill *bill)
+{
+	size_t n = 0, capacity = 0;
+
 	for (size_t i = 0; i < bill->n && b->begin_unix_ns == ABSENT; i++) {
 		const struct bill_line *line = &bill->lines[i];
+		struct bill_window *moved;
 
 		if (line->request_id || line->end_unix_ns == ABSENT)
 			continue;
-		if (b->due_from_unix_ns == ABSENT || line->begin_unix_ns < b->due_from_unix_ns)
-			b->due_from_unix_ns = line->begin_unix_ns;
-		if (b->due_until_unix_ns == ABSENT || line->end_unix_ns > b->due_until_unix_ns)
-			b->due_until_unix_ns = line->end_unix_ns;
+		moved = array__reserve(b->windows, &capacity, n + 1, sizeof(*moved));
+		if (!moved)
+			return -ENOMEM;
+		b->windows = moved;
+		moved[n++] = (struct bill_window){ line->begin_unix_ns, line->end_unix_ns };
 	}
+	if (n == 0)
+		return 0;
+	qsort(b->windows, n, sizeof(*b->windows), compare_windows);
+	for (size_t i = 0; i < n; i++) {
+		struct bill_window *last = b->n_windows ? &b->windows[b->n_windows - 1] : NULL;
+
+		if (last && b->windows[i].begin_unix_ns <= last->end_unix_ns) {
+			if (b->windows[i].end_unix_ns > last->end_unix_ns)
+				last->end_unix_ns = b->windows[i].end_unix_ns;
+		} else {
+			b->windows[b->n_windows++] = b->windows[i];
+		}
+	}
+	return 0;
 }
 
 int statements__of_bill(struct books *b, struct verification *v, const struct verify_input *in)
@@ -199,11 +222,12 @@ int statements__of_bill(struct books *b, struct verification *v, const struct ve
 	p.recorded_end = books__unix_ns(b, recording__end_ns(r));
 	p.begin = b->begin_unix_ns == ABSENT ? p.recorded_begin : b->begin_unix_ns;
 	p.end = b->end_unix_ns == ABSENT ? p.recorded_end : b->end_unix_ns;
-	find_due(b, in->bill);
 	p.statement_of = array__zeroed(r->n_requests, sizeof(*p.statement_of));
 	if (!p.statement_of)
 		return -ENOMEM;
-	err = pairing__by_id(&p);
+	err = list_windows(b, in->bill);
+	if (!err)
+		err = pairing__by_id(&p);
 	if (!err)
 		err = pairing__by_time(&p);
 	free(p.statement_of);

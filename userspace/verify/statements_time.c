@@ -153,12 +153,14 @@ static bool belongs(const struct windows *w, uint32_t request, const char *model
 	return !w->p->statement_of[request] && is_of(w, request, model);
 }
 
-/* No other line than one of a window that it began in is about it. */
+/* No other line is about it than one, of the same models, of the window that it began in. */
 static bool may_be_billed_later(const struct windows *w, uint32_t request, const char *model)
 {
-	const uint32_t statement = w->p->statement_of[request];
+	const uint32_t at = w->p->statement_of[request];
+	const struct statement *other = at ? &w->p->b->statements[at - 1] : NULL;
 
-	return is_of(w, request, model) && (!statement || w->p->b->statements[statement - 1].window);
+	return is_of(w, request, model) && !(w->p->b->counts[request].flags & REQUEST_ENDED_IN) &&
+	       (!other || (other->window && compare_texts(other->model, model) == 0));
 }
 
 /* The first request that arrived at this time or later. */
@@ -211,13 +213,29 @@ static const char *subject_of(struct windows *w, const struct statement *s, cons
 
 /* --------------------------------------------------------------------------------------------------------------- windows --- */
 
-static bool crosses(const struct windows *w, uint32_t request, int64_t begin, int64_t end)
+/* Open at the end of the recording: not before that. */
+static int64_t end_of(const struct windows *w, uint32_t request)
 {
 	const struct row_request *q = &w->p->in->recording->requests[request];
-	const int64_t arrival = books__unix_ns(w->p->b, q->arrival_ns);
-	const int64_t left = q->end_ns ? books__unix_ns(w->p->b, q->end_ns) : INT64_MAX;
 
-	return (arrival < end && left >= end) || (arrival < begin && left >= begin);
+	return q->end_ns ? books__unix_ns(w->p->b, q->end_ns) : w->p->recorded_end;
+}
+
+static int add_crossing(struct windows *w, size_t statement, uint32_t request, bool before)
+{
+	struct books *b = w->p->b;
+	struct statement *s = &b->statements[statement];
+	uint32_t *moved = array__reserve(b->crossing, &b->crossing_capacity, b->n_crossing + 1, sizeof(*moved));
+
+	if (!moved)
+		return -ENOMEM;
+	b->crossing = moved;
+	moved[b->n_crossing++] = request;
+	b->counts[request].flags |= before ? REQUEST_ENDED_IN : REQUEST_ENDED_OUT;
+	s->n_before += before;
+	s->n_after += !before;
+	s->excuse = "requests that began in one window and ended in the next may have been billed in either";
+	return 0;
 }
 
 static int fill_window(struct windows *w, struct statement *s)
@@ -228,7 +246,7 @@ static int fill_window(struct windows *w, struct statement *s)
 	const int64_t end = bounded ? s->first->end_unix_ns : p->end;
 	const bool timed = bounded || p->b->begin_unix_ns != ABSENT;
 	const size_t at = p->b->n_statements - 1;
-	uint32_t n_crossing = 0, first = 0;
+	uint32_t first = 0;
 	int err = 0;
 
 	if (timed && p->recorded_begin == ABSENT) {
@@ -238,19 +256,19 @@ static int fill_window(struct windows *w, struct statement *s)
 	if (timed && (begin < p->recorded_begin || end > p->recorded_end))
 		s->open = "part of its time was not recorded";
 	first = timed ? first_from(w, begin) : 0;
-	for (uint32_t i = timed ? first_from(w, begin - w->longest_ns) : 0; i < first; i++)
-		n_crossing += may_be_billed_later(w, i, s->model) && crosses(w, i, begin, end);
+	s->first_crossing = p->b->n_crossing;
+	for (uint32_t i = timed ? first_from(w, begin - w->longest_ns) : 0; i < first && !err; i++)
+		if (may_be_billed_later(w, i, s->model) && end_of(w, i) >= begin && end_of(w, i) < end)
+			err = add_crossing(w, at, i, true);
 	for (uint32_t i = first; i < p->in->recording->n_requests && !err; i++) {
 		if (timed && books__unix_ns(p->b, p->in->recording->requests[i].arrival_ns) >= end)
 			break;
 		if (!belongs(w, i, s->model))
 			continue;
-		n_crossing += timed && crosses(w, i, begin, end);
 		err = take_request(w, i);
+		if (!err && timed && end_of(w, i) >= end)
+			err = add_crossing(w, at, i, false);
 	}
-	if (n_crossing)
-		p->b->statements[at].excuse =
-			"requests that began in one window and ended in the next may have been billed in either";
 	return err;
 }
 
