@@ -305,9 +305,8 @@ unsigned int table__n_columns(const struct table *t, unsigned int version)
 	return n;
 }
 
-char *table__select_sql(const struct table *t, unsigned int version)
+char *table__select_sql(const struct table *t, unsigned int n)
 {
-	unsigned int n = table__n_columns(t, version);
 	char *sql = NULL;
 	size_t size;
 	FILE *f = open_memstream(&sql, &size);

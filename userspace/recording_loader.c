@@ -53,11 +53,17 @@ static int fail_sqlite(struct loader *l, const struct table *t, int rc)
 
 /* ----------------------------------------------------------------------------------------------------- a table --- */
 
+/* A version grew until it was released: files of one that is past may lack what came to it last. */
+static bool may_lack(const struct loader *l, const struct table *t, unsigned int n)
+{
+	return n && l->source.version < RECORDING_SCHEMA_VERSION && t->columns[n].since > 1;
+}
+
 /*
  * Names, key and kind of the columns, so that the query below is a plain walk along the key: a view, a virtual table or
- * a generated column in a table's place could compute anything.
+ * a generated column in a table's place could compute anything. @n_found: how many of them it has
  */
-static int check_columns(struct loader *l, const struct table *t)
+static int check_columns(struct loader *l, const struct table *t, unsigned int *n_found)
 {
 	sqlite3_stmt *s;
 	unsigned int n = 0, n_columns = table__n_columns(t, l->source.version);
@@ -82,7 +88,8 @@ static int check_columns(struct loader *l, const struct table *t)
 	sqlite3_finalize(s);
 	if (good && rc != SQLITE_DONE)
 		return fail_sqlite(l, t, rc);
-	if (!good || n != n_columns)
+	*n_found = n;
+	if (!good || (n != n_columns && !may_lack(l, t, n)))
 		return damaged(l, "table %s is missing or has other columns than schema version %u", t->name,
 			       l->source.version);
 	return 0;
@@ -195,6 +202,7 @@ static int grow(struct table_cursor *c)
 
 int table_cursor__open(struct table_cursor *c, struct loader *l, const struct table *t)
 {
+	unsigned int n_found = 0;
 	char *sql;
 	int rc, r;
 
@@ -209,10 +217,10 @@ int table_cursor__open(struct table_cursor *c, struct loader *l, const struct ta
 	c->ended = r <= 0;
 	if (r <= 0)
 		return r;
-	r = check_columns(l, t);
+	r = check_columns(l, t, &n_found);
 	if (r)
 		return r;
-	sql = table__select_sql(t, l->source.version);
+	sql = table__select_sql(t, n_found);
 	if (!sql)
 		return loader__no_memory(l);
 	rc = sqlite3_prepare_v2(l->source.db, sql, -1, &c->statement, NULL);

@@ -144,11 +144,11 @@ int column__set_null(const struct column *c, void *row);
 unsigned int table__n_columns(const struct table *t, unsigned int version);
 
 /*
- * "CREATE TABLE ...", "INSERT ..." and "SELECT ..." (in the order of the key, NULL for what that version has not);
- * malloc()ed, NULL out of memory.
+ * "CREATE TABLE ...", "INSERT ..." and "SELECT ..." (in the order of the key, NULL for all but the first `n`
+ * columns); malloc()ed, NULL out of memory.
  */
 char *table__create_sql(const struct table *t);
 char *table__insert_sql(const struct table *t);
-char *table__select_sql(const struct table *t, unsigned int version);
+char *table__select_sql(const struct table *t, unsigned int n);
 
 #endif

@@ -227,6 +227,33 @@ static void a_fit_of_an_earlier_version_is_read_and_its_range_is_not_known(void 
 	recording__free(&r);
 }
 
+/* Before version 2 was released, n_prompts was the last column of requests; version 3 added none to them. */
+static void a_figure_that_an_early_file_of_its_version_has_not_is_unavailable(void **state)
+{
+	struct folder *f = *state;
+
+	for (int version = 2; version < 4; version++) {
+		struct recording r;
+		char sql[64];
+
+		remove(f->file);
+		write_example(f);
+		make_older(f, 4, (unsigned int)version);
+		run_sql(f, "DROP TABLE file; DROP TABLE footprint");
+		run_sql(f, "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = substr(sql, 1, instr(sql, "
+			   "char(9) || 'sent_prompt_tokens ')) || 'CHECK(1))' WHERE name = 'request'; "
+			   "PRAGMA writable_schema = RESET");
+		assert_refused(f, "table");
+		snprintf(sql, sizeof(sql), "PRAGMA user_version=%d", version);
+		run_sql(f, sql);
+		load(&r, f->file);
+		assert_true(r.n_requests > 0);
+		for (size_t i = 0; i < r.n_requests; i++)
+			assert_int_equal(r.requests[i].sent_prompt_tokens, ABSENT);
+		recording__free(&r);
+	}
+}
+
 static void what_a_later_version_adds_is_optional_and_at_the_end(void **state)
 {
 	(void)state;
@@ -422,6 +449,7 @@ int main(void)
 		TEST(a_newer_schema_is_refused_with_its_version),
 		TEST(a_recording_of_an_earlier_version_is_read_without_what_came_later),
 		TEST(a_fit_of_an_earlier_version_is_read_and_its_range_is_not_known),
+		TEST(a_figure_that_an_early_file_of_its_version_has_not_is_unavailable),
 		TEST(what_a_later_version_adds_is_optional_and_at_the_end),
 		TEST(values_that_no_writer_writes_are_refused_with_their_column),
 		TEST(a_table_that_is_missing_or_of_another_make_is_refused),
