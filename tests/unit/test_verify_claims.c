@@ -219,6 +219,32 @@ static void too_few_requests_are_said_beforehand(void **unused)
 	scene__close(&s);
 }
 
+/* Ten of sixty clients left within 10 ms: their times are 10 ms, or have no end. */
+static void a_figure_that_may_be_two_is_not_said_to_be_measured(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s);
+	for (int i = 0; i < 10; i++) {
+		struct row_request *q = maker__request(&s.m, s.now, s.now + 10 * MS);
+
+		q->stream = q->client_left = true;
+		q->first_byte_ns = 0;
+		q->status = 0;
+		s.now += 20 * MS;
+		scene__traffic(&s, 5);
+	}
+	scene__verify(&s, "  - {metric: ttft, statistic: mean, at_most: 10 s}\n"
+			  "  - {metric: ttft, statistic: p80, at_most: 10 s}\n");
+	expect(&s, "ttft_mean", VERDICT_INCONCLUSIVE, "needs at least 260 requests, has 60; as recorded it is ");
+	expect(&s, "ttft_mean", VERDICT_INCONCLUSIVE, " to no end, by what the open ones are taken for");
+	expect(&s, "ttft_p80", VERDICT_INCONCLUSIVE, "needs at least 130 requests, has 60; as recorded it is ");
+	assert_null(find(&s, "ttft_mean")->measured);
+	assert_null(find(&s, "ttft_p80")->measured);
+	scene__close(&s);
+}
+
 static void a_tail_needs_more_requests_than_a_median(void **unused)
 {
 	struct scene s;
@@ -481,6 +507,29 @@ static void a_server_that_slows_down_is_not_stable(void **unused)
 	scene__close(&s);
 }
 
+/* A neighbour takes what the server lacks in the last third, or a tenth of that; the server alone knows how long it waited. */
+static void a_server_whose_cpus_others_took_is_not_called_unstable(void **unused)
+{
+	for (int enough = 0; enough < 2; enough++) {
+		struct scene s;
+
+		(void)unused;
+		rates(&s, true, slowing, 400);
+		for (size_t i = 0; i < s.m.recording.n_steps; i++) {
+			struct row_step *step = &s.m.recording.steps[i];
+
+			step->runq_ns = 0;
+			if (step->start_ns > s.now / 3 * 2)
+				step->server_runq_ns =
+					(int64_t)(step->end_ns - step->start_ns) * (enough ? 9 : 1) / 10;
+		}
+		scene__verify(&s, "  - {metric: stability, at_least: 90 %}\n");
+		expect(&s, "stability", enough ? VERDICT_INCONCLUSIVE : VERDICT_REFUTED,
+		       enough ? "other programs of the host may account for that" : "breaks the claim");
+		scene__close(&s);
+	}
+}
+
 static void less_traffic_is_no_instability(void **unused)
 {
 	struct scene s;
@@ -674,6 +723,7 @@ int main(void)
 		cmocka_unit_test(a_percentile_is_confirmed_refuted_or_too_near_to_tell),
 		cmocka_unit_test(means_are_judged_by_batches),
 		cmocka_unit_test(too_few_requests_are_said_beforehand),
+		cmocka_unit_test(a_figure_that_may_be_two_is_not_said_to_be_measured),
 		cmocka_unit_test(a_tail_needs_more_requests_than_a_median),
 		cmocka_unit_test(failed_requests_break_a_percentile_unless_left_out),
 		cmocka_unit_test(a_wrong_question_is_no_failure),
@@ -687,6 +737,7 @@ int main(void)
 		cmocka_unit_test(a_rate_is_refuted_where_requests_waited),
 		cmocka_unit_test(a_rate_is_not_refuted_where_nobody_asked_for_more),
 		cmocka_unit_test(a_server_that_slows_down_is_not_stable),
+		cmocka_unit_test(a_server_whose_cpus_others_took_is_not_called_unstable),
 		cmocka_unit_test(less_traffic_is_no_instability),
 		cmocka_unit_test(a_rate_of_lost_steps_is_a_lower_bound),
 		cmocka_unit_test(energy_that_is_not_measured_is_no_verdict),

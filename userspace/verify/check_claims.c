@@ -158,10 +158,7 @@ static int say_open(struct judgement *j, double low, double high)
 {
 	if (j->claim->at_least ? !(high < j->claim->value) : !(low > j->claim->value))
 		return say_undecided(j, low, high);
-	j->check->text = j->no_refutation ?
-				 j->no_refutation :
-				 "below the claim, but by no more than the time in which nobody waited may account "
-				 "for";
+	j->check->text = j->no_refutation ? j->no_refutation : j->within_spare;
 	return 0;
 }
 
@@ -216,6 +213,25 @@ static int say_claimed(struct judgement *j)
 	return j->check->claimed ? 0 : -ENOMEM;
 }
 
+/* A figure without a verdict is still one; where it may be two, both are said. */
+static int put_open_figure(struct judgement *j)
+{
+	const double least = j->n_readings ? j->readings[0].estimate : NAN;
+	const double most = j->n_readings == 2 ? j->readings[1].estimate : least;
+
+	if (least == most) {
+		j->check->measured = put_figure(j, least);
+		return 0;
+	}
+	if (isnan(least) || isnan(most))
+		return 0;
+	j->check->text = verification__text(
+		j->v, "%s; as recorded it is %s to %s%s%s, by what the open ones are taken for", j->check->text,
+		value_words(j, fmin(least, most)), value_words(j, fmax(least, most)), unit_words(j)[0] ? " " : "",
+		unit_words(j));
+	return j->check->text ? 0 : -ENOMEM;
+}
+
 static int measure(struct judgement *j)
 {
 	claim_judge *judge = claim_judges[j->claim->metric];
@@ -227,10 +243,7 @@ static int measure(struct judgement *j)
 		return err;
 	if (j->open)
 		j->check->text = j->open;
-	/* A figure without a verdict is still one. */
-	if (j->n_readings == 1)
-		j->check->measured = put_figure(j, j->readings[0].estimate);
-	return 0;
+	return put_open_figure(j);
 }
 
 static int add_about(struct judgement *j)

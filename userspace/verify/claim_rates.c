@@ -212,8 +212,9 @@ static int read_rate(struct judgement *j, const struct tokens *t)
 	r[0].kind = err ? READING_ENDLESS : READING_MEAN;
 	r[0].estimate = r[0].mean.estimate;
 	j->n_readings = 1;
-	if (err)
-		return too_short(j, &r[0].mean, t);
+	if (err && too_short(j, &r[0].mean, t))
+		return -ENOMEM;
+	err = 0;
 	if (t->endless) {
 		r[1] = (struct reading){ .kind = READING_ENDLESS, .estimate = INFINITY };
 		j->n_readings = 2;
@@ -253,6 +254,7 @@ int judge_throughput(struct judgement *j)
 		filled = claim_scope__waiting(j->scope, t.begin, t.end);
 		j->point = (t.end - t.begin) / N_BINS / 1e9;
 		j->spare = filled > 0 ? 1 / filled : INFINITY;
+		j->within_spare = "below the claim, but by no more than the time in which nobody waited may account for";
 		if (filled < FILLED)
 			j->no_refutation = verification__text(
 				j->v,
@@ -325,6 +327,45 @@ static int compare_traffic(struct judgement *j, const struct tokens *t)
 	return 0;
 }
 
+/*
+ * How long the server's threads waited for a CPU in the steps that began in some time. The last thread holds up its step, so that no step
+ * took longer for it than by all of these together.
+ */
+static double waited_for_cpu(const struct recording *r, double begin, double end)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < r->n_steps; i++) {
+		const struct row_step *s = &r->steps[i];
+		const double all = s->server_runq_ns == ABSENT ? 0 : (double)s->server_runq_ns;
+
+		if ((double)s->start_ns >= begin && (double)s->start_ns < end)
+			sum += fmax(all, (double)s->runq_ns);
+	}
+	return sum;
+}
+
+/*
+ * With the same traffic a server waits more for its CPUs where others use more of them. What it waited longer in the last third than in
+ * the first is what they may have taken from it.
+ */
+static int spare_foreign_load(struct judgement *j, const struct tokens *t)
+{
+	const double third = (t->end - t->begin) / 3;
+	const double first = waited_for_cpu(j->in->recording, t->begin, t->begin + third);
+	const double last = waited_for_cpu(j->in->recording, t->end - third, t->end);
+
+	if (last <= first)
+		return 0;
+	j->spare = last - first < third ? third / (third - (last - first)) : INFINITY;
+	j->within_spare = verification__text(
+		j->v,
+		"it slowed down, but the server's threads waited for a CPU for %s in the first third and %s in the "
+		"last, with the same traffic: other programs of the host may account for that",
+		claim__time(j->v, first), claim__time(j->v, last));
+	return j->within_spare ? 0 : -ENOMEM;
+}
+
 static int read_ratio(struct judgement *j, const struct tokens *t, struct reading *r, const double *above,
 		      const double *under)
 {
@@ -349,7 +390,8 @@ int judge_stability(struct judgement *j)
 					    "output tokens/s of the last third of the time over those of the first >= "
 					    "the claimed part; judged only where "
 					    "requests in flight and prompt tokens per output token are within %.0f %% "
-					    "of each other; %.0f %% interval by "
+					    "of each other; refuted only by more than what the server waited longer for "
+					    "a CPU; %.0f %% interval by "
 					    "batch means over time",
 					    ALIKE * 100, j->claim->confidence * 100);
 	if (!j->check->rule)
@@ -363,8 +405,10 @@ int judge_stability(struct judgement *j)
 	if (!err)
 		j->about = seconds_of(j, &t);
 	if (!err && !j->open)
+		err = spare_foreign_load(j, &t);
+	if (!err && !j->open)
 		err = read_ratio(j, &t, &j->readings[0], t.low, t.high);
-	if (!err && !j->open && is_open(&t))
+	if (!err && j->n_readings && is_open(&t))
 		err = read_ratio(j, &t, &j->readings[1], t.high, t.low);
 	tokens__close(&t);
 	return err == -ENODATA ? 0 : err;

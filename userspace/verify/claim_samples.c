@@ -196,26 +196,37 @@ static int64_t needed(const struct reading *r, const struct judgement *j)
 	return r->percentile.blocks.n_needed;
 }
 
+static int64_t most_needed(const struct judgement *j)
+{
+	int64_t most = 0;
+
+	for (int i = 0; i < j->n_readings; i++)
+		if (j->readings[i].kind == READING_ENDLESS && needed(&j->readings[i], j) > most)
+			most = needed(&j->readings[i], j);
+	return most;
+}
+
 static int read_values(struct judgement *j, const struct sample *s)
 {
 	int (*const read)(struct reading *, const struct judgement *, const struct sample *, const double *) =
 		j->claim->metric == CLAIM_SUCCESS_RATE ? read_part :
 		j->claim->statistic == STATISTIC_MEAN  ? read_mean :
 							 read_percentile;
-	int err = read(&j->readings[0], j, s, s->low);
+	int err = read(&j->readings[0], j, s, s->low), other = 0;
 
 	j->n_readings = 1;
-	if (!err && s->is_open) {
+	if (s->is_open && (!err || err == -ENODATA)) {
 		j->n_readings = 2;
 		if (s->endless && j->claim->statistic == STATISTIC_MEAN)
 			j->readings[1] = (struct reading){ .kind = READING_ENDLESS, .estimate = INFINITY };
 		else
-			err = read(&j->readings[1], j, s, s->high);
+			other = read(&j->readings[1], j, s, s->high);
 	}
+	err = err && other != -ENOMEM ? err : other;
 	if (err != -ENODATA)
 		return err;
 	return judgement__leave_open(j, "needs at least %" PRId64 " requests, has %zu",
-				     needed(&j->readings[j->n_readings - 1], j), s->n_requests);
+				     most_needed(j), s->n_requests);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- words --- */

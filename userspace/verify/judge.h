@@ -51,6 +51,7 @@ struct judgement {
 	const char *open;	/* why there is no verdict whatever the figures are; NULL */
 	const char *no_refutation;	/* why a figure that misses the claim proves nothing against it; NULL */
 	double spare;		/* a figure that misses the claim by less than this factor does not either; 1 */
+	const char *within_spare;	/* why, where one does so */
 	struct reading readings[2];	/* smallest and largest; n_readings 1: nothing is open */
 	int n_readings;
 	double scale;		/* from the claim's base unit to the check's */
