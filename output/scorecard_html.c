@@ -190,7 +190,8 @@ static void put_recordings(FILE *f, const struct scorecard *cards, size_t n)
 		fprintf(f, "<td>%s</td>", figure__time(cards[i].duration_ns).s);
 	fputs("</tr>\n<tr><th scope=\"row\">complete</th>", f);
 	for (size_t i = 0; i < n; i++)
-		fprintf(f, "<td>%s, %" PRId64 " records lost</td>", cards[i].complete ? "yes" : "no", cards[i].n_lost);
+		fprintf(f, "<td>%s, %" PRId64 " record%s lost</td>", cards[i].complete ? "yes" : "no", cards[i].n_lost,
+			plural(cards[i].n_lost));
 	fputs("</tr>\n", f);
 	for (int c = 0; c < N_CONDITIONS; c++) {
 		bool same = true;

@@ -117,8 +117,8 @@ static void put_asked(const struct verify_page *p)
 	verify_html__section(f, "asked", "What was asked");
 	fputs("<table class=\"facts\">\n", f);
 	if (in->bill)
-		verify_html__fact(f, "bill", "%s, %zu lines", p->options->bill_path ? p->options->bill_path : "a file",
-				  in->bill->n);
+		verify_html__fact(f, "bill", "%s, %zu line%s", p->options->bill_path ? p->options->bill_path : "a file",
+				  in->bill->n, plural((int64_t)in->bill->n));
 	else if (in->recording)
 		verify_html__fact(f, "bill", "the usage that the server sent with its answers: no bill was given");
 	if (in->window_begin_unix_ns != ABSENT)
@@ -127,9 +127,11 @@ static void put_asked(const struct verify_page *p)
 	else if (in->bill)
 		verify_html__fact(f, "it covers", "what its lines say; those without a time exactly the recording");
 	if (in->claims)
-		verify_html__fact(f, "claims", "%s: %zu claims, %zu price lists%s",
+		verify_html__fact(f, "claims", "%s: %zu claim%s, %zu price list%s%s",
 				  p->options->claims_path ? p->options->claims_path : "a file", in->claims->n,
-				  in->claims->n_tariffs, in->claims->sheet ? ", tables of published figures" : "");
+				  plural((int64_t)in->claims->n), in->claims->n_tariffs,
+				  plural((int64_t)in->claims->n_tariffs),
+				  in->claims->sheet ? ", tables of published figures" : "");
 	if (in->claims && !in->recording)
 		verify_html__fact(f, "by", "arithmetic alone: there is no recording, so nothing was measured");
 	fputs("</table>\n</section>\n", f);

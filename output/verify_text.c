@@ -221,8 +221,8 @@ static void put_head(const struct page *p)
 		put_fact(p, 0, "recording", "%s%s", p->options->path,
 			 p->in->recording && !recording__complete(p->in->recording) ? " (INCOMPLETE)" : "");
 	if (p->in->bill)
-		put_fact(p, 0, "bill", "%s, %zu lines", p->options->bill_path ? p->options->bill_path : "",
-			 p->in->bill->n);
+		put_fact(p, 0, "bill", "%s, %zu line%s", p->options->bill_path ? p->options->bill_path : "",
+			 p->in->bill->n, plural((int64_t)p->in->bill->n));
 	else if (p->in->recording)
 		put_fact(p, 0, "bill", "the usage that the server sent with its answers");
 	if (p->options->claims_path)

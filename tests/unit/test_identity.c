@@ -411,8 +411,12 @@ static void a_name_is_the_wires_and_the_files(void **unused)
 		{ "fine-7b-instruct", VERDICT_CONFIRMED, "so it is named in 25 answers" },
 		{ "Fine-7B-Instruct", VERDICT_CONFIRMED, NULL },
 		{ "fine-70b-instruct", VERDICT_REFUTED, "25 of 25 answers name" },
-		/* A date, a format or "instruct" behind it: another model, or the same. */
+		/*
+		 * A vendor's "7b" is often the instruct model, and a base model is another one: the name alone accuses nobody. What contradicts it
+		 * does.
+		 */
 		{ "fine-7b", VERDICT_INCONCLUSIVE, "25 of 25 answers name" },
+		{ "fine-7b-base", VERDICT_REFUTED, "25 of 25 answers name" },
 	};
 
 	(void)unused;
@@ -558,6 +562,9 @@ static void a_longer_name_or_that_of_the_file_proves_nothing(void **unused)
 		{ "/models/fine-7b-instruct-f16.gguf", "Fine-7B", VERDICT_INCONCLUSIVE },
 		{ "/models/fine-7b-instruct-f16.gguf", "large-7b", VERDICT_REFUTED },
 		{ "tiny", "fine-7b-instruct", VERDICT_REFUTED },
+		/* An alias that leaves words out, and one with another size. */
+		{ "fine", "fine-7b-instruct", VERDICT_INCONCLUSIVE },
+		{ "fine-1b", "fine-7b-instruct", VERDICT_REFUTED },
 	};
 
 	(void)unused;

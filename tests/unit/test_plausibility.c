@@ -379,6 +379,34 @@ static void with_a_recording_only_what_is_impossible_is_said(void **state)
 
 /* --- devices and formats ------------------------------------------------------------------------------------------------ */
 
+static void a_file_without_claims_says_that_nothing_was_judged(void **state)
+{
+	static const struct {
+		const char *text;
+		bool with_recording;
+		const char *says;
+	} cases[] = {
+		{ "claims: []", false, "an empty list of claims: no claim was judged" },
+		{ "claims: []", true, "an empty list of claims: no claim was judged" },
+		{ "note: later", true, "no list of claims" },
+		{ "tariff: {prompt: 1 CNY per token, completion: 1 CNY per token}", false,
+		  "a price list is for a bill" },
+		{ "tariff: {prompt: 1 CNY per token, completion: 1 CNY per token}", true, NULL },
+		{ "claims: [{metric: ttft, at_most: 1 s}]", true, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct checked c;
+
+		check(&c, cases[i].text, cases[i].with_recording);
+		assert_int_equal(c.v.n_notes, cases[i].says != NULL);
+		if (cases[i].says)
+			assert_non_null(strstr(c.v.notes[0].text, cases[i].says));
+		done(&c);
+	}
+}
+
 static void a_device_is_known_by_its_chip_and_what_else_is_true_of_it(void **state)
 {
 	static const struct {
@@ -478,6 +506,7 @@ int main(void)
 		cmocka_unit_test(two_figures_for_one_fact_contradict_each_other),
 		cmocka_unit_test(a_price_that_the_price_list_does_not_have_is_refuted),
 		cmocka_unit_test(with_a_recording_only_what_is_impossible_is_said),
+		cmocka_unit_test(a_file_without_claims_says_that_nothing_was_judged),
 		cmocka_unit_test(a_device_is_known_by_its_chip_and_what_else_is_true_of_it),
 		cmocka_unit_test(the_table_of_devices_is_well_formed),
 		cmocka_unit_test(number_formats_have_their_bits),

@@ -588,6 +588,8 @@ static void what_a_stream_counted_until_it_broke_off_is_no_bill(void **unused)
 		scene__verify(&s);
 		expect_verdict(&s, cases[i].verdict);
 		assert_int_equal(find_note(&s.v, "bill.broken_off") != NULL, cases[i].noted);
+		if (cases[i].noted)
+			assert_non_null(strstr(find_note(&s.v, "bill.broken_off")->text, "1 stream broke off"));
 		scene__close(&s);
 	}
 }

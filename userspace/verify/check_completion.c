@@ -147,18 +147,15 @@ static int check_reasoning(struct verification *v, const struct statement *s)
 
 static int note_until_left(struct verification *v, const struct carried *all)
 {
-	const bool one = all->n_until_left == 1;
-
 	if (all->n_until_left == 0)
 		return 0;
-	return verification__note(v, "bill.until_left",
-				  "%" PRId64 " %s fewer completion tokens than were put out for %s, by %" PRId64
-				  " together: what a stream counted in the last event that was sent is a bill of it, "
-				  "and the engine was "
-				  "some steps further when it learnt that nobody listened",
-				  all->n_until_left, one ? "line bills" : "lines bill",
-				  one ? "a request whose client left" : "requests whose clients left",
-				  all->tokens_after_left) ?
+	return verification__note(
+		       v, "bill.until_left",
+		       "%" PRId64 " line%s of the bill, of clients that left, with fewer completion tokens than "
+		       "were put out, by %" PRId64 " together: what a stream counted in the last event that was "
+		       "sent is a bill of it, and the engine was some steps further when it learnt that nobody "
+		       "listened",
+		       all->n_until_left, plural(all->n_until_left), all->tokens_after_left) ?
 		       0 :
 		       -ENOMEM;
 }

@@ -19,13 +19,14 @@ static int check(struct verification *v, const struct verify_input *in, const st
 	c->grade = statement__grade(in->books, s);
 	c->claimed = verification__integer(v, excess > q->rejected ? q->rejected : excess > 0 ? excess : 0);
 	c->measured = c->low = c->high = "0";
-	c->text = verification__text(v, "none of its %" PRId64 " rejected drafts is billed", q->rejected);
+	c->text = verification__text(v, "its rejected drafts (%" PRId64 ") are not billed", q->rejected);
 	if (excess > 0) {
 		c->verdict = VERDICT_REFUTED;
 		c->text = verification__text(v,
-					     "%" PRId64 " tokens billed beyond its output, of which %" PRId64
-					     " can be its %" PRId64 " rejected drafts",
-					     excess, excess > q->rejected ? q->rejected : excess, q->rejected);
+					     "%" PRId64 " token%s billed beyond its output, of which %" PRId64
+					     " can be of its %" PRId64 " rejected draft%s",
+					     excess, plural(excess), excess > q->rejected ? q->rejected : excess,
+					     q->rejected, plural(q->rejected));
 	}
 	return 0;
 }

@@ -49,9 +49,9 @@ static const char *of_others(struct verification *v, const struct claimed *c, co
 	if (n && c->by[EVIDENCE_FILES].says == SAYS_NO)
 		return NULL;
 	return n ? verification__text(v,
-				      "%" PRId64 " answers are of '%s' and %" PRId64
-				      " of others: which of what follows is of it, cannot be told. ",
-				      n, c->claim->model, n_other) :
+				      "answers of '%s': %" PRId64 ", of others: %" PRId64
+				      "; which of what follows is of it, cannot be told. ",
+				      c->claim->model, n, n_other) :
 		   verification__text(v, "no answer is of '%s', which the claim is of. ", c->claim->model);
 }
 

@@ -105,8 +105,8 @@ static int check_too_many(struct verification *v, const struct verify_input *in,
 	c->high = verification__integer(v, in->books->n_nameless);
 	c->text = verification__text(v,
 				     "%" PRId64 " lines have ids that are not on the wire, and no more than %" PRId64
-				     " requests have an id that was not seen",
-				     u->n_lines, in->books->n_nameless);
+				     " request%s carried tokens under an id that was not seen",
+				     u->n_lines, in->books->n_nameless, plural(in->books->n_nameless));
 	return 0;
 }
 
@@ -235,11 +235,11 @@ static int note_uncovered(struct verification *v, const struct verify_input *in)
 		n += is_unbilled(in, i) && !is_covered(in->books, &in->recording->requests[i]);
 	if (n == 0)
 		return 0;
-	return verification__note(
-		       v, "bill.uncovered",
-		       "%" PRId64 " recorded %s began or ended at a time of which no line of the bill is, and "
-		       "%s billed: nothing is said of %s. --bill-window says that the bill covers more",
-		       n, n == 1 ? "request" : "requests", n == 1 ? "is not" : "are not", n == 1 ? "it" : "them") ?
+	return verification__note(v, "bill.uncovered",
+				  "%" PRId64
+				  " recorded request%s began or ended at a time of which no line of the bill is, and "
+				  "%s billed: nothing is said of %s. --bill-window says that the bill covers more",
+				  n, plural(n), n == 1 ? "is not" : "are not", n == 1 ? "it" : "them") ?
 		       0 :
 		       -ENOMEM;
 }
@@ -256,10 +256,10 @@ static int note_unbilled(struct verification *v, const struct verify_input *in)
 		return 0;
 	return verification__note(
 		       v, "bill.no_usage",
-		       "%" PRId64 " requests carried tokens and the server sent no usage for them: nothing is "
-		       "said of these. Streams have it only where the client asks for it, and clients that leave "
-		       "get none",
-		       n) ?
+		       "%" PRId64
+		       " request%s carried tokens for which the server sent no usage: nothing is said of %s. "
+		       "Streams have it only where the client asks for it, and clients that leave get none",
+		       n, plural(n), n == 1 ? "it" : "these") ?
 		       0 :
 		       -ENOMEM;
 }
@@ -273,10 +273,10 @@ static int note_broken_off(struct verification *v, const struct verify_input *in
 		return 0;
 	return verification__note(
 		       v, "bill.broken_off",
-		       "%" PRId64 " streams broke off (the client left, or the server ended) after an event that "
+		       "%" PRId64 " stream%s broke off (the client left, or the server ended) after an event that "
 		       "counted its tokens so far: that is no bill of completion tokens, and none is judged; the "
 		       "engine had put out more",
-		       n) ?
+		       n, plural(n)) ?
 		       0 :
 		       -ENOMEM;
 }

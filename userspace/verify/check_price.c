@@ -192,8 +192,8 @@ static int price_line(const struct prices *p, const struct tariff *t, const stru
 	    price_over(p, t, line, cached, before, &other) || decimal__compare(&other, &line->price) != 0)
 		return 0;
 	*out = other;
-	*with = verification__text(
-		p->v, "as the price list has it, with the %" PRId64 " cached tokens that were recorded", cached);
+	*with = verification__text(p->v, "as the price list has it, with the recorded cached tokens (%" PRId64 ")",
+				   cached);
 	return 0;
 }
 
@@ -326,9 +326,9 @@ static int check_lines(struct prices *p)
 	if (n_priced && !(p->in->claims && p->in->claims->n_tariffs))
 		return verification__note(
 			       p->v, "bill.price_unchecked",
-			       "%zu lines have a price and no price list was given (--claims): prices were not "
+			       "%zu line%s of the bill with a price and no price list (--claims): prices were not "
 			       "checked",
-			       n_priced) ?
+			       n_priced, plural((int64_t)n_priced)) ?
 			       0 :
 			       -ENOMEM;
 	return err || !n_priced ? err : check_sum(p);

@@ -27,14 +27,14 @@ static void refute(struct verification *v, const struct statement *s, struct che
 
 	c->verdict = VERDICT_REFUTED;
 	if (cached && more < 0)
-		c->text = verification__text(v, "%" PRId64 " prompt tokens billed as computed were cached%s", -more,
-					     whichever);
+		c->text = verification__text(v, "%" PRId64 " prompt token%s billed as computed %s cached%s", -more,
+					     plural(-more), more == -1 ? "was" : "were", whichever);
 	else if (cached)
 		c->text = verification__text(
 			v, "%" PRId64 " more billed as cached than were%s, in the customer's favour", more, whichever);
 	else if (more > 0)
-		c->text = verification__text(v, "%" PRId64 " prompt tokens billed that were never computed%s", more,
-					     whichever);
+		c->text = verification__text(v, "%" PRId64 " prompt token%s billed that %s never computed%s", more,
+					     plural(more), more == 1 ? "was" : "were", whichever);
 	else
 		c->text = verification__text(v,
 					     "%" PRId64 " fewer billed than the engine had%s, in the customer's favour",
@@ -118,10 +118,10 @@ static int run(struct verification *v, const struct verify_input *in)
 	if (in->is_last && all->n_cached_unsaid &&
 	    !verification__note(
 		    v, "bill.cached_unsaid",
-		    "%" PRId64 " of the billed requests or windows took %" PRId64 " prompt tokens from the cache "
+		    "%" PRId64 " of the billed requests or windows took %" PRId64 " prompt token%s from the cache "
 		    "and the bill does not say how many: where cached tokens cost less, ask for that figure. Some "
 		    "engines send it only on request",
-		    all->n_cached_unsaid, all->tokens_cached_unsaid))
+		    all->n_cached_unsaid, all->tokens_cached_unsaid, plural(all->tokens_cached_unsaid)))
 		return -ENOMEM;
 	return 0;
 }

@@ -225,8 +225,7 @@ static int read_values(struct judgement *j, const struct sample *s)
 	err = err && other != -ENOMEM ? err : other;
 	if (err != -ENODATA)
 		return err;
-	return judgement__leave_open(j, "needs at least %" PRId64 " requests, has %zu",
-				     most_needed(j), s->n_requests);
+	return judgement__leave_open(j, "needs at least %" PRId64 " requests, has %zu", most_needed(j), s->n_requests);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- words --- */
@@ -234,10 +233,12 @@ static int read_values(struct judgement *j, const struct sample *s)
 static int say_about(struct judgement *j, const struct sample *s)
 {
 	char text[512];
-	int n = snprintf(text, sizeof(text), "%zu requests", s->n_requests - s->n_lost);
+	int n = snprintf(text, sizeof(text), "%zu request%s", s->n_requests - s->n_lost,
+			 plural((int64_t)(s->n_requests - s->n_lost)));
 
 	if (!all_are_one(s))
-		n += snprintf(text + n, sizeof(text) - (size_t)n, " with %zu gaps", s->n - s->n_lost);
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " with %zu gap%s", s->n - s->n_lost,
+			      plural((int64_t)(s->n - s->n_lost)));
 	if (s->n_failed)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, ", %zu failed%s", s->n_failed,
 			      j->claim->include_failed || j->claim->metric == CLAIM_SUCCESS_RATE ? "" : " left out");
@@ -245,7 +246,8 @@ static int say_about(struct judgement *j, const struct sample *s)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, ", %zu open: taken both ways", s->n_open);
 	if (s->n_lost)
 		n += snprintf(text + n, sizeof(text) - (size_t)n,
-			      ", and %zu lost records of the wire that may each have been one", s->n_lost);
+			      ", and %zu lost record%s of the wire that may each have been one", s->n_lost,
+			      plural((int64_t)s->n_lost));
 	if (s->n_whole)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "; %zu without a stream left out", s->n_whole);
 	if (s->n_wrong)
@@ -286,9 +288,9 @@ static int judge(struct judgement *j, value_function *value_of, bool counts_toke
 	j->point = 1;
 	j->check->grade = counts_tokens && !s.backed ? GRADE_SELF_REPORTED : GRADE_MEASURED;
 	if (!err && j->scope->wire_lost > (int64_t)(s.n_requests - s.n_lost))
-		err = judgement__leave_open(j,
-					    "%" PRId64 " records of the wire were lost, more than requests were seen",
-					    j->scope->wire_lost);
+		err = judgement__leave_open(j, "%" PRId64 " record%s of the wire %s lost, more than requests were seen",
+					    j->scope->wire_lost, plural(j->scope->wire_lost),
+					    j->scope->wire_lost == 1 ? "was" : "were");
 	else if (!err && s.n == 0)
 		err = judgement__leave_open(j, "no request of this kind was recorded%s",
 					    s.n_whole ? ": a claim of this kind needs streams" : "");

@@ -84,6 +84,7 @@ struct claims {
 	const char *path;
 	struct claim *claims;
 	size_t n;
+	bool has_list;			/* the file has a list of them, be it empty */
 	struct tariff *tariffs;
 	size_t n_tariffs;
 	struct bill_map map;		/* "bill: columns:" of the file */

@@ -426,5 +426,6 @@ static int parse_claim(struct claims_parser *p, const struct yaml_node *node)
 
 int claims_list__parse(struct claims_parser *p, const struct yaml_node *node)
 {
+	p->claims->has_list = true;
 	return claims_parser__list(p, node, "claims", parse_claim);
 }

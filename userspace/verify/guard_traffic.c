@@ -320,13 +320,13 @@ int guard__no_step(struct verification *v, const struct verify_input *in)
 	}
 	if (n == 0)
 		return 0;
-	note = verification__note(
-		v, "guard.no_step",
-		"%" PRId64 " requests were answered with text although no step of the engine computed a "
-		"token for them (%" PRId64 " completion tokens billed): a cache of answers would look "
-		"like this. It may be ordinary: another process or host computed them, fixed answers "
-		"to errors, a cache that the price list tells of",
-		n, billed);
+	note = verification__note(v, "guard.no_step",
+				  "%" PRId64
+				  " request%s answered with text although no step of the engine computed a token of it "
+				  "(completion tokens billed: %" PRId64 "): a cache of answers would look "
+				  "like this. It may be ordinary: another process or host computed them, fixed answers "
+				  "to errors, a cache that the price list tells of",
+				  n, plural(n), billed);
 	for (uint32_t i = 0; note && i < in->recording->n_requests; i++)
 		if (is_without_step(in, i) && evidence(v, note, in->recording->requests[i].id))
 			return -ENOMEM;

@@ -228,7 +228,12 @@ static const char *say_name(struct verification *v, const struct row_model *m)
 					    "");
 }
 
-/* A name in which the claimed one is, or a directory of it: a longer name proves nothing either way. */
+/*
+ * A name in which the claimed one is, or a directory of it, or a part of the claimed one. What is more in the longer of the two may be a date, a
+ * number format or a tuning that everybody leaves out, and may be another model: a base model and the one tuned to follow instructions differ
+ * by one word. Names are free, so that one is neither proof nor breach where nothing in it contradicts the claim; what does is another size,
+ * or a word for a smaller one.
+ */
 static bool may_be(const char *name, const char *claimed)
 {
 	char part[512];
@@ -241,7 +246,7 @@ static bool may_be(const char *name, const char *claimed)
 		if (model_name__agrees(part, claimed))
 			return true;
 	}
-	return false;
+	return model_name__agrees(claimed, name);
 }
 
 /* Servers that were told no name call a model by its file: that says which file, and the file is asked. */
@@ -302,22 +307,25 @@ static struct testimonial of_wire(struct claimed *c, const struct identity *id, 
 							     "models that were asked for" :
 							     "words: no answer names its model");
 	if (w.n_other && w.other_is_file && c->by[EVIDENCE_FILES].says == SAYS_YES)
-		return testify(SAYS_OPEN, verification__text(v,
-							     "words: %" PRId64 " of %" PRId64
-							     " answers name '%s', which is but the file",
-							     w.n_other, w.n, w.other));
+		return testify(SAYS_OPEN,
+			       verification__text(v,
+						  "words: %" PRId64 " of %" PRId64
+						  " answer%s name%s '%s', which is but the file",
+						  w.n_other, w.n, plural(w.n), w.n_other == 1 ? "s" : "", w.other));
 	if (w.n_other)
-		return testify(SAYS_NO, verification__text(v, "words: %" PRId64 " of %" PRId64 " answers name '%s'",
-							   w.n_other, w.n, w.other));
+		return testify(SAYS_NO,
+			       verification__text(v, "words: %" PRId64 " of %" PRId64 " answer%s name%s '%s'",
+						  w.n_other, w.n, plural(w.n), w.n_other == 1 ? "s" : "", w.other));
 	if (w.n_longer)
 		return testify(SAYS_OPEN,
 			       verification__text(v,
 						  "words: %" PRId64 " of %" PRId64
-						  " answers name '%s': whether that is the claimed one, a longer name "
-						  "does not tell",
-						  w.n_longer, w.n, w.longer));
+						  " answer%s name%s '%s': whether that is the claimed one, a longer or "
+						  "shorter name does not tell; claim it by the name that the answers "
+						  "have",
+						  w.n_longer, w.n, plural(w.n), w.n_longer == 1 ? "s" : "", w.longer));
 	return testify(SAYS_YES, verification__text(
-					 v, "words: so it is named in %" PRId64 " answers%s", w.n,
+					 v, "words: so it is named in %" PRId64 " answer%s%s", w.n, plural(w.n),
 					 w.n_elsewhere ? " (those of other models that were asked for left out)" : ""));
 }
 

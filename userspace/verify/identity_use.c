@@ -100,14 +100,15 @@ void claimed__speculation(struct claimed *c, const struct identity *id, struct v
 			enough ? yes ? SAYS_NO : SAYS_YES :
 				 SAYS_OPEN,
 			verification__text(v,
-					   "use: %" PRId64 " tokens drafted, %" PRId64 " generated in %" PRId64
-					   " generations%s%s",
-					   id->n_drafted, id->n_generated, id->n_generations,
-					   id->draft_steps ? ", steps of a draft model" : "",
+					   "use: %" PRId64 " token%s drafted, %" PRId64 " generated in %" PRId64
+					   " generation%s%s%s",
+					   id->n_drafted, plural(id->n_drafted), id->n_generated, id->n_generations,
+					   plural(id->n_generations), id->draft_steps ? ", steps of a draft model" : "",
 					   id->rows_unknown ? "; rows of some steps are not known" : ""));
 	c->by[EVIDENCE_WORDS] =
 		words ? testify(yes ? SAYS_YES : SAYS_NO,
-				verification__text(v, "words: the answers report %" PRId64 " drafted tokens", words)) :
+				verification__text(v, "words: the answers report %" PRId64 " drafted token%s", words,
+						   plural(words))) :
 			testify(SAYS_NOTHING, "words: the answers report no drafts");
 	/* What was computed decides, and is measured; files are not asked. */
 	if (c->by[EVIDENCE_ARITHMETIC].says == SAYS_YES && c->by[EVIDENCE_WORDS].says != SAYS_NO)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/verify/plausibility.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -44,11 +45,28 @@ bool plausibility__mentions(const char *text, const char *word)
 	return text && strcasestr(text, word);
 }
 
+/* Nothing was asked, which is no verdict that somebody missed. A price list alone is for the bill. */
+static int note_no_claims(struct verification *v, const struct verify_input *in)
+{
+	const struct claims *c = in->claims;
+
+	if (c->sheet || (!c->has_list && in->recording && c->n_tariffs))
+		return 0;
+	return verification__note(v, "claims.none",
+				  "the claims file %s: no claim was judged%s. docs/claims.md has an example",
+				  c->has_list ? "has an empty list of claims" : "has no list of claims",
+				  in->recording ? "" :
+				  c->n_tariffs	? ", and a price list is for a bill and a recording" :
+						  ", and without a recording there is nothing else to judge") ?
+		       0 :
+		       -ENOMEM;
+}
+
 int plausibility__run(struct verification *v, const struct verify_input *in)
 {
-	int err = 0;
+	int err = in->claims && in->claims->n == 0 ? note_no_claims(v, in) : 0;
 
-	if (in->claims && in->claims->sheet)
+	if (!err && in->claims && in->claims->sheet)
 		err = plausibility__sheet(v, in->claims->sheet);
 	if (!err && in->claims)
 		err = plausibility__claims(v, in->claims, in->recording != NULL);

@@ -314,9 +314,10 @@ static int say_what_is_open(struct verification *v, const struct sheet *s)
 				figure(v, s->reference_params_b.low / 2), figure(v, 2 * s->reference_params_b.low)))
 		return -ENOMEM;
 	if (s->n_metrics > 0 &&
-	    !verification__note(v, "plausibility.not_checked",
-				"service_assessment: names %zu metrics and no threshold, so there is nothing to verify",
-				s->n_metrics))
+	    !verification__note(
+		    v, "plausibility.not_checked",
+		    "service_assessment: names %zu metric%s and no threshold, so there is nothing to verify",
+		    s->n_metrics, plural((int64_t)s->n_metrics)))
 		return -ENOMEM;
 	return 0;
 }

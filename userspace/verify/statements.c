@@ -161,9 +161,9 @@ int pairing__by_id(struct pairing *p)
 
 		if (s->n_lines < s->n_members)
 			s->open = verification__text(p->v,
-						     "%zu requests have this id and %zu of them are billed: which, it "
+						     "%zu requests have this id and %zu of them %s billed: which, it "
 						     "does not say",
-						     s->n_members, s->n_lines);
+						     s->n_members, s->n_lines, s->n_lines == 1 ? "is" : "are");
 	}
 	free(index.slots);
 	free(index.next);

@@ -93,6 +93,12 @@ struct note *verification__note(struct verification *v, const char *id, const ch
 	__attribute__((format(printf, 3, 4)));
 /* NULL: no memory. */
 const char *verification__text(struct verification *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What a noun ends in behind a number: "1 request", "2 requests". */
+static inline const char *plural(int64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* A whole number as text; ABSENT: NULL. */
 const char *verification__integer(struct verification *v, int64_t value);
 /* @return 0, -ENOMEM */
