@@ -283,6 +283,10 @@ static void a_price_list_that_says_two_things_or_half_a_thing_is_refused(void **
 	refused("tariff: {prompt: 4, completion: 4}\n", "f.yaml:1:18: ", "no unit");
 	refused("tariff:\n  prompt: 4 USD per million tokens\n" TIERS, "f.yaml:2:3: ", "'prompt' beside 'tiers'");
 	refused("tariff: {" PRICES ", tiers_by: month}\n", "f.yaml:1:", "without 'tiers'");
+	refused("tariff: {" PRICES ", tokens_before: 5 tokens}\n", "f.yaml:1:", "'tokens_before' without tiers");
+	refused("tariff:\n" TIERS "  tokens_before: 1.5 tokens\n", "f.yaml:7:18", "no number of tokens");
+	refused("tariff:\n" TIERS "  tiers_by: request\n  tokens_before: 5 tokens\n", "f.yaml:8:3",
+		"tiers of the month");
 	refused("tariff:\n  tiers:\n    - {from: 1 tokens, " PRICES "}\n", "f.yaml:3:14: ", "tier 1 begins nowhere");
 	refused("tariff:\n  tiers:\n    - {from: 0 tokens, " PRICES "}\n    - {from: 0 tokens, " PRICES "}\n",
 		"f.yaml:4:14: ", "tier 2 begins nowhere");

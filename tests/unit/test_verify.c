@@ -996,6 +996,60 @@ static void prices_by_the_month_begin_anew_with_each(void **unused)
 	scene__close(&s);
 }
 
+/*
+ * Tiers as above; the first line is of 1500 tokens of the middle of January, behind so many that are not in the bill. Whoever says how many gets
+ * a verdict, and so does a price that no tier makes.
+ */
+static void prices_of_a_bill_that_begins_in_mid_month_are_open_unless_the_price_list_says_what_was_before(void **unused)
+{
+	static struct tariff_tier tiers[2];
+	static const struct {
+		const char *price;
+		int64_t before;	/* -1: not said */
+		bool is_first;	/* of the month */
+		enum verdict verdict;
+	} cases[] = {
+		{ "0.005000", -1, false, VERDICT_CONFIRMED },	 { "0.003000", -1, false, VERDICT_INCONCLUSIVE },
+		{ "0.004000", -1, false, VERDICT_INCONCLUSIVE }, { "0.006001", -1, false, VERDICT_REFUTED },
+		{ "0.002999", -1, false, VERDICT_REFUTED },	 { "0.003000", 1000, false, VERDICT_CONFIRMED },
+		{ "0.005000", 1000, false, VERDICT_REFUTED },	 { "0.004000", 500, false, VERDICT_CONFIRMED },
+		{ "0.003000", 0, false, VERDICT_REFUTED },	 { "0.003000", -1, true, VERDICT_REFUTED },
+		{ "0.005000", -1, true, VERDICT_CONFIRMED },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *const prices[N] = { cases[i].price, "0", "0", "0" };
+		struct scene s;
+		struct tariff t;
+
+		scene__open(&s, 0);
+		add_prices(&s, &t, prices);
+		tiers[0] = (struct tariff_tier){ .prompt = decimal("4"), .completion = decimal("4") };
+		tiers[1] =
+			(struct tariff_tier){ .prompt = decimal("2"), .completion = decimal("2"), .from_tokens = 1000 };
+		t.tiers = tiers;
+		t.n_tiers = 2;
+		t.has_tokens_before = cases[i].before >= 0;
+		t.tokens_before = t.has_tokens_before ? cases[i].before : 0;
+		s.bill.n = 1;
+		s.lines[0].prompt_tokens = 1000;
+		s.lines[0].cached_tokens = ABSENT;
+		s.lines[0].completion_tokens = 500;
+		s.lines[0].request_id = NULL;
+		s.lines[0].begin_unix_ns = UNIX_START;
+		/* 2027-01-15 08:00 is UNIX_START; the bill is said to begin with January. */
+		if (cases[i].is_first) {
+			s.in.window_begin_unix_ns = UNIX_START - (14 * 86400 + 8 * 3600) * SECOND;
+			s.in.window_end_unix_ns = UNIX_START + 86400 * SECOND;
+		}
+		scene__verify(&s);
+		expect(&s, "bill.price", 2, cases[i].verdict, NULL, NULL);
+		expect(&s, "bill.total_price", 0, cases[i].verdict, NULL, NULL);
+		scene__close(&s);
+	}
+}
+
 /* A path on the wire that names no model, among others that do. */
 static void a_line_without_a_model_leaves_the_others_their_requests(void **unused)
 {
@@ -1655,6 +1709,8 @@ int main(void)
 		cmocka_unit_test(fewer_tokens_than_put_out_are_a_true_bill_for_a_client_that_left),
 		cmocka_unit_test(a_line_without_a_model_leaves_the_others_their_requests),
 		cmocka_unit_test(prices_by_the_month_begin_anew_with_each),
+		cmocka_unit_test(
+			prices_of_a_bill_that_begins_in_mid_month_are_open_unless_the_price_list_says_what_was_before),
 		cmocka_unit_test(an_off_peak_discount_applies_to_requests_at_that_time),
 		cmocka_unit_test(prices_without_a_price_list_are_noted_as_unchecked),
 		cmocka_unit_test(counts_that_no_compute_backs_are_self_reported),

@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "userspace/analysis/array.h"
 #include "userspace/verify/books.h"
+#include "userspace/verify/price_months.h"
 
 #define RULE "price = billed tokens by the price list, rounded as it says"
 #define SECOND_NS 1000000000ll
@@ -20,9 +20,9 @@ struct prices {
 	const struct verify_input *in;
 	uint32_t *statement_of;		/* per line: statement + 1 where it is about one request */
 	uint32_t *window_of;		/* per line: statement + 1 where it alone is about several */
-	int64_t *tokens_before;		/* per tariff: of its month's lines so far */
-	int64_t *month;			/* per tariff: of its last line, from year 1900 on; 0: not known */
-	struct decimal billed, expected, excused;	/* excused: differences that may come from rounding */
+	struct price_month *months;	/* per tariff */
+	struct decimal billed, expected, excused;	/* excused: differences that prove nothing */
+	const char *excuse;		/* of the last of them */
 	const char *currency;
 	bool summable;			/* every line has a price, and one is expected of it, in one currency */
 };
@@ -147,6 +147,52 @@ static bool may_be_rounding(const struct prices *p, const struct tariff *t, cons
 	return decimal__times(&most, &unit, requests_of(p, line)) == 0 && decimal__compare(&size, &most) <= 0;
 }
 
+/* What the tokens of a line cost where each is in the tier that makes it cheapest, or dearest. */
+static int price_extremes(const struct prices *p, const struct tariff *t, const struct bill_line *line,
+			  struct decimal *least, struct decimal *most)
+{
+	const uint32_t statement = p->statement_of[line - p->in->bill->lines];
+	const int64_t recorded =
+		statement ? statement__cached(p->in->books, &p->in->books->statements[statement - 1]) : ABSENT;
+	const int64_t cached = line->cached_tokens != ABSENT ? line->cached_tokens :
+			       recorded != ABSENT	     ? recorded :
+							       line->prompt_tokens;
+	struct tariff one = *t;
+	struct tariff_tier low, high;
+	int err;
+
+	tariff__extremes(t, &low, &high);
+	one.n_tiers = 1;
+	one.tiers = &low;
+	err = price_over(p, &one, line, cached, 0, least);
+	one.tiers = &high;
+	return err ? err : price_over(p, &one, line, line->cached_tokens, 0, most);
+}
+
+/* The month began before the bill: in some tiers its tokens may cost that. */
+static bool may_be_other_tier(struct prices *p, const struct tariff *t, const struct bill_line *line, struct check *c)
+{
+	struct decimal least, most;
+
+	if (!p->months[t - p->in->claims->tariffs].is_open || price_extremes(p, t, line, &least, &most) ||
+	    decimal__compare(&line->price, &least) < 0 || decimal__compare(&line->price, &most) > 0)
+		return false;
+	p->excuse = "how many tokens of the month there were before the bill begins is not known, and prices go by "
+		    "them: 'tokens_before' of the price list says it";
+	c->measured = NULL;
+	c->low = money(p->v, &least);
+	c->high = money(p->v, &most);
+	return true;
+}
+
+static void excuse(struct prices *p, struct check *c, const struct decimal *difference)
+{
+	if (decimal__add(&p->excused, &p->excused, difference))
+		p->summable = false;
+	c->verdict = VERDICT_INCONCLUSIVE;
+	c->text = p->excuse;
+}
+
 static void compare(struct prices *p, const struct tariff *t, const struct bill_line *line,
 		    const struct decimal *expected, struct check *c)
 {
@@ -155,16 +201,20 @@ static void compare(struct prices *p, const struct tariff *t, const struct bill_
 	int order = decimal__compare(&line->price, expected);
 
 	c->measured = c->low = c->high = money(p->v, expected);
-	c->text = "as the price list has it";
+	c->text = p->months[t - p->in->claims->tariffs].is_open ?
+			  "as the price list has it, with no tokens of the month before the bill begins" :
+			  "as the price list has it";
 	if (order == 0)
 		return;
 	if (decimal__subtract(&difference, &line->price, expected))
 		difference = line->price;
 	if (may_be_rounding(p, t, line, &difference)) {
-		if (decimal__add(&p->excused, &p->excused, &difference))
-			p->summable = false;
-		c->verdict = VERDICT_INCONCLUSIVE;
-		c->text = "the difference may come from rounding every request by itself";
+		p->excuse = "the difference may come from rounding every request by itself";
+		excuse(p, c, &difference);
+		return;
+	}
+	if (may_be_other_tier(p, t, line, c)) {
+		excuse(p, c, &difference);
 		return;
 	}
 	if (difference.digits < 0)
@@ -197,31 +247,6 @@ static int price_line(const struct prices *p, const struct tariff *t, const stru
 	return 0;
 }
 
-/* By the clock of the price list; 0: not known. */
-static int64_t month_of(const struct tariff *t, int64_t unix_ns)
-{
-	const time_t local = (time_t)(unix_ns / SECOND_NS + t->utc_offset_minutes * 60);
-	struct tm tm;
-
-	return unix_ns != ABSENT && gmtime_r(&local, &tm) ? 12 * (int64_t)tm.tm_year + tm.tm_mon : 0;
-}
-
-/* Graduated prices begin anew with each month. @return false: in which it stands, or behind how many tokens, is not known */
-static bool enter_month(struct prices *p, size_t at, const struct bill_line *line)
-{
-	const struct tariff *t = &p->in->claims->tariffs[at];
-	const int64_t month = month_of(t, time_of(p, line));
-
-	if (t->tiers_by_request || t->n_tiers <= 1)
-		return true;
-	if (month < p->month[at] || (line->end_unix_ns != ABSENT && month_of(t, line->end_unix_ns - 1) != month))
-		return month == 0 && p->month[at] == 0;
-	if (month > p->month[at] && p->month[at])
-		p->tokens_before[at] = 0;
-	p->month[at] = month;
-	return true;
-}
-
 static int check_line(struct prices *p, const struct bill_line *line)
 {
 	const struct claims *claims = p->in->claims;
@@ -230,7 +255,6 @@ static int check_line(struct prices *p, const struct bill_line *line)
 	struct check *c = open_check(p, line, line->currency ? line->currency : t ? t->currency : NULL);
 	struct decimal expected;
 	const char *with;
-	int64_t before;
 	int err;
 
 	if (!c)
@@ -248,17 +272,14 @@ static int check_line(struct prices *p, const struct bill_line *line)
 		leave_open(p, c, "prices go by the size of a request, and the line covers several");
 		return 0;
 	}
-	if (!enter_month(p, at, line)) {
+	if (!price_month__enter(&p->months[at], t, p->in->books->begin_unix_ns, time_of(p, line), line->end_unix_ns)) {
 		leave_open(p, c,
 			   "prices go by all tokens of a month: the line goes over two, or the lines are not in the "
 			   "order of their months");
 		return 0;
 	}
-	before = p->tokens_before[at];
-	err = price_line(p, t, line, before, &expected, &with);
-	if (__builtin_add_overflow(before, line->prompt_tokens, &p->tokens_before[at]) ||
-	    __builtin_add_overflow(p->tokens_before[at], line->completion_tokens, &p->tokens_before[at]))
-		p->tokens_before[at] = before;
+	err = price_line(p, t, line, p->months[at].tokens_before, &expected, &with);
+	price_month__add(&p->months[at], line->prompt_tokens, line->completion_tokens);
 	if (err == -ENODATA) {
 		leave_open(p, c,
 			   "the price depends on the time of day, which is not known or changes within its window");
@@ -303,7 +324,7 @@ static int check_sum(struct prices *p)
 	c->verdict = order == 0 ? VERDICT_CONFIRMED : VERDICT_REFUTED;
 	if (order != 0 && decimal__compare(&p->billed, &excused) == 0) {
 		c->verdict = VERDICT_INCONCLUSIVE;
-		c->text = "the difference may come from rounding every request by itself";
+		c->text = p->excuse;
 	}
 	return 0;
 }
@@ -343,8 +364,7 @@ static int run(struct verification *v, const struct verify_input *in)
 		return 0;
 	p.statement_of = array__zeroed(in->bill->n, sizeof(*p.statement_of));
 	p.window_of = array__zeroed(in->bill->n, sizeof(*p.window_of));
-	p.tokens_before = array__zeroed(in->claims ? in->claims->n_tariffs : 0, sizeof(*p.tokens_before));
-	p.month = array__zeroed(in->claims ? in->claims->n_tariffs : 0, sizeof(*p.month));
+	p.months = array__zeroed(in->claims ? in->claims->n_tariffs : 0, sizeof(*p.months));
 	for (size_t i = 0; p.statement_of && p.window_of && i < in->books->n_statements; i++) {
 		const struct statement *s = &in->books->statements[i];
 
@@ -355,12 +375,11 @@ static int run(struct verification *v, const struct verify_input *in)
 		else
 			p.window_of[s->first - in->bill->lines] = (uint32_t)i + 1;
 	}
-	if (p.statement_of && p.window_of && p.tokens_before && p.month)
+	if (p.statement_of && p.window_of && p.months)
 		err = check_lines(&p);
 	free(p.statement_of);
 	free(p.window_of);
-	free(p.tokens_before);
-	free(p.month);
+	free(p.months);
 	return err;
 }
 

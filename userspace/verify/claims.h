@@ -72,6 +72,8 @@ struct tariff {
 	struct tariff_discount *discounts;
 	size_t n_discounts;
 	bool tiers_by_request;
+	bool has_tokens_before;		/* else it is not known; of the month, before the first line of a bill */
+	int64_t tokens_before;
 	int utc_offset_minutes;
 	int scale;			/* digits after the point of a line's price; -1: not rounded */
 	enum decimal_rounding rounding;

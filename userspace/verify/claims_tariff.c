@@ -16,7 +16,7 @@ struct draft {
 	struct tariff_tier plain;	/* prices that stand in the tariff itself */
 	const struct yaml_node *priced;	/* the first of them */
 	unsigned int has;		/* bits of enum price_kind, of what is being read */
-	const struct yaml_node *tiers_by;
+	const struct yaml_node *tiers_by, *before;
 };
 enum price_kind { PRICE_PROMPT = 0, PRICE_CACHED, PRICE_COMPLETION, PRICE_REASONING };
 
@@ -60,20 +60,28 @@ static int tier_reasoning(struct claims_parser *p, const struct yaml_node *value
 	return set_price(p, value, into, PRICE_REASONING);
 }
 
-static int tier_from(struct claims_parser *p, const struct yaml_node *value, void *into)
+static int whole_tokens(struct claims_parser *p, const struct yaml_node *value, int64_t *out)
 {
-	struct tier_draft *d = into;
 	struct quantity q;
 	int err = claims_parser__quantity(p, value, DIMENSION_TOKENS, &q);
 
 	if (err)
 		return err;
-	d->from = value;
 	if (q.value > 1e15 || q.value != (double)(int64_t)q.value)
 		return claims_parser__fail(p, value, "write a whole number below 10^15",
 					   "'%.40s' is no number of tokens", value->text);
-	d->tier->from_tokens = (int64_t)q.value;
+	*out = (int64_t)q.value;
 	return 0;
+}
+
+static int tier_from(struct claims_parser *p, const struct yaml_node *value, void *into)
+{
+	struct tier_draft *d = into;
+	int err = whole_tokens(p, value, &d->tier->from_tokens);
+
+	if (!err)
+		d->from = value;
+	return err;
 }
 
 static const struct claims_key tier_keys[] = {
@@ -307,6 +315,15 @@ static int set_tiers_by(struct claims_parser *p, const struct yaml_node *value, 
 	return err;
 }
 
+static int set_tokens_before(struct claims_parser *p, const struct yaml_node *value, void *into)
+{
+	struct draft *d = into;
+
+	d->before = value;
+	d->tariff->has_tokens_before = true;
+	return whole_tokens(p, value, &d->tariff->tokens_before);
+}
+
 static int set_time_zone(struct claims_parser *p, const struct yaml_node *value, void *into)
 {
 	return claims_parser__offset(p, value, &((struct draft *)into)->tariff->utc_offset_minutes);
@@ -368,17 +385,12 @@ static int set_rounding(struct claims_parser *p, const struct yaml_node *value, 
 }
 
 static const struct claims_key tariff_keys[] = {
-	{ "model", set_model },
-	{ "prompt", set_prompt },
-	{ "cached", set_cached },
-	{ "completion", set_completion },
-	{ "reasoning", set_reasoning },
-	{ "tiers", set_tiers },
-	{ "tiers_by", set_tiers_by },
-	{ "discounts", set_discounts },
-	{ "time_zone", set_time_zone },
-	{ "rounding", set_rounding },
-	{ 0 },
+	{ "model", set_model },		{ "prompt", set_prompt },
+	{ "cached", set_cached },	{ "completion", set_completion },
+	{ "reasoning", set_reasoning }, { "tiers", set_tiers },
+	{ "tiers_by", set_tiers_by },	{ "tokens_before", set_tokens_before },
+	{ "discounts", set_discounts }, { "time_zone", set_time_zone },
+	{ "rounding", set_rounding },	{ 0 },
 };
 
 static int finish(struct claims_parser *p, const struct yaml_node *node, struct draft *d)
@@ -392,6 +404,9 @@ static int finish(struct claims_parser *p, const struct yaml_node *node, struct 
 	if (d->tiers_by && !t->tiers)
 		return claims_parser__fail(p, d->tiers_by->key, "leave it out, or add 'tiers'",
 					   "'tiers_by' without 'tiers'");
+	if (d->before && (!t->tiers || t->tiers_by_request))
+		return claims_parser__fail(p, d->before->key, "leave it out, or write 'tiers' that go by the month",
+					   "'tokens_before' without tiers of the month");
 	if (t->tiers)
 		return 0;
 	err = check_prices(p, node, d->has);
