@@ -146,12 +146,14 @@ static int read_row(struct loader *l, struct table_cursor *cursor, void *row, st
 
 	for (unsigned int i = 0; i < t->n_columns; i++) {
 		const struct column *c = &t->columns[i];
-		int type = sqlite3_column_type(s, (int)i), r;
+		/* Each sqlite3_column_*() finds the value anew. An unprotected one is as good for the connection's only thread. */
+		sqlite3_value *cell = sqlite3_column_value(s, (int)i);
+		int type = sqlite3_value_type(cell), r;
 
 		if (type == SQLITE_FLOAT && cursor->kinds[i].is_real) {
-			r = column__set_real(c, row, sqlite3_column_double(s, (int)i));
+			r = column__set_real(c, row, sqlite3_value_double(cell));
 		} else if (type == SQLITE_INTEGER && !cursor->kinds[i].is_text && !cursor->kinds[i].is_real) {
-			int64_t value = sqlite3_column_int64(s, (int)i);
+			int64_t value = sqlite3_value_int64(cell);
 
 			r = column__set(c, row, l->origin_ns, value);
 			if (i < t->n_key)

@@ -114,11 +114,24 @@ static char *allocate(struct strings *s, size_t n)
 	return b->bytes + b->used - n;
 }
 
+const char *strings__add(struct strings *s, const char *text, size_t n)
+{
+	char *copy;
+
+	n = strnlen(text, n);
+	copy = allocate(s, n + 1);
+	if (!copy)
+		return NULL;
+	memcpy(copy, text, n);
+	copy[n] = '\0';
+	return copy;
+}
+
 const char *strings__keep(struct strings *s, const char *text, size_t n)
 {
 	struct slot *slot;
 	uint64_t h;
-	char *copy;
+	const char *copy;
 
 	n = strnlen(text, n);
 	h = hash(text, n);
@@ -130,11 +143,9 @@ const char *strings__keep(struct strings *s, const char *text, size_t n)
 			return NULL;
 		slot = find(s->slots, s->n_slots, h, text, n);
 	}
-	copy = allocate(s, n + 1);
+	copy = strings__add(s, text, n);
 	if (!copy)
 		return NULL;
-	memcpy(copy, text, n);
-	copy[n] = '\0';
 	*slot = (struct slot){ copy, h };
 	s->n_kept++;
 	return copy;

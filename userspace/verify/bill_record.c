@@ -143,7 +143,7 @@ static int take_text(struct bill_reader *r, const struct bill_cell *raw, enum bi
 	if (cell.n > MAX_TEXT)
 		return refuse(r, &cell, column, "is longer than 1024 bytes",
 			      "look for a quotation mark that is missing, or for another column than this");
-	*out = strings__keep(r->bill->texts, cell.text, cell.n);
+	*out = (column == BILL_REQUEST_ID ? strings__add : strings__keep)(r->bill->texts, cell.text, cell.n);
 	return *out ? 0 : -ENOMEM;
 }
 

@@ -12,14 +12,20 @@
 #include "userspace/verify/compute_floor.h"
 #include "userspace/verify/statements.h"
 
+struct slot {
+	uint32_t line;		/* the first one of its id + 1; 0 empty */
+	uint32_t tag;		/* of its id, so that few other ids are looked at */
+};
+
 /* Lines of the bill by the id that they name, each for one part. */
 struct line_index {
 	const struct bill *bill;
-	uint32_t *slots;	/* line + 1; 0 empty */
-	uint32_t *tags;		/* of its id, so that few other ids are looked at */
+	struct slot *slots;
 	uint32_t *next;		/* the next line of the same id + 1 */
 	uint32_t *part_of;	/* that it was given to, from 1 */
+	bool *is_first;		/* of its id */
 	uint32_t part;		/* the present one */
+	size_t after;		/* the line behind the last one that was found: a bill mostly has the order of the requests */
 	size_t mask;
 	struct bill_line *lines;	/* of the part */
 	size_t n, capacity;
@@ -51,17 +57,32 @@ bool verify__goes_by_parts(const struct verify_input *in)
 
 /* --------------------------------------------------------------------------------------------------------------- lines --- */
 
+static bool is_id(const struct line_index *x, size_t line, const char *id)
+{
+	return strcmp(x->bill->lines[line].request_id, id) == 0;
+}
+
 static uint32_t *slot_of(struct line_index *x, const char *id)
 {
 	const size_t hash = id__hash(id);
 	const uint32_t tag = (uint32_t)(hash >> 32);
 	size_t at = hash & x->mask;
 
-	while (x->slots[at] && (x->tags[at] != tag || strcmp(x->bill->lines[x->slots[at] - 1].request_id, id) != 0))
+	while (x->slots[at].line && (x->slots[at].tag != tag || !is_id(x, x->slots[at].line - 1, id)))
 		at = (at + 1) & x->mask;
-	if (!x->slots[at])
-		x->tags[at] = tag;
-	return &x->slots[at];
+	if (!x->slots[at].line)
+		x->slots[at].tag = tag;
+	return &x->slots[at].line;
+}
+
+/* The first line of this id + 1; 0: none */
+static uint32_t find_line(struct line_index *x, const char *id)
+{
+	const bool is_next = x->after < x->bill->n && x->is_first[x->after] && is_id(x, x->after, id);
+	const uint32_t line = is_next ? (uint32_t)x->after + 1 : *slot_of(x, id);
+
+	x->after = line ? line : x->after;
+	return line;
 }
 
 /* From the last to the first, so that lines of one id come out in order. */
@@ -76,15 +97,18 @@ static int line_index__open(struct line_index *x, const struct bill *bill)
 		size *= 2;
 	x->mask = size - 1;
 	x->slots = array__zeroed(size, sizeof(*x->slots));
-	x->tags = array__zeroed(size, sizeof(*x->tags));
 	x->next = array__zeroed(bill->n, sizeof(*x->next));
 	x->part_of = array__zeroed(bill->n, sizeof(*x->part_of));
-	if (!x->slots || !x->tags || !x->next || !x->part_of)
+	x->is_first = array__zeroed(bill->n, sizeof(*x->is_first));
+	if (!x->slots || !x->next || !x->part_of || !x->is_first)
 		return -ENOMEM;
 	for (size_t i = bill->n; i-- > 0;) {
 		uint32_t *slot = slot_of(x, bill->lines[i].request_id);
 
 		x->next[i] = *slot;
+		x->is_first[i] = true;
+		if (*slot)
+			x->is_first[*slot - 1] = false;
 		*slot = (uint32_t)i + 1;
 	}
 	return 0;
@@ -93,9 +117,9 @@ static int line_index__open(struct line_index *x, const struct bill *bill)
 static void line_index__close(struct line_index *x)
 {
 	free(x->slots);
-	free(x->tags);
 	free(x->next);
 	free(x->part_of);
+	free(x->is_first);
 	free(x->lines);
 }
 
@@ -121,7 +145,7 @@ static int compare_lines(const void *a, const void *b)
 /* Two requests of one id in two parts share its lines, which only the whole recording shows. @return -EAGAIN */
 static int give_lines_of(struct line_index *x, const char *id)
 {
-	uint32_t line = *slot_of(x, id);
+	uint32_t line = find_line(x, id);
 	int err = 0;
 
 	if (line && x->part_of[line - 1])
