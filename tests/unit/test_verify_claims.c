@@ -520,8 +520,7 @@ static void a_server_whose_cpus_others_took_is_not_called_unstable(void **unused
 
 			step->runq_ns = 0;
 			if (step->start_ns > s.now / 3 * 2)
-				step->server_runq_ns =
-					(int64_t)(step->end_ns - step->start_ns) * (enough ? 9 : 1) / 10;
+				step->server_runq_ns = (int64_t)(step->end_ns - step->start_ns) * (enough ? 9 : 1) / 10;
 		}
 		scene__verify(&s, "  - {metric: stability, at_least: 90 %}\n");
 		expect(&s, "stability", enough ? VERDICT_INCONCLUSIVE : VERDICT_REFUTED,

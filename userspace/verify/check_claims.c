@@ -225,10 +225,10 @@ static int put_open_figure(struct judgement *j)
 	}
 	if (isnan(least) || isnan(most))
 		return 0;
-	j->check->text = verification__text(
-		j->v, "%s; as recorded it is %s to %s%s%s, by what the open ones are taken for", j->check->text,
-		value_words(j, fmin(least, most)), value_words(j, fmax(least, most)), unit_words(j)[0] ? " " : "",
-		unit_words(j));
+	j->check->text =
+		verification__text(j->v, "%s; as recorded it is %s to %s%s%s, by what the open ones are taken for",
+				   j->check->text, value_words(j, fmin(least, most)), value_words(j, fmax(least, most)),
+				   unit_words(j)[0] ? " " : "", unit_words(j));
 	return j->check->text ? 0 : -ENOMEM;
 }
 

@@ -254,7 +254,8 @@ int judge_throughput(struct judgement *j)
 		filled = claim_scope__waiting(j->scope, t.begin, t.end);
 		j->point = (t.end - t.begin) / N_BINS / 1e9;
 		j->spare = filled > 0 ? 1 / filled : INFINITY;
-		j->within_spare = "below the claim, but by no more than the time in which nobody waited may account for";
+		j->within_spare =
+			"below the claim, but by no more than the time in which nobody waited may account for";
 		if (filled < FILLED)
 			j->no_refutation = verification__text(
 				j->v,
@@ -386,14 +387,15 @@ int judge_stability(struct judgement *j)
 
 	j->check->unit = "%";
 	j->scale = 100;
-	j->check->rule = verification__text(j->v,
-					    "output tokens/s of the last third of the time over those of the first >= "
-					    "the claimed part; judged only where "
-					    "requests in flight and prompt tokens per output token are within %.0f %% "
-					    "of each other; refuted only by more than what the server waited longer for "
-					    "a CPU; %.0f %% interval by "
-					    "batch means over time",
-					    ALIKE * 100, j->claim->confidence * 100);
+	j->check->rule =
+		verification__text(j->v,
+				   "output tokens/s of the last third of the time over those of the first >= "
+				   "the claimed part; judged only where "
+				   "requests in flight and prompt tokens per output token are within %.0f %% "
+				   "of each other; refuted only by more than what the server waited longer for "
+				   "a CPU; %.0f %% interval by "
+				   "batch means over time",
+				   ALIKE * 100, j->claim->confidence * 100);
 	if (!j->check->rule)
 		return -ENOMEM;
 	err = tokens__open(&t, j);

@@ -93,8 +93,7 @@ static void sum_steps(struct compute_floor *f, const struct verify_input *in, ui
 			n += t->rows[k].counted ? t->rows[k].n_tokens : 0;
 		needed = n ? fmax((double)n * f->ns_per_token, f->ns_per_step) : 0;
 		f->needed += needed;
-		book(f, t, step, last_step, needed,
-		     recording__step_use(r, r->steps[step].id, RESOURCE_CPU_NS));
+		book(f, t, step, last_step, needed, recording__step_use(r, r->steps[step].id, RESOURCE_CPU_NS));
 	}
 }
 

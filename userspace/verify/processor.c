@@ -18,9 +18,9 @@ static const struct {
 	const char *feature;
 	double operations, bytes;
 } peaks[] = {
-	{ "sme", NAN, NAN },	 { "amx_tile", 2048, 256 }, { "avx512_vnni", 256, 256 }, { "avx512f", 256, 256 },
-	{ "avx_vnni", 256, 192 }, { "avx2", 192, 192 },	    { "i8mm", 512, 256 },	 { "sve", 512, 256 },
-	{ "asimddp", 256, 96 },	 { "asimd", 128, 96 },
+	{ "sme", NAN, NAN },	  { "amx_tile", 2048, 256 }, { "avx512_vnni", 256, 256 }, { "avx512f", 256, 256 },
+	{ "avx_vnni", 256, 192 }, { "avx2", 192, 192 },	     { "i8mm", 512, 256 },	  { "sve", 512, 256 },
+	{ "asimddp", 256, 96 },	  { "asimd", 128, 96 },
 };
 
 static bool has_feature(const char *list, const char *feature)
