@@ -51,6 +51,31 @@ static struct figure short_decimal(struct decimal d)
 	return format(&d);
 }
 
+static struct figure end_text(const struct scorecard_metric *m, int64_t end)
+{
+	if (end == ABSENT)
+		return (struct figure){ .s = "-" };
+	if (has_own_unit(m))
+		return figure__in_unit(end, m->unit);
+	return m->scale ? short_decimal((struct decimal){ .digits = end, .scale = m->scale }) : figure__integer(end);
+}
+
+struct figure scorecard__interval(const struct scorecard_metric *m, const struct scorecard_figure *f)
+{
+	struct figure out = { .s = "" };
+
+	if (f->value != ABSENT && !f->at_least && (f->low != ABSENT || f->high != ABSENT))
+		snprintf(out.s, sizeof(out.s), "%.20s to %.20s", end_text(m, f->low).s, end_text(m, f->high).s);
+	return out;
+}
+
+struct figure scorecard__exact_end(const struct scorecard_metric *m, int64_t end)
+{
+	const struct decimal d = { .digits = end, .scale = m->scale };
+
+	return end == ABSENT ? (struct figure){ .s = "" } : format(&d);
+}
+
 struct figure scorecard__text(const struct scorecard_metric *m, const struct scorecard_figure *f)
 {
 	struct figure figure, out;
@@ -80,8 +105,9 @@ struct figure scorecard__change(const struct scorecard *from, const struct score
 	if (!c.known)
 		return (struct figure){ .s = "-" };
 	text = format(c.has_percent ? &c.percent : &c.change);
-	snprintf(out.s, sizeof(out.s), "%s%.40s%s", (c.has_percent ? c.percent.digits : c.change.digits) > 0 ? "+" : "",
-		 text.s, c.has_percent ? " %" : "");
+	snprintf(out.s, sizeof(out.s), "%s%.40s%s%s",
+		 (c.has_percent ? c.percent.digits : c.change.digits) > 0 ? "+" : "", text.s, c.has_percent ? " %" : "",
+		 c.is_more_than_chance ? " *" : "");
 	return out;
 }
 

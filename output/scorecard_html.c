@@ -19,6 +19,13 @@ static void put_value(FILE *f, const struct scorecard_metric *m, const struct sc
 	fputs("</data></td>", f);
 }
 
+static void put_interval(FILE *f, const struct scorecard_metric *m, const struct scorecard_figure *x)
+{
+	fputs("<td class=\"n\">", f);
+	html__text(f, scorecard__interval(m, x).s);
+	fputs("</td>", f);
+}
+
 static void put_unit(FILE *f, const struct scorecard_metric *m, const struct scorecard_figure *x)
 {
 	fputs("<td>", f);
@@ -44,6 +51,10 @@ static void put_definition(FILE *f, const struct scorecard_metric *m, const stru
 		fputs("<b>not available:</b> ", f);
 		html__foreign(f, x->why);
 	}
+	if (x->no_interval) {
+		fputs(m->definition && is_new(m) ? ". " : "", f);
+		html__format(f, "Interval %s", x->no_interval);
+	}
 	fputs("</td>", f);
 }
 
@@ -58,7 +69,7 @@ static void put_dimension(FILE *f, const struct scorecard *s, enum scorecard_par
 {
 	put_part_head(f, part);
 	fputs("<table class=\"figures\">\n<thead><tr><th scope=\"col\">figure</th><th scope=\"col\" "
-	      "class=\"n\">value</th>"
+	      "class=\"n\">value</th><th scope=\"col\" class=\"n\">95 % interval</th>"
 	      "<th scope=\"col\">unit</th><th scope=\"col\">grade</th><th scope=\"col\" class=\"n\">of</th>"
 	      "<th scope=\"col\">definition</th></tr></thead>\n<tbody>\n",
 	      f);
@@ -70,6 +81,7 @@ static void put_dimension(FILE *f, const struct scorecard *s, enum scorecard_par
 			continue;
 		fprintf(f, "<tr><th scope=\"row\">%s</th>", m->name);
 		put_value(f, m, x);
+		put_interval(f, m, x);
 		put_unit(f, m, x);
 		fprintf(f, "<td>%s</td><td class=\"n\">%s</td>", grade__name((int)x->grade), scorecard__made_of(x).s);
 		put_definition(f, m, x);
@@ -129,7 +141,7 @@ static void put_mlperf(FILE *f, const struct scorecard *s)
 {
 	put_part_head(f, PART_MLPERF);
 	fputs("<table class=\"figures\">\n<thead><tr><th scope=\"col\">name</th><th scope=\"col\" "
-	      "class=\"n\">value</th>"
+	      "class=\"n\">value</th><th scope=\"col\" class=\"n\">95 % interval</th>"
 	      "<th scope=\"col\" class=\"n\">of</th></tr></thead>\n<tbody>\n",
 	      f);
 	for (size_t i = 0; i < n_scorecard_metrics; i++) {
@@ -143,7 +155,9 @@ static void put_mlperf(FILE *f, const struct scorecard *s)
 			fputs("&ndash;", f);
 		else
 			fprintf(f, "%s%s", x->at_least ? "&ge; " : "", scorecard__exact(m, x).s);
-		fprintf(f, "</td><td class=\"n\">%s</td></tr>\n", scorecard__made_of(x).s);
+		fputs("</td>", f);
+		put_interval(f, m, x);
+		fprintf(f, "<td class=\"n\">%s</td></tr>\n", scorecard__made_of(x).s);
 	}
 	fputs("</tbody>\n</table>\n", f);
 }
@@ -153,7 +167,7 @@ void scorecard_html__put(FILE *f, const struct scorecard *s)
 	verify_html__section(f, "scorecard", "Scorecard");
 	fputs("<p>What the recording says in each dimension in which token services are assessed. There are no "
 	      "thresholds: what is "
-	      "enough is for the contract to say. " NO_INTERVAL "</p>\n",
+	      "enough is for the contract to say. " INTERVALS "</p>\n",
 	      f);
 	for (int part = 0; part < N_DIMENSIONS; part++)
 		put_dimension(f, s, (enum scorecard_part)part);
@@ -246,8 +260,9 @@ int scorecard_html__compare(FILE *f, const struct scorecard *cards, size_t n,
 
 	fputs("<header>\n<p class=\"tool\">tokprof verify --scorecard</p>\n<h1>Scorecards side by "
 	      "side</h1>\n<p>Changes are those "
-	      "over the first. " NO_INTERVAL
-	      " Whether a change is more than chance is not known from this.</p>\n</header>\n",
+	      "over the first; one with a * is more than chance within the recordings: the 95 % interval of the "
+	      "change, "
+	      "from those of both figures, leaves 0 out. " INTERVALS "</p>\n</header>\n",
 	      f);
 	put_recordings(f, cards, n);
 	verify_html__section(f, "scorecard", "Figures");

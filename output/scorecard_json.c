@@ -19,17 +19,23 @@ static void put_value(struct json_writer *w, const struct scorecard_metric *m, c
 		json_writer__integer(w, f->value);
 }
 
-/* Of a figure that is a bound: its lower end. No other interval is claimed. */
-static void put_interval(struct json_writer *w, const struct scorecard_metric *m, const struct scorecard_figure *f)
+static void put_end(struct json_writer *w, const struct scorecard_metric *m, const char *name, int64_t end)
 {
-	json_writer__key(w, "low");
-	if (f->value == ABSENT || !f->at_least)
+	json_writer__key(w, name);
+	if (end == ABSENT)
 		json_writer__null(w);
 	else if (m->scale)
-		json_writer__string(w, scorecard__exact(m, f).s);
+		json_writer__string(w, scorecard__exact_end(m, end).s);
 	else
-		json_writer__integer(w, f->value);
-	json_writer__put_null(w, "high");
+		json_writer__integer(w, end);
+}
+
+/* Of a figure that is a bound: its lower end. */
+static void put_interval(struct json_writer *w, const struct scorecard_metric *m, const struct scorecard_figure *f)
+{
+	put_end(w, m, "low", f->at_least ? f->value : f->low);
+	put_end(w, m, "high", f->at_least ? ABSENT : f->high);
+	json_writer__put_string(w, "no_interval", f->at_least ? NULL : f->no_interval);
 }
 
 static void put_figure(struct json_writer *w, size_t i, const struct scorecard_figure *f)
@@ -118,8 +124,13 @@ static void put_change(struct json_writer *w, const struct scorecard *cards, siz
 	if (c.has_percent)
 		decimal__format(&c.percent, text);
 	json_writer__string(w, c.has_percent ? text : NULL);
-	json_writer__put_null(w, "low");
-	json_writer__put_null(w, "high");
+	put_end(w, m, "low", c.has_interval ? (int64_t)c.low.digits : ABSENT);
+	put_end(w, m, "high", c.has_interval ? (int64_t)c.high.digits : ABSENT);
+	json_writer__key(w, "more_than_chance");
+	if (c.has_interval)
+		json_writer__bool(w, c.is_more_than_chance);
+	else
+		json_writer__null(w);
 	json_writer__end_object(w);
 }
 

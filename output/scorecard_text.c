@@ -28,7 +28,7 @@ static void put_paragraph(FILE *f, const struct verify_output_options *options, 
 
 /* Names and what is said of them: "a, b: not collected", one paragraph for all of which the same is said. */
 static void put_remarks(FILE *f, const struct verify_output_options *options, const char *const *names,
-			const char *const *remarks, size_t n)
+			const char *before, const char *const *remarks, size_t n)
 {
 	char text[MAX_REMARK];
 
@@ -45,7 +45,7 @@ static void put_remarks(FILE *f, const struct verify_output_options *options, co
 				used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? ", " : "",
 							 names[k]);
 		if (used < sizeof(text))
-			snprintf(text + used, sizeof(text) - used, ": %s", remarks[i]);
+			snprintf(text + used, sizeof(text) - used, ": %s%s", before, remarks[i]);
 		put_paragraph(f, options, text);
 	}
 }
@@ -54,17 +54,17 @@ static int put_part(FILE *f, const struct scorecard *s, enum scorecard_part part
 		    const struct verify_output_options *options)
 {
 	static const struct table_column columns[] = {
-		{ "figure", COLUMN_TEXT, 0 }, { "value", COLUMN_NUMBER, 0 }, { "unit", COLUMN_TEXT, 0 },
-		{ "grade", COLUMN_TEXT, 0 },  { "of", COLUMN_NUMBER, 0 },
+		{ "figure", COLUMN_TEXT, 0 }, { "value", COLUMN_NUMBER, 0 }, { "95 % interval", COLUMN_NUMBER, 0 },
+		{ "unit", COLUMN_TEXT, 0 },   { "grade", COLUMN_TEXT, 0 },   { "of", COLUMN_NUMBER, 0 },
 	};
-	const char *names[MAX_FIGURES], *definitions[MAX_FIGURES], *reasons[MAX_FIGURES];
+	const char *names[MAX_FIGURES], *definitions[MAX_FIGURES], *reasons[MAX_FIGURES], *intervals[MAX_FIGURES];
 	struct table *t;
 	size_t n = 0;
 	int err;
 
 	put_heading(f, options, scorecard_parts[part].title);
 	put_paragraph(f, options, scorecard_parts[part].definition);
-	t = table__new(f, columns, 5, options->columns, 2, options->color);
+	t = table__new(f, columns, 6, options->columns, 2, options->color);
 	if (!t)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_scorecard_metrics; i++) {
@@ -75,6 +75,7 @@ static int put_part(FILE *f, const struct scorecard *s, enum scorecard_part part
 			continue;
 		table__cell(t, "%s", m->name);
 		table__cell(t, "%s", scorecard__text(m, x).s);
+		table__cell(t, "%s", scorecard__interval(m, x).s);
 		table__cell(t, "%s", scorecard__unit(m, x));
 		table__styled(t, x->value == ABSENT ? STYLE_DIM : STYLE_PLAIN, "%s", grade__name((int)x->grade));
 		table__cell(t, "%s", scorecard__made_of(x).s);
@@ -83,11 +84,13 @@ static int put_part(FILE *f, const struct scorecard *s, enum scorecard_part part
 			continue;
 		names[n] = m->name;
 		definitions[n] = options->verbose > 0 ? m->definition : NULL;
+		intervals[n] = x->no_interval;
 		reasons[n++] = x->why;
 	}
 	err = table__finish(t);
-	put_remarks(f, options, names, definitions, n);
-	put_remarks(f, options, names, reasons, n);
+	put_remarks(f, options, names, "", definitions, n);
+	put_remarks(f, options, names, "", reasons, n);
+	put_remarks(f, options, names, "interval ", intervals, n);
 	return err;
 }
 
@@ -179,7 +182,7 @@ int scorecard_text__put(FILE *f, const struct scorecard *s, const struct verify_
 	put_paragraph(f, options,
 		      "What the recording says in each dimension in which token services are assessed. There are no "
 		      "thresholds: "
-		      "what is enough is for the contract to say. " NO_INTERVAL " ");
+		      "what is enough is for the contract to say. " INTERVALS " ");
 	for (int part = 0; part < N_DIMENSIONS && !err; part++)
 		err = put_part(f, s, (enum scorecard_part)part, options);
 	if (!err)
@@ -293,9 +296,10 @@ int scorecard_text__compare(FILE *f, const struct scorecard *cards, size_t n,
 	int err;
 
 	fputs("Scorecards side by side\n", f);
-	put_paragraph(f, options,
-		      "Changes are those over the first. " NO_INTERVAL
-		      " Whether a change is more than chance is not known from this.");
+	put_paragraph(
+		f, options,
+		"Changes are those over the first; one with a * is more than chance within the recordings: the 95 % "
+		"interval of the change, from those of both figures, leaves 0 out. " INTERVALS);
 	err = put_recordings(f, cards, n, options);
 	if (!err)
 		err = put_conditions(f, cards, n, options);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "make_recording.h"
+#include "make_server.h"
 #include "output/verify.h"
 #include "userspace/verify/scorecard.h"
 
@@ -437,6 +438,146 @@ static void counts_without_measured_compute_are_the_servers_word(void **unused)
 	scene__close(&s);
 }
 
+/* ------------------------------------------------------------------------------------------------------------- intervals --- */
+
+#define MANY 1200
+
+/* Streams one after the other, of 5 tokens, whose first comes after 100 to 200 ms, times `factor`; every 40th one fails. */
+static void many__open(struct scene *s, double factor, uint64_t seed)
+{
+	uint64_t now = START;
+
+	memset(s, 0, sizeof(*s));
+	maker__init(&s->m);
+	maker__meta(&s->m, "origin_mono_ns", "0");
+	maker__meta(&s->m, "start_ns", "0");
+	maker__meta(&s->m, "end_ns", "900000000000");
+	for (int i = 0; i < MANY; i++) {
+		const uint64_t first = now + (uint64_t)(factor * (double)(100 * MS + random_below(&seed, 100 * MS)));
+		struct row_request *q = maker__request(&s->m, now, first + 20 * MS);
+
+		q->slot = 0;
+		q->status = i % 40 == 39 ? 500 : 200;
+		maker__remove(&s->m, now + MS, MAKER_TARGET, 0, 0);
+		scene__step(s, 0, 0, 7, first);
+		maker__chunk(&s->m, i + 1, first);
+		for (int k = 1; k < 5; k++) {
+			scene__step(s, 0, 6 + k, 1, first + 5 * MS * (uint64_t)k);
+			maker__chunk(&s->m, i + 1, first + 5 * MS * (uint64_t)k);
+		}
+		now = first + 22 * MS;
+	}
+	s->in.window_begin_unix_ns = s->in.window_end_unix_ns = ABSENT;
+}
+
+static void expect_interval_of_claim(const struct scene *s, enum scorecard_part part, const char *id, const char *claim)
+{
+	const struct scorecard_figure *f = figure(s, part, NULL, id);
+	struct verify_input in = s->in;
+	struct verification v;
+	struct claims claims;
+	char error[400], remedy[400];
+	bool found = false;
+
+	assert_int_equal(
+		claims__parse(&claims, "f.yaml", claim, strlen(claim), error, sizeof(error), remedy, sizeof(remedy)),
+		0);
+	in.claims = &claims;
+	assert_int_equal(verify__run(&v, &in), 0);
+	for (size_t i = 0; i < v.n; i++) {
+		if (strncmp(v.checks[i].id, "claim.", 6) != 0)
+			continue;
+		found = true;
+		assert_non_null(v.checks[i].low);
+		/* Six digits of each: outwards here, to the nearest there. */
+		assert_true(llabs(f->low - strtoll(v.checks[i].low, NULL, 10)) <= f->low / 100000);
+		assert_true(llabs(f->high - strtoll(v.checks[i].high, NULL, 10)) <= f->high / 100000);
+	}
+	assert_true(found);
+	verification__free(&v);
+	claims__free(&claims);
+}
+
+static void a_figure_has_the_interval_that_a_claim_of_it_is_judged_by(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	many__open(&s, 1, 7);
+	scene__score(&s);
+	expect_interval_of_claim(&s, PART_TTFT, "ttft.mean",
+				 "claims: [{metric: ttft, statistic: mean, failed_requests: leave out, at_most: 1 s}]");
+	expect_interval_of_claim(&s, PART_TTFT, "ttft.p90",
+				 "claims: [{metric: ttft, statistic: p90, failed_requests: leave out, at_most: 1 s}]");
+	expect_interval_of_claim(&s, PART_LATENCY, "chunk.p99",
+				 "claims: [{metric: itl, failed_requests: leave out, at_most: 1 s}]");
+	/* Known of each of them: the mean of 100 to 200 ms, every gap, 39 of 40. */
+	assert_in_range(figure(&s, PART_TTFT, NULL, "ttft.mean")->low, 145 * (int64_t)MS, 150 * (int64_t)MS);
+	assert_in_range(figure(&s, PART_TTFT, NULL, "ttft.mean")->high, 150 * (int64_t)MS, 155 * (int64_t)MS);
+	assert_int_equal(figure(&s, PART_LATENCY, NULL, "tpot.p50")->low, 5 * (int64_t)MS);
+	assert_int_equal(figure(&s, PART_LATENCY, NULL, "tpot.p50")->high, 5 * (int64_t)MS);
+	assert_int_equal(figure(&s, PART_RELIABILITY, NULL, "success_rate")->value, 9750);
+	assert_in_range(figure(&s, PART_RELIABILITY, NULL, "success_rate")->low, 9600, 9750);
+	assert_in_range(figure(&s, PART_RELIABILITY, NULL, "success_rate")->high, 9750, 9850);
+	/* Extremes and counts have none, and the same statistic by another name has the same one. */
+	assert_int_equal(figure(&s, PART_LATENCY, NULL, "chunk.max")->high, ABSENT);
+	assert_int_equal(figure(&s, PART_RELIABILITY, NULL, "failed")->low, ABSENT);
+	assert_int_equal(figure(&s, PART_MLPERF, NULL, "90.00 percentile first token latency (ns)")->high,
+			 figure(&s, PART_TTFT, NULL, "ttft.p90")->high);
+	for (size_t i = 0; i < n_scorecard_metrics; i++) {
+		const struct scorecard_figure *f = &s.card.figures[i];
+
+		assert_true(f->low == ABSENT || (f->low <= f->value && f->value != ABSENT));
+		assert_true(f->high == ABSENT || (f->high >= f->value && f->value != ABSENT));
+	}
+	scene__close(&s);
+}
+
+static void too_few_requests_have_a_figure_and_no_interval(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s);
+	scene__score(&s);
+	assert_int_equal(figure(&s, PART_TTFT, NULL, "ttft.mean")->low, ABSENT);
+	assert_string_equal(figure(&s, PART_TTFT, NULL, "ttft.mean")->no_interval,
+			    "needs at least 260 requests, has 10");
+	assert_string_equal(figure(&s, PART_TTFT, NULL, "ttft.p50")->no_interval,
+			    "needs at least 130 requests, has 10");
+	assert_null(figure(&s, PART_RELIABILITY, NULL, "failed")->no_interval);
+	scene__close(&s);
+}
+
+static void a_change_is_more_than_chance_where_the_intervals_leave_0_out(void **unused)
+{
+	const size_t ttft = metric(PART_TTFT, NULL, "ttft.mean"), pace = metric(PART_LATENCY, NULL, "tpot.mean");
+	struct scorecard_change c;
+	struct scene a, b, slower;
+
+	(void)unused;
+	many__open(&a, 1, 7);
+	scene__score(&a);
+	many__open(&b, 1, 8);
+	scene__score(&b);
+	many__open(&slower, 1.1, 9);
+	scene__score(&slower);
+	/* Two draws of the same traffic. */
+	scorecard__compare(&c, &a.card, &b.card, ttft);
+	assert_true(c.known && c.has_interval && !c.is_more_than_chance);
+	scorecard__compare(&c, &a.card, &slower.card, ttft);
+	assert_true(c.has_interval && c.is_more_than_chance);
+	assert_true((int64_t)c.low.digits < 15 * (int64_t)MS && (int64_t)c.high.digits > 15 * (int64_t)MS);
+	/* The pace is the same to the ns: the change is 0, for sure. */
+	scorecard__compare(&c, &a.card, &slower.card, pace);
+	assert_true(c.has_interval && !c.is_more_than_chance);
+	scorecard__compare(&c, &a.card, &slower.card, metric(PART_RELIABILITY, NULL, "failed"));
+	assert_false(c.has_interval);
+	scene__close(&a);
+	scene__close(&b);
+	scene__close(&slower);
+}
+
 /* ------------------------------------------------------------------------------------------------------------ comparison --- */
 
 static void changes_are_exact_and_none_is_made_of_a_bound(void **unused)
@@ -573,6 +714,9 @@ int main(void)
 		cmocka_unit_test(lost_records_of_the_engine_leave_its_totals_open),
 		cmocka_unit_test(an_empty_recording_has_reasons_instead_of_noughts),
 		cmocka_unit_test(counts_without_measured_compute_are_the_servers_word),
+		cmocka_unit_test(a_figure_has_the_interval_that_a_claim_of_it_is_judged_by),
+		cmocka_unit_test(too_few_requests_have_a_figure_and_no_interval),
+		cmocka_unit_test(a_change_is_more_than_chance_where_the_intervals_leave_0_out),
 		cmocka_unit_test(changes_are_exact_and_none_is_made_of_a_bound),
 		cmocka_unit_test(every_figure_has_a_name_of_its_own),
 		cmocka_unit_test(every_format_has_every_dimension_alone_and_side_by_side),

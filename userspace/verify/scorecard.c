@@ -2,6 +2,7 @@
 #include "userspace/verify/scorecard.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/facts.h"
 #include "userspace/recording_strings.h"
+#include "userspace/verify/scorecard_intervals.h"
 
 #define MAX_TEXT 512
 #define PARTS 10000
@@ -67,26 +69,53 @@ static const char *why_no_values(const struct scorecard_samples *s, int64_t left
 			  "no request has it: it takes a stream, and of paces more than one token";
 }
 
-static void fill_values(struct scorecard *out, struct scorecard_samples *s)
+/* The same statistic under another name has the same interval, which takes longer to find than all else. */
+static const struct scorecard_figure *find_same(const struct scorecard *out, size_t at)
 {
+	const struct scorecard_metric *m = &scorecard_metrics[at];
+
+	for (size_t i = 0; i < at; i++)
+		if (scorecard_metrics[i].quantity == m->quantity && scorecard_metrics[i].statistic == m->statistic &&
+		    scorecard_metrics[i].per_10000 == m->per_10000)
+			return &out->figures[i];
+	return NULL;
+}
+
+static int fill_value(struct scorecard *out, const struct scorecard_samples *s, size_t at, int64_t n, int64_t left_out)
+{
+	const struct scorecard_metric *m = &scorecard_metrics[at];
+	const struct scorecard_figure *same = find_same(out, at);
+	struct scorecard_figure *f = &out->figures[at];
+
+	if (same) {
+		*f = *same;
+		return 0;
+	}
+	*f = (struct scorecard_figure){
+		.value = ABSENT, .low = ABSENT, .high = ABSENT, .n = n, .n_left_out = left_out
+	};
+	if (n == 0) {
+		f->why = why_no_values(s, left_out);
+		return 0;
+	}
+	f->value = statistic_of(m, s->values, n);
+	f->grade = scorecard_samples__grade(s, m->quantity);
+	return scorecard_interval__of_values(f, m, s, out->texts);
+}
+
+static int fill_values(struct scorecard *out, struct scorecard_samples *s)
+{
+	int err = 0;
+
 	for (int q = QUANTITY_NONE + 1; q < N_QUANTITIES; q++) {
 		int64_t left_out;
 		const int64_t n = scorecard_samples__gather(s, (enum quantity)q, &left_out);
 
-		for (size_t i = 0; i < n_scorecard_metrics; i++) {
-			struct scorecard_figure *f = &out->figures[i];
-
-			if (scorecard_metrics[i].quantity != (enum quantity)q)
-				continue;
-			*f = (struct scorecard_figure){ .value = ABSENT, .n = n, .n_left_out = left_out };
-			if (n == 0) {
-				f->why = why_no_values(s, left_out);
-				continue;
-			}
-			f->value = statistic_of(&scorecard_metrics[i], s->values, n);
-			f->grade = scorecard_samples__grade(s, (enum quantity)q);
-		}
+		for (size_t i = 0; i < n_scorecard_metrics && !err; i++)
+			if (scorecard_metrics[i].quantity == (enum quantity)q)
+				err = fill_value(out, s, i, n, left_out);
 	}
+	return err;
 }
 
 static int fill_wholes(struct scorecard *out, const struct scorecard_samples *s)
@@ -95,8 +124,10 @@ static int fill_wholes(struct scorecard *out, const struct scorecard_samples *s)
 	int err = 0;
 
 	for (int i = 0; i < N_WHOLES && !err; i++) {
-		wholes[i] = (struct scorecard_figure){ .value = ABSENT };
+		wholes[i] = (struct scorecard_figure){ .value = ABSENT, .low = ABSENT, .high = ABSENT };
 		err = scorecard_whole__fill(&wholes[i], (enum whole)i, s, out->texts);
+		if (!err)
+			err = scorecard_interval__of_whole(&wholes[i], (enum whole)i, s, out->texts);
 		if (wholes[i].value == ABSENT)
 			wholes[i].grade = GRADE_UNAVAILABLE;
 		if (wholes[i].value == ABSENT && !wholes[i].why)
@@ -182,8 +213,9 @@ int scorecard__build(struct scorecard *out, const char *path, const struct verif
 	if (!err)
 		err = scorecard_samples__open(&samples, in, v);
 	if (!err) {
-		fill_values(out, &samples);
-		err = fill_wholes(out, &samples);
+		err = fill_values(out, &samples);
+		if (!err)
+			err = fill_wholes(out, &samples);
 		scorecard_samples__close(&samples);
 	}
 	if (err)
@@ -216,6 +248,32 @@ enum grade scorecard__grade(const struct scorecard *s, enum scorecard_part part)
 
 /* ------------------------------------------------------------------------------------------------------------ comparison --- */
 
+static double squared(int64_t a, int64_t b)
+{
+	return (double)(a - b) * (double)(a - b);
+}
+
+/*
+ * Of the difference of two figures of independent recordings, from the interval of each: the variance that each end tells is added up.
+ *
+ * Source: the method of variance estimates recovery, Zou and Donner 2008.
+ */
+static void put_interval(struct scorecard_change *out, const struct scorecard_figure *a,
+			 const struct scorecard_figure *b, int scale)
+{
+	const double change = (double)(b->value - a->value);
+	double low, high;
+
+	if (a->low == ABSENT || a->high == ABSENT || b->low == ABSENT || b->high == ABSENT)
+		return;
+	low = change - sqrt(squared(b->value, b->low) + squared(a->high, a->value));
+	high = change + sqrt(squared(b->high, b->value) + squared(a->value, a->low));
+	out->has_interval = true;
+	out->low = (struct decimal){ .digits = (int64_t)floor(low), .scale = scale };
+	out->high = (struct decimal){ .digits = (int64_t)ceil(high), .scale = scale };
+	out->is_more_than_chance = out->low.digits > 0 || out->high.digits < 0;
+}
+
 void scorecard__compare(struct scorecard_change *out, const struct scorecard *from, const struct scorecard *to,
 			size_t metric)
 {
@@ -228,6 +286,8 @@ void scorecard__compare(struct scorecard_change *out, const struct scorecard *fr
 	if (a->value == ABSENT || b->value == ABSENT || a->at_least || b->at_least || strcmp(unit_a, unit_b) != 0)
 		return;
 	out->known = decimal__subtract(&out->change, &y, &x) == 0;
+	if (out->known)
+		put_interval(out, a, b, scorecard_metrics[metric].scale);
 	/* Change of whole numbers of the unit's last digit: its scale falls out of the ratio. */
 	if (out->known && a->value > 0) {
 		const struct decimal percent = { .digits = (__int128)(b->value - a->value) * 100, .scale = 0 };

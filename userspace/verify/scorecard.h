@@ -4,7 +4,8 @@
  * and without a threshold of our own; and the same by the names and formulae of AIPerf and of MLPerf's LoadGen.
  *
  * Figures are whole numbers of 10^-scale of their unit, made by integer arithmetic alone: the same on every machine. What is not
- * known is ABSENT with a reason. No interval is claimed: one recording is one sample of the service.
+ * known is ABSENT with a reason. Means, rates, percentiles and parts have a 95 % interval (scorecard_intervals.h), of the traffic of that
+ * recording: it is one sample of the service. Counts, extremes and totals have none.
  */
 #ifndef TOKPROF_VERIFY_SCORECARD_H
 #define TOKPROF_VERIFY_SCORECARD_H
@@ -120,6 +121,8 @@ extern const size_t n_scorecard_metrics;
 struct scorecard_figure {
 	int64_t value;		/* in 10^-scale of the unit; ABSENT, and `why` */
 	bool at_least;		/* what some requests add is not known */
+	int64_t low, high;	/* 95 % interval, as `value`; ABSENT: it has no such end */
+	const char *no_interval;	/* why an end is missing of a figure that could have one; NULL */
 	enum grade grade;
 	int64_t n, n_left_out;	/* requests, or pairs of chunks, that it is made of, and that it could not be */
 	const char *unit;	/* NULL: the metric's */
@@ -168,6 +171,9 @@ struct scorecard_change {
 	struct decimal change;	/* of the second over the first, in the metric's unit */
 	bool has_percent;	/* the first is not 0 */
 	struct decimal percent;	/* two digits */
+	bool has_interval;	/* both have one */
+	struct decimal low, high;	/* of the change, 95 % */
+	bool is_more_than_chance;	/* 0 is not in it */
 };
 void scorecard__compare(struct scorecard_change *out, const struct scorecard *from, const struct scorecard *to,
 			size_t metric);
@@ -185,6 +191,13 @@ enum outcome {			/* of a request that asks for text */
 	       OUTCOME_OPEN, /* not seen whole */
 };
 
+/* The values of a quantity in the order of their requests' arrival. */
+struct scorecard_series {
+	double *values, *sizes;	/* sizes: of each request, how many values */
+	size_t n, n_requests;
+	bool all_are_one;
+};
+
 struct scorecard_samples {
 	const struct verify_input *in;
 	uint8_t *outcomes;		/* enum outcome, by request */
@@ -197,6 +210,7 @@ struct scorecard_samples {
 		last_end_ns; /* first arrival, last of the others, of those that succeeded */
 	enum grade tokens;		/* of counts */
 	int64_t *values;		/* room for the values of one quantity */
+	struct scorecard_series series;	/* the same as they came */
 	size_t capacity;
 };
 
@@ -208,8 +222,9 @@ int64_t scorecard_samples__gather(struct scorecard_samples *s, enum quantity qua
 enum grade scorecard_samples__grade(const struct scorecard_samples *s, enum quantity quantity);
 /* One request's; ABSENT: it has none, or it is not known. */
 int64_t scorecard_samples__value(const struct scorecard_samples *s, enum quantity quantity, size_t request);
-/* Completion tokens that are certain; ABSENT. */
+/* Completion tokens, and prompt tokens, that are certain; ABSENT. */
 int64_t scorecard_samples__tokens(const struct scorecard_samples *s, size_t request);
+int64_t scorecard_samples__prompt(const struct scorecard_samples *s, size_t request);
 
 /* Figures of the whole recording. @return 0, -ENOMEM */
 int scorecard_whole__fill(struct scorecard_figure *f, enum whole whole, const struct scorecard_samples *s,

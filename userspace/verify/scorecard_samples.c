@@ -57,7 +57,7 @@ int64_t scorecard_samples__tokens(const struct scorecard_samples *s, size_t requ
 	return is_certain(s, request) ? s->in->timeline->requests[request].completion_tokens : ABSENT;
 }
 
-static int64_t prompt_of(const struct scorecard_samples *s, size_t i)
+int64_t scorecard_samples__prompt(const struct scorecard_samples *s, size_t i)
 {
 	return is_certain(s, i) ? request__prompt_seen(&s->in->timeline->requests[i]) : ABSENT;
 }
@@ -65,7 +65,7 @@ static int64_t prompt_of(const struct scorecard_samples *s, size_t i)
 static void add_success(struct scorecard_samples *s, size_t i)
 {
 	const struct row_request *q = &s->in->recording->requests[i];
-	const int64_t tokens = scorecard_samples__tokens(s, i), prompt = prompt_of(s, i);
+	const int64_t tokens = scorecard_samples__tokens(s, i), prompt = scorecard_samples__prompt(s, i);
 	const uint64_t content = q->last_token_ns ? q->last_token_ns : q->end_ns;
 
 	if (s->n_by_outcome[OUTCOME_SUCCEEDED]++ == 0)
@@ -102,8 +102,10 @@ int scorecard_samples__open(struct scorecard_samples *s, const struct verify_inp
 	s->tokens = grade_of_tokens(v);
 	s->capacity = r->n_requests > r->n_chunks ? r->n_requests : r->n_chunks;
 	s->values = array__zeroed(s->capacity, sizeof(*s->values));
+	s->series.values = array__zeroed(s->capacity, sizeof(*s->series.values));
+	s->series.sizes = array__zeroed(r->n_requests, sizeof(*s->series.sizes));
 	s->outcomes = array__zeroed(r->n_requests, sizeof(*s->outcomes));
-	if (!s->values || !s->outcomes) {
+	if (!s->values || !s->outcomes || !s->series.values || !s->series.sizes) {
 		scorecard_samples__close(s);
 		return -ENOMEM;
 	}
@@ -123,6 +125,9 @@ void scorecard_samples__close(struct scorecard_samples *s)
 {
 	free(s->values);
 	free(s->outcomes);
+	free(s->series.values);
+	free(s->series.sizes);
+	s->series.values = s->series.sizes = NULL;
 	s->values = NULL;
 	s->outcomes = NULL;
 }
@@ -185,13 +190,13 @@ int64_t scorecard_samples__value(const struct scorecard_samples *s, enum quantit
 	case QUANTITY_USER_RATE:
 		return is_certain(s, request) ? rate(1, t->tpot_ns) : ABSENT;
 	case QUANTITY_PREFILL_RATE:
-		return rate(prompt_of(s, request), ttft);
+		return rate(scorecard_samples__prompt(s, request), ttft);
 	case QUANTITY_E2E_RATE:
 		return rate(scorecard_samples__tokens(s, request), last_content(q));
 	case QUANTITY_OUTPUT_TOKENS:
 		return scorecard__ratio(scorecard_samples__tokens(s, request), 1000, 1);
 	case QUANTITY_INPUT_TOKENS:
-		return scorecard__ratio(prompt_of(s, request), 1000, 1);
+		return scorecard__ratio(scorecard_samples__prompt(s, request), 1000, 1);
 	default:
 		return ABSENT;
 	}
@@ -223,16 +228,19 @@ static bool has_none(const struct scorecard_samples *s, enum quantity quantity, 
 static int64_t gather_chunks(struct scorecard_samples *s)
 {
 	const struct recording *r = s->in->recording;
-	int64_t n = 0;
+	int64_t n = 0, begun;
 
 	for (size_t i = 0; i < r->n_requests; i++) {
 		if (s->outcomes[i] != OUTCOME_SUCCEEDED || !r->requests[i].stream)
 			continue;
+		begun = n;
 		for (size_t k = first_chunk(r, r->requests[i].id) + 1;
 		     k < r->n_chunks && r->chunks[k].request == r->requests[i].id &&
 		     r->chunks[k - 1].request == r->chunks[k].request;
 		     k++)
 			s->values[n++] = (int64_t)(r->chunks[k].time_ns - r->chunks[k - 1].time_ns);
+		if (n > begun)
+			s->series.sizes[s->series.n_requests++] = (double)(n - begun);
 	}
 	return n;
 }
@@ -242,6 +250,8 @@ int64_t scorecard_samples__gather(struct scorecard_samples *s, enum quantity qua
 	int64_t n = 0;
 
 	*left_out = s->n_by_outcome[OUTCOME_OPEN];
+	s->series.n_requests = 0;
+	s->series.all_are_one = quantity != QUANTITY_CHUNK;
 	if (quantity == QUANTITY_CHUNK)
 		n = gather_chunks(s);
 	for (size_t i = 0; quantity != QUANTITY_CHUNK && i < s->in->recording->n_requests; i++) {
@@ -254,7 +264,12 @@ int64_t scorecard_samples__gather(struct scorecard_samples *s, enum quantity qua
 			(*left_out)++;
 		else
 			s->values[n++] = value;
+		if (value != ABSENT)
+			s->series.sizes[s->series.n_requests++] = 1;
 	}
+	s->series.n = (size_t)n;
+	for (int64_t i = 0; i < n; i++)
+		s->series.values[i] = (double)s->values[i];
 	sort_values(s->values, (size_t)n);
 	return n;
 }
