@@ -262,7 +262,8 @@ int scorecard_html__compare(FILE *f, const struct scorecard *cards, size_t n,
 	      "side</h1>\n<p>Changes are those "
 	      "over the first; one with a * is more than chance within the recordings: the 95 % interval of the "
 	      "change, "
-	      "from those of both figures, leaves 0 out. " INTERVALS "</p>\n</header>\n",
+	      "from those of both figures, leaves 0 out. One without may be chance, or has no interval. " INTERVALS
+	      "</p>\n</header>\n",
 	      f);
 	put_recordings(f, cards, n);
 	verify_html__section(f, "scorecard", "Figures");

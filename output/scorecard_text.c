@@ -299,7 +299,8 @@ int scorecard_text__compare(FILE *f, const struct scorecard *cards, size_t n,
 	put_paragraph(
 		f, options,
 		"Changes are those over the first; one with a * is more than chance within the recordings: the 95 % "
-		"interval of the change, from those of both figures, leaves 0 out. " INTERVALS);
+		"interval of the change, from those of both figures, leaves 0 out. One without may be chance, or has "
+		"no interval. " INTERVALS);
 	err = put_recordings(f, cards, n, options);
 	if (!err)
 		err = put_conditions(f, cards, n, options);

@@ -31,6 +31,14 @@ def formatted(path):
     return "".join(old), "".join(result)
 
 
+def unified(path, old, new):
+    return "".join(difflib.unified_diff(old.splitlines(True), new.splitlines(True), str(path), "as it should be", n=1))
+
+
+def difference(path):
+    return unified(path, *formatted(path))
+
+
 def main():
     check = "--check" in sys.argv
     paths = [pathlib.Path(name) for name in sys.argv[1:] if name != "--check"]
@@ -41,8 +49,7 @@ def main():
                 continue
             wrong += 1
             if check:
-                sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True), str(path),
-                                                           "as it should be", n=1))
+                sys.stdout.write(unified(path, old, new))
             else:
                 path.write_text(new)
     return 1 if check and wrong else 0

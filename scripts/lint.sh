@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # clang-tidy, the format's check, which layer includes which, shellcheck, Python's own compiler. Needs `make` to have run (skeletons).
+# Files that were clean are checked again only when something has changed that they are made of (scripts/tidy.py).
+#
+#	scripts/lint.sh [--deep]	the analyzer follows more paths, of every function
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-jobs=$(nproc)
 failed=0
+deep=()
+[ "${1:-}" = --deep ] && deep=(--deep)
 list() {
 	git ls-files --cached --others --exclude-standard "$@" | while read -r f; do
 		if [ -f "$f" ]; then echo "$f"; fi
@@ -27,14 +31,6 @@ check() {
 	fi
 }
 
-# clang-tidy wants the compiler's options behind a double dash, per call.
-# shellcheck disable=SC2317 # called through check
-run_tidy() {
-	printf '%s\n' "${c_sources[@]}" | xargs -P "$jobs" -n 4 sh -c \
-		'clang-tidy --quiet --warnings-as-errors="*" "$@" -- -std=gnu11 -D_GNU_SOURCE -I. -isystem build/skel \
-		-DTOKPROF_VERSION_STRING="\"0\"" -DTOKPROF_PREFIX="\"/\"" 2>/dev/null' tidy
-}
-
 # What is read of a recording, and what is concluded of it, knows nothing of how it is shown.
 # shellcheck disable=SC2317 # called through check
 run_layers() {
@@ -42,8 +38,8 @@ run_layers() {
 }
 
 check "layers" run_layers
-check "format (${#c_files[@]} files)" python3 scripts/format.py --check "${c_files[@]}"
-check "clang-tidy (${#c_sources[@]} files)" run_tidy
+check "format (${#c_files[@]} files)" python3 scripts/tidy.py --format "${c_files[@]}"
+check "clang-tidy (${#c_sources[@]} files)" python3 scripts/tidy.py "${deep[@]}" "${c_sources[@]}"
 check "shellcheck (${#shells[@]} files)" shellcheck "${shells[@]}"
 check "python (${#pythons[@]} files)" python3 -m py_compile "${pythons[@]}"
 exit $failed

@@ -90,6 +90,7 @@ suite command-line python3 tests/cli/run.py
 suite attribution-mathematics python3 tests/bench/attribution/test_mathematics.py
 
 if $slow; then
+	suite lint-deep scripts/lint.sh --deep
 	for version in 2026.10.11549 2026.5.9294 0.2.14; do
 		suite "engine-$version" python3 tests/engines/smoke.py --version "$version"
 	done

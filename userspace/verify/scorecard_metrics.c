@@ -42,7 +42,8 @@ const struct scorecard_part_doc scorecard_parts[N_PARTS] = {
 			  "between "
 			  "values); times in ns, clocks at the server's socket instead of the client's, tokens as the "
 			  "server "
-			  "computed them instead of a tokenizer's recount" },
+			  "computed them instead of a tokenizer's recount. Intervals are those of the same figures "
+			  "above; JSON has each" },
 	[PART_MLPERF] = { "mlperf", "By LoadGen's names",
 			  "What LoadGen of MLPerf Inference prints in its summary, by its formulae (percentile p of n "
 			  "is the "
