@@ -10,7 +10,7 @@
  * Budget: three hits per step (entry, ubatch, return) whatever the number of streams, at instructions that the kernel
  * emulates where the code allows it: 0.6 us each, elsewhere 1 (metal) to 10 us (virtual machines). The program takes 0.3 to
  * 0.6 us of a hit where its data is in the cache, and about 4 us after a step that has streamed a model's weights through it;
- * in the ubatch about 30 ns more per token.
+ * in the ubatch about 30 ns more per token. Where a layout has failed, two more per prompt token (collectors/engine_batches.h).
  */
 #include "bpf/common.bpf.h"
 
@@ -40,9 +40,26 @@ struct {
 	__type(value, struct engine_control);
 } engine_control SEC(".maps");
 
+/* Whose sequence ids are below MAX_SEQUENCES, so that 16 bits hold them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_BATCHES);
+	__type(key, struct batch_key);
+	__type(value, struct batch);
+} batches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, tp_u32);
+	__type(value, struct batch);
+} empty_batch SEC(".maps");
+
 struct step {
 	tp_u64 sp;		/* 0: none */
 	tp_u64 batch;		/* address of the public batch; 0: none */
+	tp_u64 filled;		/* address of a batch that calls fill; 0: none */
+	tp_u64 told;		/* the rows of the whole step are out, by its batch */
 	struct record_step record;
 };
 
@@ -147,6 +164,8 @@ static __always_inline void emit_step(struct step *s, tp_u64 now, int ret, tp_u1
 	r->end_ns = now;
 	r->ret = ret;
 	r->h.flags |= flags;
+	if (s->told && r->n_ubatches > 1)
+		r->h.flags |= STEP_PARTS_UNKNOWN;
 	cut(r->meter_end, now);
 	own_waits(&r->runq_ns, &r->blocked_ns);
 	if (bpf_ringbuf_output(&events, r, sizeof(*r), wakeup_flags()))
@@ -198,6 +217,8 @@ static __always_inline void on_step_entry(const struct engine_probe_config *conf
 			s->batch = 0;
 			count_loss(LOSS_ENGINE_UNREADABLE);
 		}
+	} else if (config->batch_argument) {
+		s->filled = batch;
 	}
 	own_waits(&s->record.runq_ns, &s->record.blocked_ns);
 	cut(s->record.meter_start, now);
@@ -225,6 +246,7 @@ static __always_inline void on_step_return(tp_u64 sp, int ret)
 struct row_reader {
 	struct workspace *w;
 	tp_u64 pos, seq_id, output;	/* addresses of the arrays */
+	const struct batch *filled;
 	tp_u32 n_tokens;
 	tp_u32 max_sequences;
 	tp_s32 max_position;
@@ -306,14 +328,20 @@ static long read_token(tp_u32 i, void *ctx)
 	return !add_token(rd, w->pos[i], seq, w->outputs[i]);
 }
 
+static __always_inline void begin_rows(struct workspace *w)
+{
+	w->n_rows = 0;
+	w->n_seqs = 0;
+	w->overflow = 0;
+	__builtin_memset(w->seen, 0, sizeof(w->seen));
+}
+
 static __always_inline void read_rows(struct row_reader *rd)
 {
 	struct workspace *w = rd->w;
 	tp_u32 n = rd->n_tokens;
 
-	w->n_rows = 0;
-	w->n_seqs = 0;
-	w->overflow = 0;
+	begin_rows(w);
 	w->check = LAYOUT_SUM;
 	if (n == 0 || n > MAX_UBATCH_TOKENS)
 		return;
@@ -323,7 +351,6 @@ static __always_inline void read_rows(struct row_reader *rd)
 	    bpf_probe_read_user(w->outputs, n, (void *)rd->output))
 		return;
 	w->check = LAYOUT_OK;
-	__builtin_memset(w->seen, 0, sizeof(w->seen));
 	bpf_loop(n, read_token, rd, 0);
 }
 
@@ -419,6 +446,136 @@ static __always_inline bool use_public_batch(struct row_reader *rd, tp_u64 addre
 	return true;
 }
 
+/* --- batches that calls fill --------------------------------------------------------------------------------------- */
+
+static __always_inline struct batch *batch__find(tp_u64 address, struct batch_key *key)
+{
+	key->tgid = bpf_get_current_pid_tgid() >> 32;
+	key->reserved = 0;
+	key->address = address;
+	return bpf_map_lookup_elem(&batches, key);
+}
+
+/* What goes before a `clear` is not known, so that only there a batch begins. */
+static __always_inline void clear_batch(struct batch *b, const struct batch_key *key)
+{
+	tp_u32 zero = 0;
+	void *empty;
+
+	if (b) {
+		b->n = 0;
+		b->lost = 0;
+		return;
+	}
+	/* Where the map is full the batch stays unknown. */
+	empty = bpf_map_lookup_elem(&empty_batch, &zero);
+	if (empty)
+		bpf_map_update_elem(&batches, key, empty, BPF_NOEXIST);
+}
+
+static __always_inline void add_to_batch(struct batch *b, tp_s32 seq)
+{
+	struct batch_token *token;
+	tp_u32 i = b->n;
+
+	if (i >= MAX_UBATCH_TOKENS || seq < 0 || seq >= MAX_SEQUENCES) {
+		b->lost = 1;
+		return;
+	}
+	token = &b->token[i & (MAX_UBATCH_TOKENS - 1)];
+	token->pos = 0;
+	token->seq = (tp_u16)seq;
+	token->output = 0;
+	token->has_pos = 0;
+	b->n = i + 1;
+}
+
+static __always_inline void on_batch(tp_u32 op, tp_u64 address, tp_s32 a1, tp_u64 a2)
+{
+	struct batch_key key;
+	struct batch *b = batch__find(address, &key);
+	struct batch_token *token;
+	tp_s32 pos;
+
+	if (op == BATCH_CLEAR) {
+		clear_batch(b, &key);
+		return;
+	}
+	if (!b)
+		return;
+	if (op == BATCH_FREE) {
+		bpf_map_delete_elem(&batches, &key);
+		return;
+	}
+	if (op == BATCH_ADD) {
+		add_to_batch(b, a1);
+		return;
+	}
+	if (a1 < 0 || (tp_u32)a1 >= b->n) {
+		b->lost = 1;
+		return;
+	}
+	token = &b->token[a1 & (MAX_UBATCH_TOKENS - 1)];
+	if (op == BATCH_SET_POSITION && !bpf_probe_read_user(&pos, sizeof(pos), (void *)a2)) {
+		token->pos = pos;
+		token->has_pos = 1;
+	} else if (op == BATCH_SET_OUTPUT) {
+		token->output = (tp_u8)a2 != 0;
+	} else if (op != BATCH_ADD_SEQUENCE || (tp_s32)a2 != token->seq) {
+		b->lost = 1;	/* unreadable, or a token of several sequences, which a row cannot tell */
+	}
+}
+
+static long read_batch_token(tp_u32 i, void *ctx)
+{
+	struct row_reader *rd = ctx;
+	const struct batch_token *token = &rd->filled->token[i & (MAX_UBATCH_TOKENS - 1)];
+
+	if (!token->has_pos) {
+		rd->w->check = LAYOUT_POSITION;
+		return 1;
+	}
+	return !add_token(rd, token->pos, token->seq, token->output);
+}
+
+static __always_inline void read_batch(struct row_reader *rd)
+{
+	begin_rows(rd->w);
+	rd->w->check = LAYOUT_OK;
+	bpf_loop(rd->n_tokens, read_batch_token, rd, 0);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------- */
+
+/* The rows of the whole step, as its batch has them. @return false where nothing of it was handed over */
+static __always_inline bool tell_batch(struct row_reader *rd, struct step *s)
+{
+	struct workspace *w = rd->w;
+	struct record_rows *r = workspace__rows(w);
+	struct batch_key key;
+
+	w->emit = 0;
+	if (s->filled) {
+		rd->filled = batch__find(s->filled, &key);
+		if (!rd->filled || rd->filled->lost || !rd->filled->n || rd->filled->n > MAX_UBATCH_TOKENS)
+			return false;
+		rd->n_tokens = rd->filled->n;
+		read_batch(rd);
+	} else {
+		if (!use_public_batch(rd, s->batch))
+			return false;
+		read_rows(rd);
+	}
+	if (w->check == LAYOUT_OK && w->overflow)
+		count_loss(LOSS_ENGINE_ROWS);
+	if (w->check != LAYOUT_OK || w->overflow)
+		return false;
+	r->n_tokens = rd->n_tokens;
+	emit_rows(w, w->n_rows, ROWS_FROM_BATCH);
+	s->told = 1;
+	return true;
+}
+
 static __always_inline void on_ubatch(const struct engine_probe_config *config, tp_u64 ubatch)
 {
 	struct workspace *w = workspace__get(false);
@@ -437,6 +594,10 @@ static __always_inline void on_ubatch(const struct engine_probe_config *config, 
 	s = w->steps[1].sp ? &w->steps[1] : &w->steps[0];
 	if (!s->sp)
 		return;
+	if (s->told) {
+		s->record.n_ubatches++;
+		return;
+	}
 	r = workspace__rows(w);
 	fill_header(&r->h, RECORD_ROWS, sizeof(*r), now);
 	r->step = s->record.step;
@@ -476,20 +637,11 @@ static __always_inline void on_ubatch(const struct engine_probe_config *config, 
 		emit_rows(w, w->n_rows, search.fields.embeddings ? ROWS_EMBEDDINGS : 0);
 		return;
 	}
-	if (r->ubatch > 0)
-		return;		/* the first ubatch has told of the whole step */
 	r->check = search.found > 1 ? LAYOUT_NONE : search.check;
-	if (use_public_batch(&rd, s->batch)) {
-		r->n_tokens = rd.n_tokens;
-		read_rows(&rd);
-		if (w->check == LAYOUT_OK && !w->overflow) {
-			emit_rows(w, w->n_rows, ROWS_FROM_BATCH);
-			return;
-		}
-		if (w->overflow)
-			count_loss(LOSS_ENGINE_ROWS);
-	}
-	r->n_tokens = search.fields.n_tokens;
+	/* Before the first ubatch's rows are out, all of the step can still be told by its batch. */
+	if (r->ubatch == 0 && tell_batch(&rd, s))
+		return;
+	r->n_tokens = search.fields.n_tokens <= MAX_UBATCH_TOKENS ? search.fields.n_tokens : 0;
 	emit_rows(w, 0, ROWS_UNKNOWN);
 }
 
@@ -617,6 +769,17 @@ static __always_inline tp_u64 entry_sp(const struct engine_probe_config *config,
 	return saved_word(regs, config->frame_word) + (tp_s64)config->frame;
 }
 
+static __always_inline tp_u64 batch_of(const struct engine_probe_config *config, struct user_regs *regs)
+{
+	tp_u64 second = ARG2(regs), third = ARG3(regs);
+
+	/* Loads at a chosen offset, into which clang would turn this, are no reads of the context to the verifier. */
+	asm volatile("" : "+r"(second), "+r"(third));
+	if (config->batch_argument)
+		return config->batch_argument == 2 ? second : third;
+	return BATCH(regs, config);
+}
+
 static __always_inline int on_probe(struct user_regs *regs)
 {
 	struct engine_probe_config *config;
@@ -634,7 +797,7 @@ static __always_inline int on_probe(struct user_regs *regs)
 		return 0;
 	switch (config->role) {
 	case PROBE_STEP_ENTRY:
-		on_step_entry(config, regs->sp, ARG1(regs), BATCH(regs, config));
+		on_step_entry(config, regs->sp, ARG1(regs), batch_of(config, regs));
 		break;
 	case PROBE_STEP_RETURN:
 		on_step_return(entry_sp(config, regs), value_of(config, regs));
@@ -644,6 +807,9 @@ static __always_inline int on_probe(struct user_regs *regs)
 		break;
 	case PROBE_MEMORY:
 		on_memory(config, ARG1(regs), (int)ARG2(regs), (int)ARG3(regs), (int)ARG4(regs), (int)ARG5(regs));
+		break;
+	case PROBE_BATCH:
+		on_batch(config->kind, ARG1(regs), (int)ARG2(regs), ARG3(regs));
 		break;
 	case PROBE_SPECULATION_ENTRY:
 		w = workspace__get(true);

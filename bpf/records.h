@@ -64,6 +64,8 @@ enum step_flag {
 	STEP_DRAFT = 1,		/* begun inside the engine's speculation code: the draft model's context */
 	STEP_NO_RETURN = 2,	/* the next step of the thread began before this one returned: an exception was thrown */
 	STEP_NESTED = 4,	/* begun inside another step of the same thread (decode that falls through to encode) */
+	STEP_PARTS_UNKNOWN =
+		8, /* its rows are the batch's, and the engine cut them into several ubatches: into which is not known */
 };
 
 struct record_step {
@@ -83,7 +85,8 @@ struct record_step {
 
 enum rows_flag {
 	ROWS_UNKNOWN = 1,	/* the layout failed its self-check: n_tokens only, no rows follow */
-	ROWS_FROM_BATCH = 2,	/* read from the public batch at the step's start, not from the ubatch */
+	ROWS_FROM_BATCH =
+		2, /* of the whole step: of the public batch or of the calls that filled it, not of the ubatch */
 	ROWS_MORE = 4,		/* another record with the next rows of the same ubatch follows */
 	ROWS_EMBEDDINGS = 8,	/* the ubatch carries embeddings in the place of tokens */
 };
@@ -115,7 +118,7 @@ struct record_rows {
 	tp_u64 step;
 	tp_u64 context;
 	tp_u32 ubatch;		/* 0, 1, ... in the step */
-	tp_u32 n_tokens;	/* of the whole ubatch */
+	tp_u32 n_tokens;	/* of the whole ubatch; ROWS_FROM_BATCH: of the step */
 	tp_u32 n_seqs;		/* distinct sequences that the engine says the ubatch has; 0 unknown */
 	tp_u16 n_rows;
 	tp_u8 check;		/* enum layout_check */

@@ -99,7 +99,20 @@ enum probe_role {
 	PROBE_MEMORY = 3,
 	PROBE_SPECULATION_ENTRY = 4,
 	PROBE_SPECULATION_RETURN = 5,
-	N_PROBE_ROLES = 6,
+	PROBE_BATCH = 6,
+	N_PROBE_ROLES = 7,
+};
+
+/* Calls that fill a batch whose struct is private. The first argument is the batch. */
+enum batch_op {
+	BATCH_CLEAR = 0,	/* (batch) */
+	BATCH_ADD = 1,		/* (batch, sequence, ...): one more token; its index is how many there were */
+	BATCH_SET_POSITION = 2,	/* (batch, index, const int *position) */
+	BATCH_SET_OUTPUT = 3,	/* (batch, index, bool) */
+	BATCH_ADD_SEQUENCE = 4,	/* (batch, index, sequence): of a token that has one already */
+	BATCH_FREE = 5,		/* (batch) */
+	BATCH_NEITHER = 6,	/* changes nothing of these: not probed */
+	BATCH_FAMILY = 7,	/* no call of its own: all names that such a call may have */
 };
 
 #define MAX_ENGINE_PROBES 64	/* of one engine */
@@ -108,7 +121,7 @@ enum probe_role {
 
 struct engine_probe_config {
 	tp_u32 role;		/* enum probe_role */
-	tp_u32 kind;		/* enum step_kind, or enum memory_op */
+	tp_u32 kind;		/* enum step_kind, enum memory_op or enum batch_op */
 	tp_u32 batch_stack;	/* PROBE_STEP_ENTRY: offset of the public batch from the stack pointer; 0: none. On arm64
 				 * only whether there is one: its address is the second argument */
 	tp_u32 layout_first;	/* PROBE_UBATCH: the layouts to try: all that pass the self-check count, */
@@ -119,11 +132,36 @@ struct engine_probe_config {
 	tp_u32 condition;	/* the place counts where this x86 condition holds; PROBE_ALWAYS */
 	tp_u32 value_word;	/* the function's value: this word of the saved registers, PROBE_CONSTANT: `value` */
 	tp_s32 value;
-	tp_u32 reserved;
+	tp_u32 batch_argument;	/* PROBE_STEP_ENTRY: which argument is the address of a batch that calls fill; 0: none */
 	tp_u64 hits;		/* written by the BPF program */
 };
 #define PROBE_ALWAYS 0xff
 #define PROBE_CONSTANT 0xff
+
+/*
+ * Map `batches`: a batch that is being filled by calls, from a `clear` on. Entries are made and used only while all of these calls are
+ * probed (collectors/engine_batches.h).
+ */
+#define MAX_BATCHES 16
+
+struct batch_key {
+	tp_u32 tgid;
+	tp_u32 reserved;
+	tp_u64 address;
+};
+
+struct batch_token {
+	tp_s32 pos;
+	tp_u16 seq;
+	tp_u8 output;
+	tp_u8 has_pos;
+};
+
+struct batch {
+	tp_u32 n;
+	tp_u32 lost;		/* it holds something that this cannot tell: its rows are unknown until the next `clear` */
+	struct batch_token token[MAX_UBATCH_TOKENS];
+};
 
 /* Map `engine_control`, entry 0. */
 struct engine_control {
@@ -159,5 +197,7 @@ struct pulse {
 _Static_assert(sizeof(struct meters) == 64 * (N_METERS + 1), "meters");
 _Static_assert(sizeof(struct thread_state) == 80 + 48 + 16, "thread_state");
 _Static_assert(sizeof(struct layout) == 16, "layout");
+_Static_assert(sizeof(struct batch_key) == 16, "batch_key");
+_Static_assert(sizeof(struct batch) == 8 + 8 * MAX_UBATCH_TOKENS, "batch");
 
 #endif

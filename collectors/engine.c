@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "collectors/collector.h"
+#include "collectors/engine_batches.h"
 #include "collectors/engine_rows.h"
 #include "collectors/skeleton.h"
 #include "collectors/uprobe.h"
@@ -29,6 +30,8 @@ struct attached_engine {
 	int id;
 	struct engine_instance *instance;
 	struct uprobe_links links[ENGINE_MAX_MODULES];
+	struct engine_batches batches;
+	bool unknown_noted;	/* that rows are unknown, and nothing can be done */
 	uint32_t first_probe;	/* of its entries in map engine_probes */
 	uint32_t first_layout;
 };
@@ -99,6 +102,16 @@ static int engine_open(struct session *s, void **out)
 
 /* --- attaching ----------------------------------------------------------------------------------------------------- */
 
+static struct attached_engine *engine_of(struct engine_collector *c, uint32_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_engines; i++)
+		if (c->engines[i].instance->pid == pid)
+			return &c->engines[i];
+	return NULL;
+}
+
 static int fill_maps(struct engine_collector *c, struct attached_engine *e)
 {
 	const struct engine_instance *in = e->instance;
@@ -122,6 +135,7 @@ static int fill_maps(struct engine_collector *c, struct attached_engine *e)
 			.role = in->probes[i].role,
 			.kind = in->probes[i].kind,
 			.batch_stack = in->probes[i].batch_stack,
+			.batch_argument = in->probes[i].batch_argument,
 			.layout_first = e->first_layout,
 			.layout_count = (uint32_t)in->n_layouts,
 			.frame = place->frame,
@@ -139,16 +153,30 @@ static int fill_maps(struct engine_collector *c, struct attached_engine *e)
 	return 0;
 }
 
-static void detach(struct attached_engine *e)
+static struct engine_batches_bpf batches_bpf(const struct engine_collector *c, const struct attached_engine *e)
 {
+	return (struct engine_batches_bpf){
+		.program_fd = bpf_program__fd(c->skel->progs.on_uprobe),
+		.batches_fd = bpf_map__fd(c->skel->maps.batches),
+		.probes_fd = bpf_map__fd(c->skel->maps.engine_probes),
+		.first_probe = e->first_probe,
+	};
+}
+
+static void detach(struct engine_collector *c, struct attached_engine *e)
+{
+	const struct engine_batches_bpf bpf = batches_bpf(c, e);
 	size_t i;
 
+	if (e->batches.state == BATCHES_ON)
+		engine_batches__detach(&e->batches, e->instance, &bpf);
 	for (i = 0; i < e->instance->n_modules; i++)
 		uprobe_links__detach(&e->links[i]);
 }
 
 static int attach(struct engine_collector *c, struct attached_engine *e)
 {
+	const struct engine_batches_bpf bpf = batches_bpf(c, e);
 	const struct engine_instance *in = e->instance;
 	struct uprobe_point points[MAX_ENGINE_PROBES];
 	size_t m, i, n;
@@ -157,26 +185,56 @@ static int attach(struct engine_collector *c, struct attached_engine *e)
 	for (m = 0; m < in->n_modules; m++) {
 		n = 0;
 		for (i = 0; i < in->n_probes; i++)
-			if (in->probes[i].module == m)
+			if (in->probes[i].module == m && in->probes[i].role != PROBE_BATCH)
 				points[n++] =
 					(struct uprobe_point){ in->probes[i].place.file_offset, e->first_probe + i };
 		if (n == 0)
 			continue;
-		err = uprobe_links__attach(&e->links[m], bpf_program__fd(c->skel->progs.on_uprobe),
-					   in->modules[m].attach_path, in->pid, points, n);
+		err = uprobe_links__attach(&e->links[m], bpf.program_fd, in->modules[m].attach_path, in->pid, points,
+					   n);
 		if (err) {
-			detach(e);
+			detach(c, e);
 			return err;
 		}
 	}
+	if (e->batches.state == BATCHES_ON && engine_batches__attach(&e->batches, in, &bpf))
+		e->batches.state = BATCHES_OFF;
 	return 0;
+}
+
+static void describe_rows(const struct engine_collector *c, const struct attached_engine *e, char *out, size_t size)
+{
+	const struct engine_instance *in = e->instance;
+	const struct engine_rows *rows = &c->rows;
+	const bool by_calls = e->batches.state == BATCHES_ON || e->batches.state == BATCHES_OFF;
+	int layout = rows->layout - (int)e->first_layout, worst = LAYOUT_NONE, i;
+	uint64_t failed = 0;
+
+	for (i = LAYOUT_UNREADABLE; i <= LAYOUT_NONE; i++) {
+		failed += rows->checks[i];
+		if (rows->checks[i])
+			worst = i;
+	}
+	if (rows->from_batch > 0 && failed > rows->from_batch)
+		snprintf(out, size, "%s in %llu steps, unknown in %llu ubatches; the ubatch's layout failed: %s",
+			 by_calls ? "calls that fill the batch" : "public batch", (unsigned long long)rows->from_batch,
+			 (unsigned long long)(failed - rows->from_batch), layout_check__words(worst));
+	else if (rows->from_batch > 0)
+		snprintf(out, size, "public batch; the ubatch's layout failed: %s", layout_check__words(worst));
+	else if (failed > 0)
+		snprintf(out, size, "unknown in %llu ubatches: %s", (unsigned long long)failed,
+			 layout_check__words(worst));
+	else if (layout >= 0 && layout < (int)in->n_layouts)
+		snprintf(out, size, "ubatch layout %s by %s; passed its self-check in %llu ubatches",
+			 in->layouts[layout].name, in->layout_source, (unsigned long long)rows->checks[LAYOUT_OK]);
+	else
+		snprintf(out, size, "no step was seen");
 }
 
 static void write_engine(struct session *s, const struct engine_collector *c, const struct attached_engine *e)
 {
 	const struct engine_instance *in = e->instance;
-	const struct engine_rows *rows = &c->rows;
-	char source[200];
+	char source[240];
 	struct row_engine row = {
 		.id = e->id,
 		.pid = in->pid,
@@ -188,33 +246,14 @@ static void write_engine(struct session *s, const struct engine_collector *c, co
 		.inode = in->modules[0].inode,
 		.rows_source = source,
 	};
-	uint64_t failed = 0;
-	int layout = rows->layout - (int)e->first_layout, worst = LAYOUT_NONE, i;
 
-	for (i = LAYOUT_UNREADABLE; i <= LAYOUT_NONE; i++) {
-		failed += rows->checks[i];
-		if (rows->checks[i])
-			worst = i;
-	}
-	if (rows->from_batch > 0)
-		snprintf(source, sizeof(source), "public batch; the ubatch's layout failed: %s",
-			 layout_check__words(worst));
-	else if (failed > 0)
-		snprintf(source, sizeof(source), "unknown in %llu ubatches: %s", (unsigned long long)failed,
-			 layout_check__words(worst));
-	else if (layout >= 0 && layout < (int)in->n_layouts)
-		snprintf(source, sizeof(source), "ubatch layout %s by %s; passed its self-check in %llu ubatches",
-			 in->layouts[layout].name, in->layout_source, (unsigned long long)rows->checks[LAYOUT_OK]);
-	else
-		snprintf(source, sizeof(source), "no step was seen");
+	describe_rows(c, e, source, sizeof(source));
 	if (s->writer)
 		recording_writer__engine(s->writer, &row);
-	if (failed > rows->from_batch)
-		session__note(s, "engine", "partial",
-			      "per-sequence rows unknown: the ubatch's layout failed its self-check");
 }
 
-static void write_probes(struct session *s, const struct engine_instance *in)
+/* Those of batches apart: they are attached later, if at all. */
+static void write_probes(struct session *s, const struct engine_instance *in, bool batches)
 {
 	char point[PROFILE_SYMBOL_SIZE + 16], detail[700];
 	size_t i;
@@ -224,26 +263,18 @@ static void write_probes(struct session *s, const struct engine_instance *in)
 		bool leaves = p->role == PROBE_STEP_RETURN || p->role == PROBE_SPECULATION_RETURN;
 		struct row_probe row = { "engine", point, in->pid, true, detail };
 
+		if ((p->role == PROBE_BATCH) != batches)
+			continue;
 		snprintf(point, sizeof(point), "%s %s", p->symbol, leaves ? "return" : "entry");
 		snprintf(detail, sizeof(detail), "%s+0x%llx", in->modules[p->module].path,
 			 (unsigned long long)p->place.file_offset);
 		recording_writer__probe(s->writer, &row);
 	}
-	for (i = 0; s->writer && i < in->n_missing; i++) {
+	for (i = 0; s->writer && !batches && i < in->n_missing; i++) {
 		struct row_probe row = { "engine", in->missing[i].point, in->pid, false, in->missing[i].reason };
 
 		recording_writer__probe(s->writer, &row);
 	}
-}
-
-static bool is_attached(const struct engine_collector *c, uint32_t pid)
-{
-	size_t i;
-
-	for (i = 0; i < c->n_engines; i++)
-		if (c->engines[i].instance->pid == pid)
-			return true;
-	return false;
 }
 
 static void wait_for(struct engine_collector *c, uint32_t pid)
@@ -264,7 +295,7 @@ static int engine_attach(struct session *s, void *state, uint32_t pid)
 	char reason[160];
 	int err;
 
-	if (is_attached(c, pid))
+	if (engine_of(c, pid))
 		return 0;
 	if (c->n_engines == MAX_ENGINES)
 		return -ENOSPC;
@@ -277,6 +308,8 @@ static int engine_attach(struct session *s, void *state, uint32_t pid)
 		wait_for(c, pid);
 	if (!err)
 		err = fill_maps(c, e);
+	if (!err)
+		engine_batches__init(&e->batches, e->instance);
 	if (!err && c->enabled)
 		err = attach(c, e);
 	if (err) {
@@ -290,10 +323,62 @@ static int engine_attach(struct session *s, void *state, uint32_t pid)
 	e->id = (int)++c->n_engines;
 	engine_rows__know_context(&c->rows, pid, e->instance->context_memory, e->instance->context_length);
 	write_engine(s, c, e);
-	write_probes(s, e->instance);
+	write_probes(s, e->instance, false);
 	if (s->writer)
 		model_file__write(&c->models, s->writer, pid);
 	return 0;
+}
+
+/* --- rows by other means ----------------------------------------------------------------------------------------- */
+
+static void note_unknown_rows(struct session *s, const char *how)
+{
+	char reason[240];
+
+	snprintf(reason, sizeof(reason), "the ubatch's layout failed its self-check: %s", how);
+	session__note(s, "engine", "partial", reason);
+}
+
+static void rows_are_unknown(struct session *s, struct engine_collector *c, uint32_t pid)
+{
+	struct attached_engine *e = engine_of(c, pid);
+	const struct engine_batches_bpf bpf = e ? batches_bpf(c, e) : (struct engine_batches_bpf){ 0 };
+
+	if (!e || !c->enabled)
+		return;
+	if (e->batches.state == BATCHES_NONE && !e->unknown_noted)
+		note_unknown_rows(s, "rows per sequence are unknown");
+	e->unknown_noted = true;
+	if (e->batches.state != BATCHES_READY)
+		return;
+	if (engine_batches__attach(&e->batches, e->instance, &bpf)) {
+		e->batches.state = BATCHES_OFF;
+		note_unknown_rows(s,
+				  "rows per sequence are unknown, and the calls that fill a batch could not be probed");
+		return;
+	}
+	e->batches.state = BATCHES_ON;
+	note_unknown_rows(s, "rows since come from the calls that fill a batch");
+	write_probes(s, e->instance, true);
+}
+
+static void watch_budget(struct session *s, struct engine_collector *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_engines; i++) {
+		struct attached_engine *e = &c->engines[i];
+		const struct engine_batches_bpf bpf = batches_bpf(c, e);
+
+		if (!c->enabled || e->batches.state != BATCHES_ON ||
+		    !engine_batches__exceeded(&e->batches, e->instance, &bpf))
+			continue;
+		engine_batches__detach(&e->batches, e->instance, &bpf);
+		e->batches.state = BATCHES_OFF;
+		note_unknown_rows(s,
+				  "rows came from the calls that fill a batch, until these cost more than 1 % of the "
+				  "server's CPU time; now rows are unknown");
+	}
 }
 
 /* --- records ------------------------------------------------------------------------------------------------------- */
@@ -301,13 +386,21 @@ static int engine_attach(struct session *s, void *state, uint32_t pid)
 /* The process runs another program now: what was probed in the old one is gone. */
 static void forget_process(struct engine_collector *c, uint32_t pid)
 {
-	size_t i;
+	struct attached_engine *e = engine_of(c, pid);
 
-	for (i = 0; i < c->n_engines; i++)
-		if (c->engines[i].instance->pid == pid) {
-			detach(&c->engines[i]);
-			c->engines[i].instance->pid = 0;
-		}
+	if (!e)
+		return;
+	detach(c, e);
+	e->instance->pid = 0;
+	e->batches.state = BATCHES_NONE;
+}
+
+static void take_task(struct engine_collector *c, const struct record_task *r)
+{
+	if (r->op == TASK_EXEC)
+		forget_process(c, r->h.tgid);
+	if (r->op == TASK_EXIT && r->h.tid == r->h.tgid)
+		engine_batches__forget(bpf_map__fd(c->skel->maps.batches), r->h.tgid);
 }
 
 /* A server that was still loading at the attach has mapped a model at the latest when a context of it takes a step. */
@@ -326,8 +419,8 @@ static void engine_record(struct session *s, void *state, const struct record_he
 
 	switch (h->kind) {
 	case RECORD_TASK:
-		if (h->size >= sizeof(struct record_task) && ((const struct record_task *)h)->op == TASK_EXEC)
-			forget_process(c, h->tgid);
+		if (h->size >= sizeof(struct record_task))
+			take_task(c, (const struct record_task *)h);
 		break;
 	case RECORD_STEP:
 		if (h->size < sizeof(struct record_step))
@@ -337,8 +430,11 @@ static void engine_record(struct session *s, void *state, const struct record_he
 			s->on_step(s->on_step_ctx, (const struct record_step *)h);
 		break;
 	case RECORD_ROWS:
-		if (h->size >= sizeof(struct record_rows))
-			engine_rows__rows(&c->rows, s, (const struct record_rows *)h);
+		if (h->size < sizeof(struct record_rows))
+			return;
+		engine_rows__rows(&c->rows, s, (const struct record_rows *)h);
+		if (h->flags & ROWS_UNKNOWN)
+			rows_are_unknown(s, c, h->tgid);
 		break;
 	case RECORD_MEMORY:
 		if (h->size >= sizeof(struct record_memory))
@@ -353,6 +449,7 @@ static void engine_tick(struct session *s, void *state, uint64_t now_ns)
 	size_t i, n = c->n_waiting, kept = 0;
 
 	(void)now_ns;
+	watch_budget(s, c);
 	for (i = 0; i < n; i++) {
 		uint32_t pid = c->waiting[i];
 
@@ -378,7 +475,7 @@ static int engine_set_enabled(struct session *s, void *state, bool on)
 		if (on)
 			err = attach(c, &c->engines[i]);
 		else
-			detach(&c->engines[i]);
+			detach(c, &c->engines[i]);
 	}
 	return err;
 }
@@ -419,7 +516,7 @@ static void engine_close(struct session *s, void *state)
 	engine_rows__finish(&c->rows, s);
 	for (i = 0; i < c->n_engines; i++) {
 		write_engine(s, c, &c->engines[i]);
-		detach(&c->engines[i]);
+		detach(c, &c->engines[i]);
 		free(c->engines[i].instance);
 	}
 	engine_bpf__destroy(c->skel);

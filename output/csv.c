@@ -188,6 +188,7 @@ static void put_step_row(struct csv *c, const struct ledger *l, size_t i, const 
 {
 	const struct timeline *t = l->timeline;
 	const struct row_step *step = &t->recording->steps[i];
+	const bool known = row && row->seq >= 0;
 	bool matched = row && row->run != RUN_NONE && t->runs[row->run].request != REQUEST_NONE;
 	int64_t figures[MAX_RESOURCES];
 
@@ -199,12 +200,12 @@ static void put_step_row(struct csv *c, const struct ledger *l, size_t i, const 
 	csv__number(c, step->ret);
 	csv__number(c, step->n_tokens);
 	csv__number(c, matched ? t->recording->requests[t->runs[row->run].request].id : ABSENT);
-	csv__number(c, row && row->seq >= 0 ? row->seq : ABSENT);
+	csv__number(c, known ? row->seq : ABSENT);
 	csv__text(c, row ? phase__name((enum phase)row->phase) : NULL);
-	csv__number(c, row ? row->first_pos : ABSENT);
+	csv__number(c, known ? row->first_pos : ABSENT);
 	csv__number(c, row ? row->n_tokens : ABSENT);
-	csv__number(c, row ? row->n_outputs : ABSENT);
-	csv__number(c, row ? row->n_emitted : ABSENT);
+	csv__number(c, known ? row->n_outputs : ABSENT);
+	csv__number(c, known ? row->n_emitted : ABSENT);
 	for (size_t k = 0; k < l->n_resources; k++)
 		figures[k] = row && l->row_cost ? l->row_cost[(size_t)(row - t->rows) * l->n_resources + k] :
 						  recording__step_use(t->recording, step->id, l->resources[k].row->id);

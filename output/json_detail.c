@@ -40,15 +40,16 @@ static void put_step_row(struct json_writer *w, const struct ledger *l, uint32_t
 {
 	const struct timeline *t = l->timeline;
 	const struct timeline_row *row = &t->rows[at];
+	const bool known = row->seq >= 0;
 
 	json_writer__begin_object(w);
 	json_writer__put_optional(w, "request", request_id_of_run(t, row->run));
-	json_writer__put_optional(w, "seq", row->seq < 0 ? ABSENT : row->seq);
+	json_writer__put_optional(w, "seq", known ? row->seq : ABSENT);
 	json_writer__put_string(w, "phase", phase__name((enum phase)row->phase));
-	json_writer__put_integer(w, "first_pos", row->first_pos);
+	json_writer__put_optional(w, "first_pos", known ? row->first_pos : ABSENT);
 	json_writer__put_integer(w, "n_tokens", row->n_tokens);
-	json_writer__put_integer(w, "n_outputs", row->n_outputs);
-	json_writer__put_integer(w, "n_emitted", row->n_emitted);
+	json_writer__put_optional(w, "n_outputs", known ? row->n_outputs : ABSENT);
+	json_writer__put_optional(w, "n_emitted", known ? row->n_emitted : ABSENT);
 	json_writer__put_bool(w, "counted", row->counted);
 	json_writer__put_bool(w, "recompute", row->recompute);
 	if (l->row_cost)

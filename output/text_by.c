@@ -38,13 +38,15 @@ static void list_rows(const struct text *t, size_t step, char *out, size_t size)
 	out[0] = '\0';
 	for (uint32_t at = timeline->step_first_row[step]; at < timeline->step_first_row[step + 1]; at++) {
 		const struct timeline_row *row = &timeline->rows[at];
-		char seq[16] = "?", item[96];
+		char seq[16] = "?", first_pos[16] = "?", item[96];
 		int length;
 
-		if (row->seq >= 0)
+		if (row->seq >= 0) {
 			snprintf(seq, sizeof(seq), "%" PRId32, row->seq);
-		length = snprintf(item, sizeof(item), "%s%s:%s:%" PRIu32 "@%" PRId32 "%s", n ? " " : "", seq,
-				  phase__name((enum phase)row->phase), row->n_tokens, row->first_pos,
+			snprintf(first_pos, sizeof(first_pos), "%" PRId32, row->first_pos);
+		}
+		length = snprintf(item, sizeof(item), "%s%s:%s:%" PRIu32 "@%s%s", n ? " " : "", seq,
+				  phase__name((enum phase)row->phase), row->n_tokens, first_pos,
 				  row->recompute ? ":recompute" : "");
 		if (n + (size_t)length + 8 >= size) {
 			snprintf(out + n, size - n, " ...");

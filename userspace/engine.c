@@ -316,6 +316,7 @@ static void add_probe(struct engine_instance *out, enum probe_role role, const s
 	p->role = role;
 	p->kind = found->pattern->kind;
 	p->batch_stack = role == PROBE_STEP_ENTRY ? found->section->batch_stack : 0;
+	p->batch_argument = role == PROBE_STEP_ENTRY ? found->section->batch_argument : 0;
 	p->module = found->module;
 	p->place = *place;
 	snprintf(p->symbol, sizeof(p->symbol), "%s", found->symbol.name);
@@ -457,6 +458,87 @@ static void add_points(struct finder *f, const struct point_type *type)
 	     type->loss);
 }
 
+/* --- calls that fill a batch --------------------------------------------------------------------------------------- */
+
+static bool is_named(const struct finder *f, const struct profile_section *section, const char *function)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_found; i++)
+		if (f->found[i].section == section && f->found[i].pattern->kind != BATCH_FAMILY &&
+		    strcmp(f->found[i].symbol.name, function) == 0)
+			return true;
+	return false;
+}
+
+static bool has_batch_op(const struct finder *f, const struct profile_section *section, enum batch_op op)
+{
+	size_t i;
+
+	for (i = 0; i < f->n_found; i++)
+		if (f->found[i].section == section && f->found[i].pattern->kind == op && is_usable(&f->found[i]))
+			return true;
+	return false;
+}
+
+/* All of them or none, and none where there is one more that is not known: it may change what the others have filled in. */
+static bool batch_is_whole(struct finder *f, const struct profile_section *section)
+{
+	enum batch_op op;
+	size_t i;
+
+	for (op = BATCH_CLEAR; op <= BATCH_FREE; op++)
+		if (!has_batch_op(f, section, op)) {
+			miss(f->out, "calls on a batch", "the profile needs the names of all of them in this build");
+			return false;
+		}
+	for (i = 0; i < f->n_found; i++)
+		if (f->found[i].section == section && f->found[i].pattern->kind == BATCH_FAMILY &&
+		    f->found[i].symbol.function && !is_named(f, section, f->found[i].symbol.name)) {
+			miss(f->out, f->found[i].symbol.name,
+			     "the profile does not know what this call does to a batch");
+			return false;
+		}
+	return true;
+}
+
+static void add_batch_calls(struct finder *f, const struct profile_section *section)
+{
+	size_t i;
+
+	if (!batch_is_whole(f, section))
+		return;
+	if (f->out->n_probes + PROFILE_MAX_SYMBOLS > MAX_ENGINE_PROBES) {
+		miss(f->out, "calls on a batch", "more than %d probe points", MAX_ENGINE_PROBES);
+		return;
+	}
+	for (i = 0; i < f->n_found; i++)
+		if (f->found[i].section == section && is_usable(&f->found[i]) && !is_copy(f, i) &&
+		    f->found[i].pattern->kind <= BATCH_FREE)
+			add_entry(f, PROBE_BATCH, &f->found[i]);
+}
+
+/* Where a step is given a private batch: by what its rows can be known when the ubatch's layout fails. */
+static void add_batches(struct finder *f)
+{
+	const struct engine_profile *profile = f->profile;
+	bool wanted = false;
+	size_t i;
+
+	for (i = 0; i < f->out->n_probes; i++)
+		wanted |= f->out->probes[i].batch_argument != 0;
+	for (i = 0; wanted && i < profile->n_sections; i++)
+		if (profile->sections[i].section == PROFILE_BATCH &&
+		    has_batch_op(f, &profile->sections[i], BATCH_ADD)) {
+			add_batch_calls(f, &profile->sections[i]);
+			return;
+		}
+	if (wanted)
+		miss(f->out, "calls on a batch", "none is there: rows are unknown where the ubatch's layout fails");
+}
+
+/* ------------------------------------------------------------------------------------------------------------------- */
+
 static bool can_probe_steps(const struct engine_instance *out)
 {
 	size_t i;
@@ -569,6 +651,7 @@ static int fill(struct finder *f)
 	snprintf(f->out->profile, sizeof(f->out->profile), "%s", f->profile->source);
 	for (i = 0; i < sizeof(point_types) / sizeof(point_types[0]); i++)
 		add_points(f, &point_types[i]);
+	add_batches(f);
 	choose_layouts(f);
 	find_context_fields(f);
 	find_version(f);

@@ -29,8 +29,10 @@ struct engine_module {
 
 struct engine_probe {
 	enum probe_role role;
-	uint32_t kind; /* enum step_kind of a step, enum memory_op of a memory function */
+	uint32_t kind; /* enum step_kind of a step, enum memory_op of a memory function, enum batch_op */
 	uint32_t batch_stack; /* step entries: offset of the public batch from the stack pointer; 0: not in the open */
+	uint32_t
+		batch_argument; /* step entries: which argument is a batch that PROBE_BATCH's functions fill; 0: none */
 	uint32_t module; /* index into engine_instance.modules */
 	struct probe_place place;
 	char symbol[PROFILE_SYMBOL_SIZE]; /* the function; for returns the one whose return it is */

@@ -179,7 +179,7 @@ static int end_engine(struct parser *p)
 	return 0;
 }
 
-/* --- [step], [ubatch], [memory], [speculation] ---------------------------------------------------------------------- */
+/* --- [step], [ubatch], [memory], [batch], [speculation] ------------------------------------------------------------- */
 
 static int open_points(struct parser *p, enum profile_section_kind kind)
 {
@@ -211,6 +211,12 @@ static int open_memory(struct parser *p, char *label)
 	return open_points(p, PROFILE_MEMORY);
 }
 
+static int open_batch(struct parser *p, char *label)
+{
+	(void)label;
+	return open_points(p, PROFILE_BATCH);
+}
+
 static int open_speculation(struct parser *p, char *label)
 {
 	(void)label;
@@ -221,6 +227,14 @@ static int end_points(struct parser *p)
 {
 	return p->section->n_symbols ? 0 :
 				       fail(p, "the section that begins at line %d names no symbol", p->section->line);
+}
+
+static int end_step(struct parser *p)
+{
+	if (p->section->batch_stack && p->section->batch_argument)
+		return fail(p, "the section that begins at line %d has both 'batch_stack' and 'batch_argument'",
+			    p->section->line);
+	return end_points(p);
 }
 
 static int point_symbols(struct parser *p, const char *key, char *value)
@@ -260,6 +274,19 @@ static int step_batch_stack(struct parser *p, const char *key, char *value)
 	return err;
 }
 
+static int step_batch_argument(struct parser *p, const char *key, char *value)
+{
+	unsigned long number;
+	int err = parse_number(p, key, value, 3, &number);
+
+	if (err)
+		return err;
+	if (number < 2)
+		return fail(p, "'%s' is 2 or 3: the first argument is the context", key);
+	p->section->batch_argument = (uint32_t)number;
+	return 0;
+}
+
 static int ubatch_struct(struct parser *p, const char *key, char *value)
 {
 	return set_text(p, key, value, p->profile->ubatch_struct, sizeof(p->profile->ubatch_struct));
@@ -284,6 +311,48 @@ static int memory_symbol(struct parser *p, const char *key, char *value)
 		if (strcmp(key, memory_ops[op]) == 0)
 			return add_symbol(p, p->section, value, op);
 	return fail(p, "unknown operation '%.40s'", key);
+}
+
+static const char *const batch_ops[] = {
+	[BATCH_CLEAR] = "clear",
+	[BATCH_ADD] = "add",
+	[BATCH_SET_POSITION] = "set_position",
+	[BATCH_SET_OUTPUT] = "set_output",
+	[BATCH_ADD_SEQUENCE] = "add_sequence",
+	[BATCH_FREE] = "free",
+	[BATCH_NEITHER] = "neither",
+	[BATCH_FAMILY] = "family",
+};
+#define N_BATCH_OPS (sizeof(batch_ops) / sizeof(batch_ops[0]))
+
+static int batch_symbols(struct parser *p, const char *key, char *value)
+{
+	uint32_t op;
+	char *word;
+	int err = 0;
+
+	for (op = 0; op < N_BATCH_OPS && strcmp(key, batch_ops[op]) != 0; op++)
+		;
+	if (op == N_BATCH_OPS)
+		return fail(p, "section [batch] knows no '%.40s'", key);
+	while (!err && (word = next_word(&value)))
+		err = add_symbol(p, p->section, word, op);
+	return err;
+}
+
+/* Calls that were left out would leave rows out, and nothing would show it. */
+static int end_batch(struct parser *p)
+{
+	for (uint32_t op = 0; op < N_BATCH_OPS; op++) {
+		bool given = op == BATCH_NEITHER;
+
+		for (size_t i = 0; i < p->section->n_symbols; i++)
+			given |= p->section->symbols[i].kind == op;
+		if (!given)
+			return fail(p, "the [batch] section that begins at line %d has no '%s'", p->section->line,
+				    batch_ops[op]);
+	}
+	return 0;
 }
 
 /* --- [layout NAME] ------------------------------------------------------------------------------------------------- */
@@ -442,6 +511,7 @@ static const struct key step_keys[] = {
 	{ "kind", step_kind },
 	{ "symbols", point_symbols },
 	{ "batch_stack", step_batch_stack },
+	{ "batch_argument", step_batch_argument },
 	{ NULL, NULL },
 };
 static const struct key ubatch_keys[] = {
@@ -457,6 +527,9 @@ static const struct key memory_keys[] = {
 	{ "seq_div", memory_symbol },
 	{ "clear", memory_symbol },
 	{ NULL, NULL },
+};
+static const struct key batch_keys[] = {
+	{ NULL, batch_symbols }, /* its own table */
 };
 static const struct key speculation_keys[] = {
 	{ "symbols", point_symbols },
@@ -476,9 +549,10 @@ static const struct key http_keys[] = {
 
 static const struct section_type section_types[] = {
 	{ "engine", open_engine, end_engine, engine_keys },
-	{ "step", open_step, end_points, step_keys },
+	{ "step", open_step, end_step, step_keys },
 	{ "ubatch", open_ubatch, end_points, ubatch_keys },
 	{ "memory", open_memory, end_points, memory_keys },
+	{ "batch", open_batch, end_batch, batch_keys },
 	{ "speculation", open_speculation, end_points, speculation_keys },
 	{ "layout", open_layout, end_layout, layout_keys },
 	{ "http", open_http, end_http, http_keys },
@@ -511,9 +585,10 @@ static int begin_section(struct parser *p, char *line)
 	for (i = 0; i < N_SECTION_TYPES && strcmp(name, section_types[i].name) != 0; i++)
 		;
 	if (i == N_SECTION_TYPES)
-		return fail(
-			p, "unknown section [%.40s]; known are engine, step, ubatch, memory, speculation, layout, http",
-			name);
+		return fail(p,
+			    "unknown section [%.40s]; known are engine, step, ubatch, memory, batch, speculation, "
+			    "layout, http",
+			    name);
 	if (i > 0 && !p->profile->name[0])
 		return fail(p, "[%s] before the [engine] section with the engine's name", name);
 	err = section_types[i].open(p, label);

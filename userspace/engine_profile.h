@@ -25,6 +25,7 @@ enum profile_section_kind {
 	PROFILE_UBATCH, /* functions whose second argument is a reference to the ubatch */
 	PROFILE_MEMORY, /* functions that change the key-value memory; each symbol's `kind`: enum memory_op */
 	PROFILE_SPECULATION, /* functions inside which every step is one of the draft model */
+	PROFILE_BATCH, /* functions that fill a batch; each symbol's `kind`: enum batch_op */
 };
 
 struct profile_symbol {
@@ -38,6 +39,8 @@ struct profile_section {
 	int line; /* where it begins in its file, for messages */
 	uint32_t kind;
 	uint32_t batch_stack; /* steps: offset of the public batch from the stack pointer at entry; 0 none */
+	uint32_t
+		batch_argument; /* steps: which argument is the address of a batch that PROFILE_BATCH's functions fill; 0 none */
 	struct profile_symbol symbols[PROFILE_MAX_SYMBOLS];
 	size_t n_symbols;
 };

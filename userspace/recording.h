@@ -106,7 +106,8 @@ struct row_engine {
 	uint32_t pid;
 	const char *name, *version, *build_id, *path;	/* path as the server sees it */
 	uint64_t device, inode;
-	const char *rows_source;	/* "ubatch layout <name>", "public batch", "unknown: <why>" */
+	const char *
+		rows_source; /* "ubatch layout <name>", "public batch", "calls that fill the batch", "unknown: <why>" */
 };
 
 struct row_model {		/* facts of a model file, see struct model_facts of gguf.h; ABSENT: not read, not said */

@@ -13,9 +13,15 @@
 #   [step]         one forward pass: kind = decode or encode; symbols: functions whose first argument is the context;
 #                  batch_stack: the llama_batch that is passed by value is so many bytes above the stack pointer at
 #                  entry (x86-64: 8, behind the return address; AArch64 passes the address of a copy as the second
-#                  argument, whatever the number says)
+#                  argument, whatever the number says); batch_argument: or else which argument (2 or 3) is the address of
+#                  a batch that the functions of [batch] fill
 #   [ubatch]       symbols: functions whose second argument is a reference to the ubatch; struct: its name in DWARF
 #   [memory]       operation = function(memory object, sequence, ...)
+#   [batch]        functions that fill a batch whose struct is private: its first argument is the batch in each. clear(batch),
+#                  free(batch), add(batch, sequence, ...), set_position(batch, index, pointer to the position),
+#                  set_output(batch, index, bool), add_sequence(batch, index, sequence); neither: those that change
+#                  nothing of these; family: names that any such function has. They are probed only where an ubatch's
+#                  layout has failed, and only if all are there and family matches no function that is not named.
 #   [speculation]  symbols: functions inside which every step is one of the draft model, never of the target
 #   [layout NAME]  offsets of the ubatch's fields in bytes; builds: build ids for which they are known to be right. For
 #                  any other build without DWARF all layouts are tried, and one is used only if it alone passes the
@@ -39,11 +45,13 @@ length_getters = _ZNK13llama_context9n_ctx_seqEv llama_n_ctx_seq
 [step]
 kind = decode
 symbols = _ZN13llama_context6decodeERK15llama_batch_ext
+batch_argument = 2
 
 # The same builds where C++ symbols are hidden. Encoder passes through llama_process are counted as decode here.
 [step]
 kind = decode
 symbols = llama_process
+batch_argument = 3
 
 # Older builds.
 [step]
@@ -54,6 +62,7 @@ batch_stack = 8
 [step]
 kind = encode
 symbols = _ZN13llama_context6encodeERK15llama_batch_ext
+batch_argument = 2
 
 [step]
 kind = encode
@@ -88,6 +97,17 @@ seq_keep = llama_kv_cache_seq_keep
 seq_add = llama_kv_cache_seq_add
 seq_div = llama_kv_cache_seq_div
 clear = llama_kv_cache_clear
+
+# Builds that have llama_process. Seen in the code of 2026.10.11549 (tests/engines/TRACES.md).
+[batch]
+clear = llama_batch_ext_clear
+add = llama_batch_ext_add_token llama_batch_ext_add llama_batch_ext_add_embd
+set_position = llama_batch_ext_set_pos
+set_output = llama_batch_ext_set_output_logits llama_batch_ext_set_output_embd
+add_sequence = llama_batch_ext_add_seq
+free = llama_batch_ext_free
+neither = llama_batch_ext_init llama_batch_ext_set_embd_token llama_batch_ext_set_embd_state
+family = llama_batch_ext_*
 
 # The implementations with a draft model. common_speculative_draft and _process themselves are called on every iteration
 # also without one, which would double the number of hits.

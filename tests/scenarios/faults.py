@@ -412,28 +412,126 @@ def what_a_black_box_bills_is_not_known_to_have_been_computed(s):
     law.check(recording.report)
 
 
-@fault
-def a_wrong_layout_falls_back_and_never_guesses(s):
-    """A profile whose offsets are wrong: rows from the public batch where there is one, else said to be unknown."""
+@contextlib.contextmanager
+def wrong_layout():
+    """A profile that says of every layout that positions are where there is no pointer."""
     profile = (meter.ROOT / "collectors/engines/llama.cpp.profile").read_text()
-    lines = []
-    for line in profile.splitlines():
-        name = line.split("=")[0].strip()
-        if name == "pos":
-            line = "pos = 8"
-        lines.append(line)
+    lines = ["pos = 8" if line.split("=")[0].strip() == "pos" else line for line in profile.splitlines()]
     with tempfile.NamedTemporaryFile("w", suffix=".profile") as file:
         file.write("\n".join(lines) + "\n")
         file.flush()
-        with meter.record(s.server.pid, "--engine-profile", file.name) as recording:
-            reply = client.completion(s.port, "Rows by other means", n_predict=6)
-            client.wait_idle(s.port)
-    request = meter.token_requests(recording.report)[0]
-    law.check(recording.report)
-    if request["complete"]:
-        expect("tokens", request["computed"]["completion_tokens"], reply.native["tokens_predicted"])
-    else:
-        expect("tokens", request["computed"]["completion_tokens"], None)
+        yield file.name
+
+
+def rows_of(step):
+    """What each sequence computed in a step, wherever its ubatches ended."""
+    sums = {}
+    for row in step["rows"]:
+        first, n_tokens, n_outputs = sums.get(row["seq"], (row["first_pos"], 0, 0))
+        sums[row["seq"]] = min(first, row["first_pos"]), n_tokens + row["n_tokens"], n_outputs + row["n_outputs"]
+    return sums
+
+
+def steps_after(path, time_ns):
+    steps = meter.report(path, "--by", "step")["steps"]
+    return [rows_of(step) for step in steps if step["start_ns"] > time_ns]
+
+
+def until_rows_are_known(s, recording):
+    """Where the batch is private its calls are probed after a first request whose rows stay unknown."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        client.completion(s.port, "Rows by other means", n_predict=2)
+        client.wait_idle(s.port)
+        time.sleep(0.7)     # a commit every half second
+        if meter.token_requests(recording.read())[-1]["complete"]:
+            return
+    raise AssertionError(f"rows stay unknown: {recording.report['recording']['collectors']}")
+
+
+@fault
+def a_wrong_layout_falls_back_and_never_guesses(s):
+    """Offsets that are wrong: rows by the batch, as the client knows them and as the right offsets tell them."""
+    with wrong_layout() as profile, meter.record(s.server.pid) as right, \
+            meter.record(s.server.pid, "--engine-profile", profile) as wrong:
+        until_rows_are_known(s, wrong)
+        begin_ns = time.monotonic_ns()
+        replies = [client.completion(s.port, "A prompt of several ubatches " * 30, n_predict=3, cache_prompt=False),
+                   client.completion(s.port, "The same twice", n_predict=5, stream=True),
+                   client.completion(s.port, "The same twice", n_predict=5)]
+        many = [threading.Thread(target=lambda i=i: replies.append(client.completion(
+            s.port, f"{i} " * 20 * i, n_predict=4 + i, cache_prompt=False))) for i in range(1, 9)]
+        for thread in many:
+            thread.start()
+        for thread in many:
+            thread.join()
+        client.v1_completion(s.port, "Two choices", n=2, max_tokens=6)
+        client.wait_idle(s.port)
+    truth = sorted((r.timings["prompt_n"], r.timings["predicted_n"]) for r in replies)
+    told, same = ([r for r in meter.token_requests(x.report) if r["arrival_ns"] > begin_ns] for x in (wrong, right))
+    expect("complete", {r["complete"] for r in told}, {True})
+    expect("computed", [r["computed"] for r in told], [r["computed"] for r in same])
+    expect("tokens", sorted((r["computed"]["prompt_tokens"], r["computed"]["completion_tokens"]) for r in told[:-1]),
+           truth)
+    expect("rows of all steps", steps_after(wrong.path, begin_ns), steps_after(right.path, begin_ns))
+    first = meter.token_requests(wrong.report)[0]
+    if not first["complete"]:
+        expect("tokens of a request with unknown rows", first["computed"]["completion_tokens"], None)
+    law.check(wrong.report)
+
+
+@contextlib.contextmanager
+def batcher(seconds, compute_us, sleep_us):
+    with tempfile.TemporaryDirectory() as folder:
+        program = pathlib.Path(folder) / "batcher"
+        subprocess.run(["g++", "-O1", "-g0", "-rdynamic", "-o", program, HERE / "batcher.cpp"], check=True)
+        process = subprocess.Popen([program, *map(str, (seconds, compute_us, sleep_us))])
+        try:
+            yield process.pid
+        finally:
+            process.wait(timeout=60)
+
+
+def rows_by_tokens(report):
+    """Of steps by their number of tokens: the kinds of rows that were told."""
+    kinds = {}
+    for step in report["steps"]:
+        rows = tuple((row["seq"], row["first_pos"], row["n_tokens"], row["n_outputs"]) for row in step["rows"]
+                     if row["seq"] is not None)
+        kinds.setdefault(step["n_tokens"], []).append(rows)
+    return kinds
+
+
+@fault
+def what_the_calls_on_a_batch_do_not_tell_stays_unknown(s):
+    del s
+    with batcher(3, 0, 2000) as pid:
+        recording = meter.record(pid)
+        expect("exit status", recording.wait(), 0)
+    kinds = rows_by_tokens(recording.read("--by", "step"))
+    expect("numbers of tokens", sorted(kinds), [2, 3, 4, 5, 6])
+    for n_tokens, rows in ((2, (7, 1000, 2, 1)), (6, (7, 0, 6, 0))):
+        expect(f"rows of {n_tokens} tokens", set(kinds[n_tokens]), {(), (rows,)})
+        if kinds[n_tokens].count((rows,)) < 100:
+            raise AssertionError(f"only {kinds[n_tokens].count((rows,))} of {len(kinds[n_tokens])} are known")
+    for n_tokens in (3, 4, 5):
+        expect(f"rows of {n_tokens} tokens", set(kinds[n_tokens]), {()})
+
+
+@fault
+def calls_on_a_batch_that_cost_too_much_are_let_go(s):
+    del s
+    with batcher(9, 1000, 0) as pid:
+        recording = meter.record(pid)
+        expect("exit status", recording.wait(), 0)
+    report = recording.read("--by", "step")
+    reason = next(c["reason"] for c in report["recording"]["collectors"] if c["name"] == "engine")
+    expect_words(reason, "more than 1 %", "now rows are unknown")
+    known = [rows != () for rows in rows_by_tokens(report)[2]]
+    first, last = known.index(True), len(known) - known[::-1].index(True)
+    expect("known, then no longer", (all(known[first:last]), any(known[last:])), (True, False))
+    if len(known) - last < 20:
+        raise AssertionError(f"of {len(known)} steps only the last {len(known) - last} were not watched")
 
 
 class Session:

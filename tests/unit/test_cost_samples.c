@@ -110,7 +110,7 @@ static void what_cannot_teach_is_left_out_and_counted(void **unused)
 
 	(void)unused;
 	maker__init(&m);
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 7; i++) {
 		step = maker__step(&m, MAKER_TARGET, (uint64_t)(1000 + 100 * i), (uint64_t)(1050 + 100 * i));
 		if (i == 1)
 			step->ret = 1;
@@ -118,6 +118,8 @@ static void what_cannot_teach_is_left_out_and_counted(void **unused)
 			step->flags = STEP_NO_RETURN;
 		if (i == 4)
 			step->end_ns = 1450;
+		if (i == 6)
+			step->flags = STEP_PARTS_UNKNOWN;
 		if (i != 3)
 			maker__row(&m, i == 5 ? -1 : 0, 10 + i, 1, 1);
 		maker__cut(&m, RESOURCE_CPU_NS, 0, 10);
@@ -136,7 +138,7 @@ static void what_cannot_teach_is_left_out_and_counted(void **unused)
 	assert_int_equal(t.samples.n, 1);
 	assert_int_equal(t.samples.steps[0], 0);
 	assert_int_equal(t.samples.n_failed, 2);
-	assert_int_equal(t.samples.n_without_rows, 2);
+	assert_int_equal(t.samples.n_without_rows, 3);
 	assert_int_equal(t.samples.n_overlapping, 2);
 	assert_int_equal(t.samples.n_unmeasured, 2);
 	give_back(&t, &m);

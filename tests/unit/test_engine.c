@@ -35,6 +35,16 @@ static const char source[] =
 	"	{ llama_ubatch u = {}; return c ? c->process_ubatch(u, X) + b.n_tokens : -1; }\n"
 	"extern \"C\" bool llama_memory_seq_rm(void *m, int s, int a, int b) { return m && s + a + b; }\n";
 
+/* In the shape of a build of 2026-10: a private batch, which calls fill. */
+#define BATCH_SOURCE(more)                                                                                             \
+	"struct llama_batch_ext { int n; };\n"                                                                         \
+	"struct llama_context { int decode(const llama_batch_ext &b); };\n"                                            \
+	"int llama_context::decode(const llama_batch_ext &b) { return b.n; }\n"                                        \
+	"extern \"C\" int llama_process(llama_context *c, int type, llama_batch_ext *b)\n"                             \
+	"	{ return type ? c->decode(*b) : -1; }\n"                                                                     \
+	"#define CALL(name) extern \"C\" int llama_batch_ext_##name(llama_batch_ext *b) { return b->n; }\n"            \
+	"CALL(init) CALL(clear) CALL(add_token) CALL(set_pos) CALL(add_seq) CALL(free)\n" more
+
 static const char common_source[] = "struct common_speculative { int n; };\n"
 				    "void common_speculative_draft(common_speculative *s) { s->n++; }\n";
 
@@ -241,6 +251,34 @@ static void a_library_beside_the_engines_is_part_of_it(void **state)
 	assert_string_equal(engine->modules[1].path, common);
 }
 
+static void find_batch_calls(const char *name, const char *text)
+{
+	char path[160];
+	pid_t child;
+
+	compiled__build(name, text, SHARED, path, sizeof(path));
+	child = start(path, NULL);
+	assert_int_equal(engine__find(engine, (uint32_t)child, &profiles), 0);
+	stop(child);
+}
+
+static void calls_that_fill_a_private_batch_are_found_all_or_none(void **state)
+{
+	(void)state;
+	find_batch_calls("libbatch.cpp.so", BATCH_SOURCE("CALL(set_output_logits)\n"));
+	assert_int_equal(engine->probes[0].batch_argument, 2);
+	assert_int_equal(engine->probes[0].batch_stack, 0);
+	assert_int_equal(count(PROBE_BATCH), 6);
+	/* An output that is set by a call that this build has under another name would not be seen. */
+	find_batch_calls("libpart.cpp.so", BATCH_SOURCE("CALL(want_logits)\n"));
+	assert_int_equal(count(PROBE_BATCH), 0);
+	assert_non_null(strstr(missing("calls on a batch")->reason, "all of them"));
+	/* Nor would what a new call does. */
+	find_batch_calls("libmore.cpp.so", BATCH_SOURCE("CALL(set_output_logits) CALL(swap)\n"));
+	assert_int_equal(count(PROBE_BATCH), 0);
+	assert_non_null(missing("llama_batch_ext_swap"));
+}
+
 static void the_package_beside_a_module_names_its_version(void **state)
 {
 	char path[200], package[200];
@@ -321,6 +359,7 @@ int main(void)
 		cmocka_unit_test(a_build_id_in_the_table_gives_its_layout),
 		cmocka_unit_test(a_build_that_hides_all_but_its_c_interface_still_has_steps),
 		cmocka_unit_test(a_library_beside_the_engines_is_part_of_it),
+		cmocka_unit_test(calls_that_fill_a_private_batch_are_found_all_or_none),
 		cmocka_unit_test(the_package_beside_a_module_names_its_version),
 		cmocka_unit_test(the_engines_own_build_number_is_its_version_outside_of_a_package),
 		cmocka_unit_test(a_deleted_file_is_found_through_its_mapping),

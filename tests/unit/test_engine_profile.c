@@ -16,6 +16,9 @@
 
 #define ENGINE "[engine]\nname = toy\nsymbols = toy_decode toy_run\n"
 #define STEP "[step]\nkind = decode\nsymbols = toy_decode\n"
+#define BATCH                                                                                                          \
+	"[batch]\nclear = b_clear\nadd = b_add b_add_more\nset_position = b_pos\nset_output = b_out\n"                 \
+	"add_sequence = b_seq\nfree = b_free\nfamily = b_*\n"
 #define LAYOUT "[layout first]\nn_tokens=4\ntoken=24\nembd=32\npos=40\nseq_id=56\noutput=80\n"
 
 static struct engine_profile profile;
@@ -35,6 +38,8 @@ static void a_good_file_is_read_whole(void **state)
 			       "[ubatch]\nsymbols = toy_ubatch\nstruct = toy_batch\n"
 			       "[memory]\nseq_rm = toy_rm\nclear = toy_clear\n"
 			       "[speculation]\nsymbols = toy_draft a_* b_*\n" LAYOUT
+			       "[step]\nkind = decode\nsymbols = toy_run\nbatch_argument = 3\n" BATCH
+			       "[layout second]\nn_tokens=4\ntoken=24\nembd=32\npos=40\nseq_id=56\noutput=80\n"
 			       "builds = 00ff 11aa\nn_seqs_unq = 16\n"),
 			 0);
 	assert_string_equal(error, "");
@@ -44,7 +49,7 @@ static void a_good_file_is_read_whole(void **state)
 	assert_string_equal(profile.build_number, "TOY_BUILD");
 	assert_string_equal(profile.memory_getter, "_ZNK3toy6memoryEv");
 	assert_string_equal(profile.ubatch_struct, "toy_batch");
-	assert_int_equal(profile.n_sections, 5);
+	assert_int_equal(profile.n_sections, 7);
 	assert_int_equal(profile.sections[0].section, PROFILE_STEP);
 	assert_int_equal(profile.sections[0].kind, STEP_ENCODE);
 	assert_int_equal(profile.sections[0].batch_stack, 8);
@@ -53,11 +58,16 @@ static void a_good_file_is_read_whole(void **state)
 	assert_int_equal(profile.sections[3].symbols[0].kind, MEMORY_SEQ_RM);
 	assert_int_equal(profile.sections[3].symbols[1].kind, MEMORY_CLEAR);
 	assert_int_equal(profile.sections[4].n_symbols, 3);
-	assert_int_equal(profile.n_layouts, 1);
+	assert_int_equal(profile.sections[5].batch_argument, 3);
+	assert_int_equal(profile.sections[6].section, PROFILE_BATCH);
+	assert_int_equal(profile.sections[6].n_symbols, 8);
+	assert_int_equal(profile.sections[6].symbols[2].kind, BATCH_ADD);
+	assert_int_equal(profile.sections[6].symbols[7].kind, BATCH_FAMILY);
+	assert_int_equal(profile.n_layouts, 2);
 	assert_int_equal(profile.layouts[0].fields.pos, 40);
-	assert_int_equal(profile.layouts[0].fields.n_seqs_unq, 16);
-	assert_int_equal(profile.layouts[0].n_builds, 2);
-	assert_string_equal(profile.layouts[0].builds[1], "11aa");
+	assert_int_equal(profile.layouts[1].fields.n_seqs_unq, 16);
+	assert_int_equal(profile.layouts[1].n_builds, 2);
+	assert_string_equal(profile.layouts[1].builds[1], "11aa");
 }
 
 static void a_field_that_is_not_given_is_absent_not_at_0(void **state)
@@ -108,6 +118,11 @@ static void every_bad_line_is_named_by_its_number(void **state)
 		{ ENGINE "[step]\nbatch_stack = -8\n", 5, "number from 0" },
 		{ ENGINE "[step]\nbatch_stack = 8x\n", 5, "number from 0" },
 		{ ENGINE "[step]\nbatch_stack = 99999999999999999999\n", 5, "number from 0" },
+		{ ENGINE "[step]\nsymbols = a\nbatch_argument = 1\n", 6, "2 or 3" },
+		{ ENGINE "[step]\nsymbols = a\nbatch_argument = 4\n", 6, "number from 0" },
+		{ ENGINE "[step]\nsymbols = a\nbatch_argument = 2\nbatch_stack = 8\n", 7, "both" },
+		{ ENGINE STEP "[batch]\nclear = a\nadd = b\n", 9, "no 'set_position'" },
+		{ ENGINE STEP "[batch]\nempty = a\n", 8, "knows no 'empty'" },
 		{ ENGINE STEP "[memory]\nseq_swap = a\n", 8, "knows no 'seq_swap'" },
 		{ ENGINE STEP "[layout]\n", 7, "needs a name" },
 		{ ENGINE STEP "[layout x]\npos = 5\npos = 6\n", 9, "twice" },

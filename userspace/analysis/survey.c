@@ -37,9 +37,11 @@ const char *const disturbance_names[N_DISTURBANCES] = {
 
 /* -------------------------------------------------------------------------------------------------------------- steps --- */
 
-bool survey__overlaps(const struct survey *s, uint32_t step)
+bool survey__is_unclear(const struct survey *s, uint32_t step)
 {
-	return s->overlapping[step];
+	const struct row_step *rows_of = &s->l->timeline->recording->steps[s->ranges[step].source];
+
+	return s->overlapping[step] || rows_of->flags & STEP_PARTS_UNKNOWN;
 }
 
 static int mark_shifted(struct survey *s, const struct recording *r)
@@ -109,7 +111,7 @@ static int survey_step(void *ctx, uint32_t step, const int64_t *use)
 	if (step % s->stride)
 		return 0;
 	err = step_view__set(&s->view, s->l->timeline, s->ranges, step);
-	if (err || s->view.n == 0 || survey__overlaps(s, step) || survey__is_after_shift(s, step) ||
+	if (err || s->view.n == 0 || survey__is_unclear(s, step) || survey__is_after_shift(s, step) ||
 	    !step__returned(row) || !rows__known(r, &s->ranges[step]))
 		return err;
 	for (size_t slot = 0; slot <= PRICING_WALL && !err; slot++) {

@@ -33,7 +33,11 @@ void survey__free(struct survey *s);
  * step and for none of its rows.
  */
 bool survey__is_after_shift(const struct survey *s, uint32_t step);
-bool survey__overlaps(const struct survey *s, uint32_t step);
+/*
+ * The model cannot say what the step should have taken: another one ran beside it, or into which parts its rows were cut is
+ * not known.
+ */
+bool survey__is_unclear(const struct survey *s, uint32_t step);
 /* Evidence that something disturbed a step: bits of enum disturbance. */
 uint32_t survey__evidence(const struct survey *s, uint32_t step);
 

@@ -98,7 +98,7 @@ static void gather(struct gatherer *g, const bool *overlapping, enum step_role r
 		value = step__value(r, step, resource);
 		if (!step__returned(step) || !step__returned(&r->steps[range->source]))
 			g->out->n_failed++;
-		else if (!rows__known(r, range))
+		else if (!rows__known(r, range) || r->steps[range->source].flags & STEP_PARTS_UNKNOWN)
 			g->out->n_without_rows++;
 		else if (overlapping[i])
 			g->out->n_overlapping++;

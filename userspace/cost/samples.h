@@ -14,7 +14,7 @@ struct cost_samples {
 	uint32_t *steps;		/* of each, its index into recording.steps */
 	size_t n;
 	int64_t n_failed;		/* steps left out: the engine returned an error, or never returned */
-	int64_t n_without_rows;		/* no rows, or of unknown sequences */
+	int64_t n_without_rows;		/* no rows, of unknown sequences, or in parts that are not known */
 	int64_t n_overlapping;		/* another step ran at the same time, and the meters are the whole server's */
 	int64_t n_unmeasured;		/* the resource was not measured in them, or as nothing */
 	struct cost_row *rows;		/* what the samples point into */
