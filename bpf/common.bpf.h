@@ -37,6 +37,13 @@ struct {
 	__type(value, struct thread_state);
 } threads SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1024);
+	__type(key, tp_u32);
+	__type(value, struct cpu_state);
+} cpus SEC(".maps");
+
 /* Per CPU, so that counting a loss never waits. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

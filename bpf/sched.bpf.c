@@ -3,8 +3,8 @@
  * Where the server's threads spend their time: on a CPU, in the kernel, runnable and waiting, blocked and on what.
  *
  * Sums stay in map `threads`; the server's running and in-kernel integrals go into `meters`, which the step probes read.
- * Budget: two map look-ups (about 60 ns) per context switch of the host, about 150 ns per switch of a server's thread;
- * nothing per token. System calls: about 0.3 us each, the kernel's slow path included; where that is too much they are
+ * Budget: two map look-ups (about 60 ns) per context switch of the host, about 150 ns per switch of a server's thread, and
+ * 20 ns more where the CPU's frequency is known (frequency.bpf.c); nothing per token. System calls: about 0.3 us each, the kernel's slow path included; where that is too much they are
  * watched in bursts only (collectors/sched_bursts.h).
  */
 #include <asm/unistd.h>
@@ -53,7 +53,10 @@ static __always_inline enum blocked_kind classify_wait(struct task_struct *task)
 #endif
 		return BLOCKED_IO;
 	}
-	return BPF_CORE_READ_BITFIELD(task, in_iowait) ? BLOCKED_IO : BLOCKED_OTHER;
+	if (!BPF_CORE_READ_BITFIELD(task, in_iowait))
+		return BLOCKED_OTHER;
+	/* Kernels on both architectures put -1 there at an exception's entry: a fault of its own code, not of a copy for a call. */
+	return SYSCALL_NR(regs) == -1 ? BLOCKED_FAULT : BLOCKED_IO;
 }
 
 static __always_inline bool thread__in_kernel(const struct thread_state *ts, const struct meters *m)
@@ -79,6 +82,41 @@ static __always_inline struct thread_state *thread__get(const struct task_struct
 	return bpf_map_lookup_elem(&threads, &tid);
 }
 
+/* CPUs are watched where the host tells of their frequency; elsewhere this is one look-up in an array. */
+static __always_inline void cpu__starts_server(struct meters *m, tp_u64 t)
+{
+	tp_u32 cpu = bpf_get_smp_processor_id();
+	struct cpu_state *c = bpf_map_lookup_elem(&cpus, &cpu);
+	tp_u64 before;
+
+	if (!c || !c->value)
+		return;
+	before = __sync_fetch_and_or(&c->value, CPU_RUNS_SERVER);
+	if (before & CPU_RUNS_SERVER)
+		return;
+	if (before & CPU_FREQUENCY)
+		__sync_fetch_and_add(&m->word[METER_CLOCK].value, clock__start(before & CPU_FREQUENCY, t));
+	else
+		__sync_fetch_and_add(&m->word[METER_CLOCK_BLIND].value, CPU_BLIND + 1);
+}
+
+static __always_inline void cpu__stops_server(struct meters *m, tp_u64 t)
+{
+	tp_u32 cpu = bpf_get_smp_processor_id();
+	struct cpu_state *c = bpf_map_lookup_elem(&cpus, &cpu);
+	tp_u64 before;
+
+	if (!c || !c->value)
+		return;
+	before = __sync_fetch_and_and(&c->value, ~CPU_RUNS_SERVER);
+	if (!(before & CPU_RUNS_SERVER))
+		return;
+	if (before & CPU_FREQUENCY)
+		__sync_fetch_and_add(&m->word[METER_CLOCK].value, clock__stop(before & CPU_FREQUENCY, t));
+	else
+		__sync_fetch_and_add(&m->word[METER_CLOCK_BLIND].value, -1);
+}
+
 static __always_inline void thread__starts_running(struct thread_state *ts, struct meters *m, tp_u64 now)
 {
 	tp_u64 t = now - m->base_ns;
@@ -87,6 +125,7 @@ static __always_inline void thread__starts_running(struct thread_state *ts, stru
 		return;
 	ts->run_since_ns = now;
 	__sync_fetch_and_add(&m->word[METER_CPU_NS].value, meter__start(t));
+	cpu__starts_server(m, t);
 	if (thread__in_kernel(ts, m))
 		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__start(t));
 }
@@ -99,6 +138,7 @@ static __always_inline void thread__stops_running(struct thread_state *ts, struc
 		return;
 	ts->run_since_ns = 0;
 	__sync_fetch_and_add(&m->word[METER_CPU_NS].value, meter__stop(t));
+	cpu__stops_server(m, t);
 	if (thread__in_kernel(ts, m))
 		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__stop(t));
 }
@@ -170,6 +210,7 @@ static __always_inline void switched_out(struct task_struct *task, struct meters
 
 static __always_inline void end_wait(struct thread_state *ts, tp_u64 now)
 {
+	struct meters *m;
 	tp_u64 waited;
 
 	if (ts->wake_ns || !ts->off_since_ns)
@@ -179,6 +220,12 @@ static __always_inline void end_wait(struct thread_state *ts, tp_u64 now)
 	switch (ts->blocked_kind) {
 	case BLOCKED_FUTEX:
 		ts->times.blocked_futex_ns += waited;
+		break;
+	case BLOCKED_FAULT:
+		m = meters__get();
+		if (m)
+			__sync_fetch_and_add(&m->word[METER_FAULT_WAIT_NS].value, waited);
+		ts->times.blocked_io_ns += waited;
 		break;
 	case BLOCKED_IO:
 		ts->times.blocked_io_ns += waited;

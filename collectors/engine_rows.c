@@ -270,10 +270,20 @@ void engine_rows__step(struct engine_rows *e, struct session *s, const struct re
 		.runq_ns = r->runq_ns,
 		.blocked_ns = r->blocked_ns,
 		.server_runq_ns = ABSENT,
+		.server_fault_ns = ABSENT,
+		.mean_khz = ABSENT,
+		.clock_changes = ABSENT,
 	};
 
-	if (s->meters_running)
+	if (s->meters_running) {
 		row.server_runq_ns = (int64_t)(r->meter_end[METER_RUNQ_NS] - r->meter_start[METER_RUNQ_NS]);
+		row.server_fault_ns =
+			(int64_t)(r->meter_end[METER_FAULT_WAIT_NS] - r->meter_start[METER_FAULT_WAIT_NS]);
+		row.mean_khz = session__mean_khz(s, r->meter_start, r->meter_end);
+		if (s->clock_running)
+			row.clock_changes =
+				(int64_t)(r->meter_end[METER_CLOCK_CHANGES] - r->meter_start[METER_CLOCK_CHANGES]);
+	}
 	if (r->batch_tokens >= 0)
 		row.n_tokens = r->batch_tokens;
 	else

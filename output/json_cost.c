@@ -150,7 +150,7 @@ static void put_excess(struct json_writer *w, const struct ledger *l)
 	json_writer__put_object(w, "excess");
 	json_writer__put_integer(w, "n_steps", l->excess.n_steps);
 	for (int d = 0; d < N_DISTURBANCES; d++)
-		json_writer__put_integer(w, disturbance_names[d], l->excess.n_by[d]);
+		json_writer__put_optional(w, disturbance_names[d], l->excess.n_by[d]);
 	json_writer__put_integer(w, "unexplained", l->excess.n_unexplained);
 	json_writer__put_object(w, "by_resource");
 	for (size_t k = 0; k < l->n_resources; k++)

@@ -83,6 +83,9 @@ static void put_step(struct json_writer *w, const struct ledger *l, size_t i)
 	json_writer__put_integer(w, "runq_ns", (int64_t)step->runq_ns);
 	json_writer__put_integer(w, "blocked_ns", (int64_t)step->blocked_ns);
 	json_writer__put_optional(w, "server_runq_ns", step->server_runq_ns);
+	json_writer__put_optional(w, "server_fault_ns", step->server_fault_ns);
+	json_writer__put_optional(w, "mean_khz", step->mean_khz);
+	json_writer__put_optional(w, "clock_changes", step->clock_changes);
 	put_cost(w, l, use);
 	json_writer__put_array(w, "rows");
 	for (uint32_t at = t->step_first_row[i]; at < t->step_first_row[i + 1]; at++)

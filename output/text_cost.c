@@ -211,6 +211,8 @@ static void put_excess(const struct text *t)
 		[DISTURBED_FAULTS] = "with more page faults than their neighbours",
 		[DISTURBED_NO_RETURN] = "left by an exception",
 		[DISTURBED_WORKERS] = "with other threads of the server preempted",
+		[DISTURBED_MAJOR_FAULTS] = "with page faults that waited for a disk",
+		[DISTURBED_FREQUENCY] = "at a lower clock frequency than the others",
 	};
 	const struct excess *excess = &t->l->excess;
 	char list[MAX_NAMES] = "", of[MAX_NAMES] = "";
@@ -219,7 +221,7 @@ static void put_excess(const struct text *t)
 	if (!excess->n_steps)
 		return;
 	for (int d = 0; d < N_DISTURBANCES && n < sizeof(list); d++)
-		if (excess->n_by[d])
+		if (excess->n_by[d] != ABSENT && excess->n_by[d])
 			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s %s", n ? ", " : "",
 					      figure__count(excess->n_by[d]).s, words[d]);
 	if (excess->n_unexplained && n < sizeof(list))
@@ -230,8 +232,12 @@ static void put_excess(const struct text *t)
 			m += (size_t)snprintf(of + m, sizeof(of) - m, "%s%s %s", m ? ", " : "",
 					      resource__title(&t->l->resources[k]),
 					      figure__count(excess->n_by_resource[k]).s);
-	text__paragraph(t, "Steps that took more than the model allows: %s (%s), of %s. Their excess is no request's.",
-			figure__count(excess->n_steps).s, list, of);
+	text__paragraph(t,
+			"Steps that took more than the model allows: %s (%s), of %s. Their excess is no request's.%s",
+			figure__count(excess->n_steps).s, list, of,
+			excess->n_unexplained && excess->n_by[DISTURBED_FREQUENCY] == ABSENT ?
+				" Whether a lower clock frequency is behind it is not known here." :
+				"");
 }
 
 /* -------------------------------------------------------------------------------------------------------- otherwise --- */

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECORDING_SCHEMA_VERSION 4
+#define RECORDING_SCHEMA_VERSION 5
 
 /* A figure that may be absent: not sent, not measured. Never 0 in its place. */
 #define ABSENT INT64_MIN
@@ -148,6 +148,9 @@ struct row_step {
 	int64_t n_tokens;		/* of the batch where public, else the sum of the ubatches; ABSENT unknown */
 	uint64_t runq_ns, blocked_ns;
 	int64_t server_runq_ns;		/* the same of all threads of the server, waits that ended in it; ABSENT */
+	int64_t server_fault_ns;	/* waits of all threads for a disk in page faults, that ended in it; ABSENT */
+	int64_t mean_khz;		/* frequency of the CPUs that threads of the server were on, while they were; ABSENT */
+	int64_t clock_changes;		/* changes of it meanwhile; ABSENT */
 };
 
 struct row_step_resource {		/* cumulative meters of the server at the step's start, and the use inside it */

@@ -173,6 +173,13 @@ static const struct column step_columns[] = {
 	COLUMN_SINCE(
 		3, row_step, server_runq_ns, COLUMN_COUNT_OPTIONAL, "ns",
 		"all threads of the server: waits for a CPU, of 20 us or more, that ended in it; NULL: not measured"),
+	COLUMN_SINCE(
+		5, row_step, server_fault_ns, COLUMN_COUNT_OPTIONAL, "ns",
+		"all threads of the server: waits for a disk in page faults, that ended in it; NULL: not measured"),
+	COLUMN_SINCE(5, row_step, mean_khz, COLUMN_COUNT_OPTIONAL, "kHz",
+		     "of CPUs while threads of the server were on them, as the kernel set them; NULL: not known"),
+	COLUMN_SINCE(5, row_step, clock_changes, COLUMN_COUNT_OPTIONAL, "changes",
+		     "of the frequency of a CPU that a thread of the server was on; NULL: not known"),
 };
 
 static const struct column step_resource_columns[] = {

@@ -19,6 +19,8 @@
 #include "userspace/process.h"
 
 #define DEFAULT_RING_BYTES (8u << 20)
+/* 10 GHz: no processor has more. */
+#define MOST_CLOCK_WEIGHT 400
 
 uint64_t monotonic_ns(void)
 {
@@ -59,7 +61,7 @@ static struct {
 } const shared_maps[] = {
 	{ "events", offsetof(struct session, events_fd) }, { "servers", offsetof(struct session, servers_fd) },
 	{ "meters", offsetof(struct session, meters_fd) }, { "threads", offsetof(struct session, threads_fd) },
-	{ "losses", offsetof(struct session, losses_fd) },
+	{ "losses", offsetof(struct session, losses_fd) }, { "cpus", offsetof(struct session, cpus_fd) },
 };
 
 static int *shared_fd(struct session *s, size_t i)
@@ -96,7 +98,7 @@ static int make_map(int *fd, enum bpf_map_type type, const char *name, uint32_t 
 static int make_shared_maps(struct session *s)
 {
 	uint32_t ring = s->options.ring_bytes ? s->options.ring_bytes : DEFAULT_RING_BYTES;
-	int err;
+	int n_cpus = libbpf_num_possible_cpus(), err;
 
 	/* As declared in bpf/common.bpf.h; the ring's size is the user's. */
 	err = make_map(&s->events_fd, BPF_MAP_TYPE_RINGBUF, "events", 0, 0, ring, 0);
@@ -109,6 +111,9 @@ static int make_shared_maps(struct session *s)
 		err = make_map(&s->threads_fd, BPF_MAP_TYPE_HASH, "threads", 4, sizeof(struct thread_state), 16384, 0);
 	if (!err)
 		err = make_map(&s->losses_fd, BPF_MAP_TYPE_PERCPU_ARRAY, "losses", 4, 8, N_LOSSES, 0);
+	if (!err)
+		err = make_map(&s->cpus_fd, BPF_MAP_TYPE_ARRAY, "cpus", 4, sizeof(struct cpu_state),
+			       n_cpus > 0 ? (uint32_t)n_cpus : 1, 0);
 	if (err)
 		return err;
 	s->meters = mmap(NULL, sizeof(struct meters), PROT_READ | PROT_WRITE, MAP_SHARED, s->meters_fd, 0);
@@ -118,6 +123,7 @@ static int make_shared_maps(struct session *s)
 	}
 	s->meters->word[METER_CPU_NS].value = METER_ORIGIN;
 	s->meters->word[METER_KERNEL_NS].value = METER_ORIGIN;
+	s->meters->word[METER_CLOCK].value = CLOCK_ORIGIN;
 	s->meters->next_step = 1;
 	s->meters->next_connection = 1;
 	s->meters->base_ns = monotonic_ns();
@@ -261,15 +267,18 @@ static void collect_losses(struct session *s)
 /* Keep the integrals far from METER_ONE: take whole laps out (see shared.h). */
 static void take_laps(struct session *s)
 {
-	uint64_t now = monotonic_ns() - s->meters->base_ns;
+	uint64_t now = monotonic_ns() - s->meters->base_ns, *word;
 	int i;
 
 	for (i = METER_CPU_NS; i <= METER_KERNEL_NS; i++) {
-		uint64_t *word = (uint64_t *)&s->meters->word[i].value;
+		word = (uint64_t *)&s->meters->word[i].value;
 
 		if (meter__read(__atomic_load_n(word, __ATOMIC_RELAXED), now) > METER_LAP + METER_ORIGIN)
 			__atomic_fetch_sub(word, METER_LAP, __ATOMIC_RELAXED);
 	}
+	word = (uint64_t *)&s->meters->word[METER_CLOCK].value;
+	while (clock__read(__atomic_load_n(word, __ATOMIC_RELAXED), now) > CLOCK_LAP + CLOCK_ORIGIN)
+		__atomic_fetch_sub(word, CLOCK_LAP, __ATOMIC_RELAXED);
 }
 
 /* A meter's value as it grows over the whole session, from a value read by a BPF program or here. */
@@ -300,6 +309,21 @@ void session__cut(struct session *s, const tp_u64 meters[N_METERS], int64_t out[
 	out[2] = faults;
 }
 
+int64_t session__mean_khz(const struct session *s, const tp_u64 start[N_METERS], const tp_u64 end[N_METERS])
+{
+	const uint64_t cpu = (end[METER_CPU_NS] - start[METER_CPU_NS]) >> CLOCK_SHIFT;
+	uint64_t clock = end[METER_CLOCK] - start[METER_CLOCK];
+
+	/* A lap of either meter may have been taken out in between: of the one, the result is not used; of the other, put back. */
+	if (!s->clock_running || !cpu || cpu > CLOCK_LAP / MOST_CLOCK_WEIGHT)
+		return ABSENT;
+	if (start[METER_CLOCK_BLIND] % CPU_BLIND || start[METER_CLOCK_BLIND] != end[METER_CLOCK_BLIND])
+		return ABSENT;
+	if (end[METER_CLOCK] < start[METER_CLOCK])
+		clock += CLOCK_LAP;
+	return (int64_t)(clock * CLOCK_UNIT_KHZ / cpu);
+}
+
 void session__cut_now(struct session *s, int64_t out[METER_RESOURCES])
 {
 	tp_u64 now = monotonic_ns() - s->meters->base_ns, values[N_METERS];
@@ -307,7 +331,7 @@ void session__cut_now(struct session *s, int64_t out[METER_RESOURCES])
 
 	for (i = 0; i < N_METERS; i++) {
 		values[i] = __atomic_load_n((uint64_t *)&s->meters->word[i].value, __ATOMIC_RELAXED);
-		if (i < METER_FAULTS)
+		if (i <= METER_KERNEL_NS)
 			values[i] = meter__read(values[i], now);
 	}
 	session__cut(s, values, out);
@@ -435,7 +459,7 @@ void session__describe(const struct session *s, FILE *f)
 	size_t i;
 
 	for (i = 0; collectors[i] && i < MAX_COLLECTORS; i++)
-		fprintf(f, "  %-8s %s\n", collectors[i]->name, s->notes[i]);
+		fprintf(f, "  %-9s %s\n", collectors[i]->name, s->notes[i]);
 }
 
 /* What ended before it could be looked at is as its parent was: a fork that has begun no other program. */
@@ -568,7 +592,7 @@ int session__open(struct session *s, const struct session_options *options, stru
 	memset(s, 0, sizeof(*s));
 	s->options = *options;
 	s->writer = writer;
-	s->events_fd = s->servers_fd = s->meters_fd = s->threads_fd = s->losses_fd = -1;
+	s->events_fd = s->servers_fd = s->meters_fd = s->threads_fd = s->losses_fd = s->cpus_fd = -1;
 	libbpf_set_print(getenv("TOKPROF_LIBBPF_DEBUG") ? to_stderr : quiet);
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK))

@@ -61,7 +61,7 @@ struct session {
 	uint64_t start_ns;			/* CLOCK_MONOTONIC when the targets were let in */
 
 	struct meters *meters;			/* the kernel's, mapped */
-	int events_fd, servers_fd, meters_fd, threads_fd, losses_fd;
+	int events_fd, servers_fd, meters_fd, threads_fd, losses_fd, cpus_fd;
 	struct ring_buffer *ring;
 
 	const struct collector *active[MAX_COLLECTORS];
@@ -69,6 +69,7 @@ struct session {
 	size_t n_active;
 
 	bool meters_running;			/* the scheduler's collector feeds the meters */
+	bool clock_running;			/* changes of frequency are told: METER_CLOCK says something */
 	int64_t fault_ns;			/* calibrated cost of a page fault on this host; 0: faults are not counted */
 	int64_t meter_latest[N_METERS];		/* the latest value, laps put back */
 	struct kernel_time kernel_time;		/* METER_KERNEL_NS, which runs in bursts, made whole */
@@ -125,6 +126,11 @@ extern const int meter_resources[METER_RESOURCES];	/* enum resource_id */
 void session__cut(struct session *s, const tp_u64 meters[N_METERS], int64_t out[METER_RESOURCES]);
 void session__cut_now(struct session *s, int64_t out[METER_RESOURCES]);
 int64_t session__cpu_now(struct session *s);	/* the CPU meter */
+/*
+ * Mean frequency of the CPUs of the server's threads between two cuts, as long as they were on them. ABSENT: none was, or no
+ * frequency is known, or more laps were between than can be told
+ */
+int64_t session__mean_khz(const struct session *s, const tp_u64 start[N_METERS], const tp_u64 end[N_METERS]);
 /* For collectors: METER_KERNEL_NS begins to run, ends, and is put back to its origin (no program may be adding to it). */
 void session__kernel_begin(struct session *s);
 void session__kernel_end(struct session *s);

@@ -34,6 +34,10 @@ NOBODY = 65534
 ALL = []
 
 
+class Skipped(Exception):
+    """The host does not allow what the test is about; says why."""
+
+
 def fault(function):
     ALL.append(function)
     return function
@@ -563,6 +567,8 @@ def main(tests):
                     test(session)
                     passed += 1
                     print(f"ok    {title} ({time.monotonic() - start:.1f} s)", flush=True)
+                except Skipped as why:
+                    print(f"skip  {title}: {why}", flush=True)
                 except Exception as error:  # a dead server shows up as any kind
                     failed += 1
                     print(f"FAIL  {title}\n      {type(error).__name__}: {error}", flush=True)

@@ -312,6 +312,9 @@ static void example__step(struct example *e, int i, int context, uint64_t at_ms,
 		.runq_ns = 1000,
 		.blocked_ns = 2000,
 		.server_runq_ns = i ? 0 : ABSENT,
+		.server_fault_ns = i ? 0 : ABSENT,
+		.mean_khz = i ? 2400000 : ABSENT,
+		.clock_changes = i ? 1 : ABSENT,
 	};
 	e->uses[i] = (struct row_step_resource){
 		.step = 10 + i, .resource = RESOURCE_CPU_NS, .start_value = 0, .value = cpu
@@ -482,7 +485,9 @@ static void example__attribution(struct example *e)
 		.median_residual = 0.03,
 		.drifted = true,
 	};
-	l->excess = (struct excess){ .n_steps = 3, .n_unexplained = 1, .n_by = { 2, 1, 0 }, .n_by_resource = { 3 } };
+	l->excess = (struct excess){
+		.n_steps = 3, .n_unexplained = 1, .n_by = { 2, 1, 0, 0, 0, ABSENT }, .n_by_resource = { 3 }
+	};
 	l->batch = (struct typical_batch){ 2, 300 };
 	for (int i = 0; i < EXAMPLE_REQUESTS; i++) {
 		struct ledger_request *q = &e->costs[i];

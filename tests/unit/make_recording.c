@@ -121,6 +121,9 @@ struct row_step *maker__step(struct maker *m, int context, uint64_t start_ns, ui
 		.end_ns = end_ns,
 		.kind = STEP_DECODE,
 		.server_runq_ns = ABSENT,
+		.server_fault_ns = ABSENT,
+		.mean_khz = ABSENT,
+		.clock_changes = ABSENT,
 	};
 	return step;
 }

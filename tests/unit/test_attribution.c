@@ -151,11 +151,16 @@ static void a_cached_prompt_costs_nothing_at_prefill(void **unused)
 
 /* -------------------------------------------------------------------------------------------------------- disturbance --- */
 
+/* What the next disturbed step has of it, and the frequency of the others; reset by each use. */
+static const struct row_step undisturbed = { .server_fault_ns = ABSENT, .mean_khz = ABSENT, .clock_changes = ABSENT };
+static struct row_step disturbed_by = { .server_fault_ns = ABSENT, .mean_khz = ABSENT, .clock_changes = ABSENT };
+static int64_t usual_khz = ABSENT;
+
 /* 30 ordinary steps of two requests with one in their middle that takes twice as much. @return what it is too much */
 static int64_t disturb(struct scene *s, uint64_t runq_ns, int64_t server_runq_ns, int64_t faults, uint32_t flags)
 {
 	struct row_step *step;
-	int64_t value;
+	int64_t value, id;
 
 	scene__open(s, 2);
 	scene__step(s, (struct part[]){ { 0, 20, 1 }, { 1, 20, 1 } }, 2);
@@ -165,16 +170,23 @@ static int64_t disturb(struct scene *s, uint64_t runq_ns, int64_t server_runq_ns
 	step->runq_ns = runq_ns;
 	step->server_runq_ns = server_runq_ns;
 	step->flags = flags;
+	step->server_fault_ns = disturbed_by.server_fault_ns;
+	step->mean_khz = disturbed_by.mean_khz;
+	step->clock_changes = disturbed_by.clock_changes;
+	id = step->id;
 	value = s->m.recording.step_resources[s->m.recording.n_step_resources - 1].value;
 	s->factor = 1;
 	if (faults) {
-		const int64_t id = step->id;
-
 		maker__cut(&s->m, RESOURCE_FAULTS, 0, faults);
 		maker__total(&s->m, RESOURCE_FAULTS, faults, "faults");
 		assert_int_equal(s->m.recording.step_resources[s->m.recording.n_step_resources - 1].step, id);
 	}
 	scene__decode(s, 2, 30);
+	for (size_t i = 0; i < s->m.recording.n_steps; i++)
+		if (s->m.recording.steps[i].id != id)
+			s->m.recording.steps[i].mean_khz = usual_khz;
+	disturbed_by = undisturbed;
+	usual_khz = ABSENT;
 	scene__report(s, NULL, true);
 	return value / 2;
 }
@@ -235,6 +247,72 @@ static void page_faults_beyond_the_neighbours_are_evidence_too(void **unused)
 	excess = disturb(&s, 0, 0, 5000, 0);
 	assert_in_range(account(&s, ACCOUNT_DISTURBANCE) - excess + 2, 0, 4);
 	assert_int_equal(s.ledger.excess.n_by[DISTURBED_FAULTS], 1);
+	scene__close(&s);
+}
+
+static void waiting_for_a_disk_in_a_page_fault_is_evidence_too(void **unused)
+{
+	struct scene s;
+	int64_t excess;
+
+	(void)unused;
+	disturbed_by = (struct row_step){ .server_fault_ns = 3000000, .mean_khz = ABSENT };
+	excess = disturb(&s, 0, 0, 0, 0);
+	assert_in_range(account(&s, ACCOUNT_DISTURBANCE) - excess + 2, 0, 4);
+	assert_int_equal(account(&s, ACCOUNT_UNEXPLAINED), 0);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_MAJOR_FAULTS], 1);
+	assert_int_equal(s.ledger.excess.n_unexplained, 0);
+	scene__close(&s);
+}
+
+/* All other steps ran at 3 GHz. */
+static void a_lower_clock_frequency_than_that_of_the_other_steps_is_evidence_too(void **unused)
+{
+	struct scene s;
+	int64_t excess;
+
+	(void)unused;
+	usual_khz = 3000000;
+	disturbed_by = (struct row_step){ .server_fault_ns = ABSENT, .mean_khz = 1500000, .clock_changes = 2 };
+	excess = disturb(&s, 0, 0, 0, 0);
+	assert_in_range(account(&s, ACCOUNT_DISTURBANCE) - excess + 2, 0, 4);
+	assert_int_equal(account(&s, ACCOUNT_UNEXPLAINED), 0);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_FREQUENCY], 1);
+	assert_int_equal(s.ledger.excess.n_unexplained, 0);
+	scene__close(&s);
+}
+
+/* Changes alone say nothing: governors change frequencies all the time, up and down. */
+static void a_frequency_as_usual_is_no_evidence_however_often_it_changed(void **unused)
+{
+	struct scene s;
+	int64_t excess;
+
+	(void)unused;
+	usual_khz = 3000000;
+	disturbed_by = (struct row_step){ .server_fault_ns = ABSENT, .mean_khz = 2900000, .clock_changes = 40 };
+	excess = disturb(&s, 0, 0, 0, 0);
+	assert_in_range(account(&s, ACCOUNT_UNEXPLAINED) - excess + 2, 0, 4);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_FREQUENCY], 0);
+	assert_int_equal(s.ledger.excess.n_unexplained, 1);
+	scene__close(&s);
+}
+
+/* Or known of this step only: then nobody can say that it is lower than usual. */
+static void evidence_that_nobody_looked_for_is_not_none(void **unused)
+{
+	struct scene s;
+	int64_t excess;
+
+	(void)unused;
+	disturbed_by = (struct row_step){ .server_fault_ns = ABSENT, .mean_khz = 1500000, .clock_changes = 2 };
+	excess = disturb(&s, 0, ABSENT, 0, 0);
+	assert_in_range(account(&s, ACCOUNT_UNEXPLAINED) - excess + 2, 0, 4);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_FREQUENCY], ABSENT);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_MAJOR_FAULTS], ABSENT);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_WORKERS], ABSENT);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_FAULTS], 0);
+	assert_int_equal(s.ledger.excess.n_by[DISTURBED_NO_RETURN], 0);
 	scene__close(&s);
 }
 
@@ -1012,6 +1090,10 @@ int main(void)
 		cmocka_unit_test(a_worker_that_waited_for_a_cpu_is_evidence_too),
 		cmocka_unit_test(a_moment_of_waiting_is_no_evidence),
 		cmocka_unit_test(page_faults_beyond_the_neighbours_are_evidence_too),
+		cmocka_unit_test(waiting_for_a_disk_in_a_page_fault_is_evidence_too),
+		cmocka_unit_test(a_lower_clock_frequency_than_that_of_the_other_steps_is_evidence_too),
+		cmocka_unit_test(a_frequency_as_usual_is_no_evidence_however_often_it_changed),
+		cmocka_unit_test(evidence_that_nobody_looked_for_is_not_none),
 		cmocka_unit_test(a_step_that_an_exception_left_is_evidence_too),
 		cmocka_unit_test(an_excess_without_evidence_stays_unexplained),
 		cmocka_unit_test(a_step_that_took_less_is_never_charged_for_more),

@@ -144,8 +144,8 @@ static void a_newer_schema_is_refused_with_its_version(void **state)
 	struct folder *f = *state;
 
 	write_example(f);
-	run_sql(f, "PRAGMA user_version=5");
-	assert_refused(f, "schema version 5");
+	run_sql(f, "PRAGMA user_version=6");
+	assert_refused(f, "schema version 6");
 	run_sql(f, "PRAGMA user_version=0");
 	assert_refused(f, "no schema version");
 }
@@ -181,9 +181,9 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 	struct recording r;
 
 	write_example(f);
-	make_older(f, 4, 2);
+	make_older(f, 5, 2);
 	run_sql(f, "DROP TABLE file; DROP TABLE footprint");
-	assert_refused(f, "table model is missing or has other columns than schema version 4");
+	assert_refused(f, "table model is missing or has other columns than schema version 5");
 	run_sql(f, "PRAGMA user_version=2");
 	load(&r, f->file);
 	assert_int_equal(r.models[0].n_layers, full_model.n_layers);
@@ -193,6 +193,9 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 	assert_int_equal(r.models[0].inode, 0);
 	assert_int_equal(r.contexts[0].n_ctx, ABSENT);
 	assert_int_equal(r.n_files + r.n_footprints, 0);
+	assert_int_equal(r.steps[0].server_fault_ns, ABSENT);
+	assert_int_equal(r.steps[0].mean_khz, ABSENT);
+	assert_int_equal(r.steps[0].clock_changes, ABSENT);
 	recording__free(&r);
 	make_older(f, 2, 1);
 	run_sql(f, "DROP TABLE fit; DROP TABLE fit_term; DROP TABLE fit_draw; PRAGMA user_version=1");
@@ -215,7 +218,7 @@ static void a_fit_of_an_earlier_version_is_read_and_its_range_is_not_known(void 
 	struct recording r;
 
 	write_example(f);
-	make_older(f, 4, 2);
+	make_older(f, 5, 2);
 	run_sql(f, "DROP TABLE file; DROP TABLE footprint; PRAGMA user_version=2");
 	load(&r, f->file);
 	assert_true(r.n_fits > 0);

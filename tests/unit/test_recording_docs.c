@@ -120,7 +120,13 @@ static int64_t ask(const struct folder *f, const char *sql)
 static void the_documented_numbers_are_in_the_file(void **state)
 {
 	struct folder *f = *state;
+	char *docs = read_docs(), version[64];
 
+	snprintf(version, sizeof(version), "| schema version | %d,", RECORDING_SCHEMA_VERSION);
+	assert_non_null(strstr(docs, version));
+	snprintf(version, sizeof(version), "user version %d,", RECORDING_SCHEMA_VERSION);
+	assert_non_null(strstr(docs, version));
+	free(docs);
 	write_example(f);
 	assert_int_equal(ask(f, "PRAGMA application_id"), 0x746f6b70);
 	assert_int_equal(ask(f, "PRAGMA user_version"), RECORDING_SCHEMA_VERSION);

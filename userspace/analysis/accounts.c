@@ -9,6 +9,6 @@ const struct account accounts[N_ACCOUNTS] = {
 	[ACCOUNT_RECOMPUTE] = { "recompute", "positions computed again after the server had dropped them, and keys "
 					     "turned where a context was shifted, beyond what the model expects" },
 	[ACCOUNT_DISTURBANCE] = { "disturbance", "beyond what the model expects of a step, where the step was "
-						 "preempted, faulted or thrown out of" },
+						 "preempted, slowed down, faulted or thrown out of" },
 	[ACCOUNT_UNEXPLAINED] = { "unexplained", "the total less everything else; signed, and spread over nobody" },
 };

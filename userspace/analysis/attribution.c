@@ -17,6 +17,7 @@
 int attribution__open(struct attribution *a, struct ledger *l)
 {
 	const struct recording *r = l->timeline->recording;
+	uint32_t looked_for;
 	int err;
 
 	memset(a, 0, sizeof(*a));
@@ -33,6 +34,9 @@ int attribution__open(struct attribution *a, struct ledger *l)
 			return -ENOMEM;
 	}
 	err = survey__run(&a->survey, l, a->ranges);
+	looked_for = survey__looked_for(&a->survey);
+	for (size_t d = 0; d < N_DISTURBANCES; d++)
+		l->excess.n_by[d] = looked_for >> d & 1 ? 0 : ABSENT;
 	return err ? err : intervals__open(&a->intervals, l);
 }
 

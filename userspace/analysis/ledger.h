@@ -79,7 +79,9 @@ enum disturbance {
 	DISTURBED_FAULTS = 1,		/* more page faults than the steps about it */
 	DISTURBED_NO_RETURN = 2,	/* an exception went through it */
 	DISTURBED_WORKERS = 3,		/* other threads of the server waited for a CPU */
-	N_DISTURBANCES = 4,
+	DISTURBED_MAJOR_FAULTS = 4,	/* threads of the server waited for a disk in page faults */
+	DISTURBED_FREQUENCY = 5,	/* its CPUs ran slower than in the other steps */
+	N_DISTURBANCES = 6,
 };
 extern const char *const disturbance_names[N_DISTURBANCES];
 
@@ -87,7 +89,7 @@ extern const char *const disturbance_names[N_DISTURBANCES];
 struct excess {
 	int64_t n_steps, n_unexplained;	/* beyond 3 sigma in any resource; of them without evidence */
 	int64_t n_by_resource[MAX_RESOURCES];	/* by position; a step may be beyond in several */
-	int64_t n_by[N_DISTURBANCES];	/* with this evidence; a step may have several */
+	int64_t n_by[N_DISTURBANCES];	/* with this evidence; a step may have several; ABSENT: nobody looked for it */
 };
 
 /* The decode step as this recording mostly has it. */

@@ -21,18 +21,23 @@
 /* Steps of other contexts that may come between a shift and the next step of its own. */
 #define SHIFT_LOOK_AHEAD 64
 
-/* A step is preempted where its own thread waited this part of the step for a CPU, or the server's other threads together did. */
-#define PREEMPTED_PART 20
+/*
+ * A wait of this part of the step is evidence: of its own thread for a CPU, of the server's other threads together, of all of them
+ * for a disk.
+ */
+#define EVIDENT_PART 20
 /* Page faults: steps about it that are looked at on each side, and what is more than theirs. */
 #define NEIGHBOURS 4
 #define FAULTS_FACTOR 2
 #define FAULTS_LEAST 16
+/* A step is slowed down where its CPUs had less than this part of the frequency that half of all steps have, of so many at least. */
+#define SLOWED_PART 0.95
+#define CLOCK_LEAST 8
 
 const char *const disturbance_names[N_DISTURBANCES] = {
-	[DISTURBED_PREEMPTED] = "preempted",
-	[DISTURBED_FAULTS] = "page_faults",
-	[DISTURBED_NO_RETURN] = "no_return",
-	[DISTURBED_WORKERS] = "workers_preempted",
+	[DISTURBED_PREEMPTED] = "preempted",	   [DISTURBED_FAULTS] = "page_faults",
+	[DISTURBED_NO_RETURN] = "no_return",	   [DISTURBED_WORKERS] = "workers_preempted",
+	[DISTURBED_MAJOR_FAULTS] = "major_faults", [DISTURBED_FREQUENCY] = "frequency",
 };
 
 /* -------------------------------------------------------------------------------------------------------------- steps --- */
@@ -127,6 +132,32 @@ static int survey_step(void *ctx, uint32_t step, const int64_t *use)
 	return err;
 }
 
+/* ---------------------------------------------------------------------------------------------------------- frequency --- */
+
+static int compare_i64(const void *a, const void *b)
+{
+	const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int find_usual_khz(struct survey *s, const struct recording *r)
+{
+	int64_t *khz = array__zeroed(r->n_steps, sizeof(*khz));
+	size_t n = 0;
+
+	if (!khz)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->n_steps; i++) {
+		if (r->steps[i].mean_khz != ABSENT)
+			khz[n++] = r->steps[i].mean_khz;
+	}
+	qsort(khz, n, sizeof(*khz), compare_i64);
+	s->usual_khz = n >= CLOCK_LEAST ? khz[n / 2] : ABSENT;
+	free(khz);
+	return 0;
+}
+
 /* -------------------------------------------------------------------------------------------------------------- drift --- */
 
 static int compare_floats(const void *a, const void *b)
@@ -183,6 +214,8 @@ int survey__run(struct survey *s, struct ledger *l, const struct row_range *rang
 	walk.n_resources = l->n_resources;
 	s->overlapping = steps__overlapping(r);
 	err = s->overlapping ? mark_shifted(s, r) : -ENOMEM;
+	if (!err)
+		err = find_usual_khz(s, r);
 	for (size_t role = 0; role < N_ROLES && !err; role++) {
 		for (size_t slot = 0; slot <= PRICING_WALL && !err; slot++) {
 			const struct pricing *p = &l->pricing[role][slot];
@@ -254,6 +287,38 @@ static bool has_more_faults(const struct survey *s, uint32_t step)
 	return s->faults[step] > FAULTS_FACTOR * (uint64_t)about[n / 2];
 }
 
+static bool is_slowed(const struct survey *s, const struct row_step *step)
+{
+	return s->usual_khz != ABSENT && step->mean_khz != ABSENT &&
+	       (double)step->mean_khz < SLOWED_PART * (double)s->usual_khz;
+}
+
+uint32_t survey__looked_for(const struct survey *s)
+{
+	const struct recording *r = s->l->timeline->recording;
+	uint32_t looked_for = 1u << DISTURBED_NO_RETURN;
+
+	for (size_t k = 0; k < s->l->n_resources; k++)
+		if (s->l->resources[k].row->id == RESOURCE_RUNQ_NS && s->l->resources[k].measured)
+			looked_for |= 1u << DISTURBED_PREEMPTED;
+	if (s->faults)
+		looked_for |= 1u << DISTURBED_FAULTS;
+	for (size_t i = 0; i < r->n_steps; i++) {
+		looked_for |= (r->steps[i].runq_ns ? 1u : 0) << DISTURBED_PREEMPTED;
+		looked_for |= (r->steps[i].server_runq_ns != ABSENT ? 1u : 0) << DISTURBED_WORKERS;
+		looked_for |= (r->steps[i].server_fault_ns != ABSENT ? 1u : 0) << DISTURBED_MAJOR_FAULTS;
+	}
+	if (s->usual_khz != ABSENT)
+		looked_for |= 1u << DISTURBED_FREQUENCY;
+	return looked_for;
+}
+
+/* Is it a wait that says something of a step this long? */
+static bool is_long_wait(uint64_t waited_ns, const struct row_step *step)
+{
+	return waited_ns && waited_ns >= step__duration_ns(step) / EVIDENT_PART;
+}
+
 uint32_t survey__evidence(const struct survey *s, uint32_t step)
 {
 	const struct row_step *row = &s->l->timeline->recording->steps[step];
@@ -261,10 +326,14 @@ uint32_t survey__evidence(const struct survey *s, uint32_t step)
 	const uint64_t others = all > row->runq_ns ? all - row->runq_ns : 0;
 	uint32_t evidence = 0;
 
-	if (row->runq_ns && row->runq_ns >= step__duration_ns(row) / PREEMPTED_PART)
+	if (is_long_wait(row->runq_ns, row))
 		evidence |= 1u << DISTURBED_PREEMPTED;
-	if (others && others >= step__duration_ns(row) / PREEMPTED_PART)
+	if (is_long_wait(others, row))
 		evidence |= 1u << DISTURBED_WORKERS;
+	if (row->server_fault_ns > 0 && is_long_wait((uint64_t)row->server_fault_ns, row))
+		evidence |= 1u << DISTURBED_MAJOR_FAULTS;
+	if (is_slowed(s, row))
+		evidence |= 1u << DISTURBED_FREQUENCY;
 	if (has_more_faults(s, step))
 		evidence |= 1u << DISTURBED_FAULTS;
 	if (row->flags & STEP_NO_RETURN)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the ledger: what has to be known of all steps before one of them is judged. How far the models are off on the
- * whole (drift), how many page faults the neighbours of a step had, and which steps overlapped.
+ * whole (drift), how many page faults the neighbours of a step had, the usual clock frequency, and which steps overlapped.
  */
 #ifndef TOKPROF_SURVEY_H
 #define TOKPROF_SURVEY_H
@@ -22,6 +22,7 @@ struct survey {
 	bool *overlapping;		/* per step */
 	uint64_t *shifted;		/* a bit per step: the first of its context after a shift */
 	int faults_at;			/* position of the resource; -1 */
+	int64_t usual_khz;		/* median over steps of their mean frequency; ABSENT: known of too few */
 };
 
 /* The pricing must stand. @return 0, -ENOMEM, -EINVAL */
@@ -38,6 +39,8 @@ bool survey__is_after_shift(const struct survey *s, uint32_t step);
  * not known.
  */
 bool survey__is_unclear(const struct survey *s, uint32_t step);
+/* Kinds of evidence that this recording could have had. */
+uint32_t survey__looked_for(const struct survey *s);
 /* Evidence that something disturbed a step: bits of enum disturbance. */
 uint32_t survey__evidence(const struct survey *s, uint32_t step);
 
