@@ -181,7 +181,7 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 	struct recording r;
 
 	write_example(f);
-	make_older(f, 5, 2);
+	make_older(f, RECORDING_SCHEMA_VERSION, 2);
 	run_sql(f, "DROP TABLE file; DROP TABLE footprint");
 	assert_refused(f, "table model is missing or has other columns than schema version 5");
 	run_sql(f, "PRAGMA user_version=2");
@@ -218,7 +218,7 @@ static void a_fit_of_an_earlier_version_is_read_and_its_range_is_not_known(void 
 	struct recording r;
 
 	write_example(f);
-	make_older(f, 5, 2);
+	make_older(f, RECORDING_SCHEMA_VERSION, 2);
 	run_sql(f, "DROP TABLE file; DROP TABLE footprint; PRAGMA user_version=2");
 	load(&r, f->file);
 	assert_true(r.n_fits > 0);
@@ -241,7 +241,7 @@ static void a_figure_that_an_early_file_of_its_version_has_not_is_unavailable(vo
 
 		remove(f->file);
 		write_example(f);
-		make_older(f, 4, (unsigned int)version);
+		make_older(f, RECORDING_SCHEMA_VERSION, (unsigned int)version);
 		run_sql(f, "DROP TABLE file; DROP TABLE footprint");
 		run_sql(f, "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = substr(sql, 1, instr(sql, "
 			   "char(9) || 'sent_prompt_tokens ')) || 'CHECK(1))' WHERE name = 'request'; "
