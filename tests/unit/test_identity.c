@@ -506,6 +506,40 @@ static void a_processor_is_no_graphics_card(void **unused)
 	}
 }
 
+/* Two processors of 256 operations x 6.5 GHz, 2 x 6.95 billion operations a token: 239 tokens a second, whatever the batch. */
+static void a_rate_that_no_processor_of_the_host_can_reach_is_refuted_by_arithmetic(void **unused)
+{
+	static const struct {
+		enum claim_metric metric;
+		double value;
+		const char *devices;
+		bool refuted;
+	} cases[] = {
+		{ CLAIM_THROUGHPUT, 238, "", false },	  { CLAIM_THROUGHPUT, 241, "", true },
+		{ CLAIM_USER_THROUGHPUT, 241, "", true }, { CLAIM_TPOT, 4.1e6, "", true },
+		{ CLAIM_TPOT, 4.3e6, "", false },	  { CLAIM_THROUGHPUT, 241, "/dev/nvidia0", false },
+		{ CLAIM_THROUGHPUT, 241, NULL, false },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene s;
+		size_t n = 0;
+
+		scene__open(&s);
+		maker__meta(&s.m, "n_cpus", "2");
+		s.devices = cases[i].devices;
+		claim_number(&s, cases[i].metric, cases[i].value, 1);
+		scene__verify(&s);
+		for (size_t k = 0; k < s.v.n; k++)
+			n += strcmp(s.v.checks[k].id, "plausibility.host") == 0;
+		assert_int_equal(n, cases[i].refuted);
+		if (cases[i].refuted)
+			expect(&s, "plausibility.host", VERDICT_REFUTED, "2 processors do at most 3.33 x 10^12");
+		scene__close(&s);
+	}
+}
+
 static void without_a_file_nothing_is_confirmed(void **unused)
 {
 	struct scene s;
@@ -722,6 +756,7 @@ int main(void)
 		cmocka_unit_test(a_name_that_the_file_does_not_know_is_open),
 		cmocka_unit_test(a_distilled_model_is_not_the_one_that_it_was_made_of),
 		cmocka_unit_test(a_processor_is_no_graphics_card),
+		cmocka_unit_test(a_rate_that_no_processor_of_the_host_can_reach_is_refuted_by_arithmetic),
 		cmocka_unit_test(without_a_file_nothing_is_confirmed),
 		cmocka_unit_test(of_two_files_that_disagree_neither_is_believed),
 		cmocka_unit_test(a_longer_name_or_that_of_the_file_proves_nothing),

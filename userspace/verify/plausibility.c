@@ -70,6 +70,8 @@ int plausibility__run(struct verification *v, const struct verify_input *in)
 		err = plausibility__sheet(v, in->claims->sheet);
 	if (!err && in->claims)
 		err = plausibility__claims(v, in->claims, in->recording != NULL);
+	if (!err && in->claims && in->claims->n && in->timeline)
+		err = plausibility__host(v, in);
 	return err;
 }
 

@@ -22,6 +22,9 @@ int plausibility__techniques(struct verification *v, const struct sheet *s);
 /* Of the list of claims and the price list. */
 int plausibility__claims(struct verification *v, const struct claims *c, bool only_refuted);
 
+/* Of the list of claims and the host that was recorded (in->timeline is there). */
+int plausibility__host(struct verification *v, const struct verify_input *in);
+
 /* Bits of memory that a weight takes in a number format: "F16", "INT4", "Q4_K_M" (at least 4.5); NAN: not known. */
 double precision__bits(const char *name);
 /* Those of the smallest format there is: whatever does not fit in it fits in none. */
