@@ -72,6 +72,30 @@ static bool same_window(const struct bill_line *a, const struct bill_line *b)
 	       compare_texts(a->model, b->model) == 0;
 }
 
+static const char *moment_text(int64_t unix_ns, char *out, size_t size)
+{
+	const time_t seconds = unix_ns / SECOND_NS - (unix_ns % SECOND_NS < 0);
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || strftime(out, size, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		snprintf(out, size, "%" PRId64 " s", (int64_t)seconds);
+	return out;
+}
+
+/* Times find it where a whole bill stands in one line. */
+static void say_overlap(const struct bill *bill, const struct bill_line *first, const struct bill_line *second,
+			char *error, size_t error_size)
+{
+	char texts[4][40];
+
+	moment_text(first->begin_unix_ns, texts[0], sizeof(texts[0]));
+	moment_text(first->end_unix_ns, texts[1], sizeof(texts[1]));
+	moment_text(second->begin_unix_ns, texts[2], sizeof(texts[2]));
+	moment_text(second->end_unix_ns, texts[3], sizeof(texts[3]));
+	snprintf(error, error_size, "%s:%" PRId64 ": its window (%s to %s UTC) overlaps that of line %" PRId64 " (%s to %s UTC)",
+		 bill->path, second->line, texts[2], texts[3], first->line, texts[0], texts[1]);
+}
+
 int bill__check_windows(const struct bill *bill, char *error, size_t error_size)
 {
 	size_t n;
@@ -84,8 +108,7 @@ int bill__check_windows(const struct bill *bill, char *error, size_t error_size)
 		if (a->end_unix_ns == ABSENT || b->end_unix_ns == ABSENT || compare_texts(a->model, b->model) != 0 ||
 		    same_window(a, b) || b->begin_unix_ns >= a->end_unix_ns)
 			continue;
-		snprintf(error, error_size, "%s:%" PRId64 ": its window overlaps that of line %" PRId64, bill->path,
-			 b->line, a->line);
+		say_overlap(bill, a, b, error, error_size);
 		err = -EINVAL;
 	}
 	free(lines);
@@ -184,16 +207,6 @@ static int take_request(struct windows *w, uint32_t request)
 {
 	w->p->statement_of[request] = (uint32_t)w->p->b->n_statements;
 	return books__add_member(w->p->b, request);
-}
-
-static const char *moment_text(int64_t unix_ns, char *out, size_t size)
-{
-	const time_t seconds = unix_ns / SECOND_NS - (unix_ns % SECOND_NS < 0);
-	struct tm tm;
-
-	if (!gmtime_r(&seconds, &tm) || strftime(out, size, "%Y-%m-%d %H:%M:%S", &tm) == 0)
-		snprintf(out, size, "%" PRId64 " s", (int64_t)seconds);
-	return out;
 }
 
 static const char *subject_of(struct windows *w, const struct statement *s, const struct bill_line *last)
