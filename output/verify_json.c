@@ -10,6 +10,7 @@
 #include "output/scorecard.h"
 #include "output/verify.h"
 #include "userspace/analysis/facts.h"
+#include "userspace/version.h"
 
 #define SCHEMA "tokprof.verify/1"
 
@@ -68,6 +69,23 @@ static void put_recording(struct json_writer *w, const struct recording *r)
 	json_writer__end_object(w);
 }
 
+/* What another party needs to get the same: names of files are its own. */
+static void put_made_of(struct json_writer *w, const struct verify_output_options *options)
+{
+	json_writer__put_string(w, "made_by", "tokprof " TOKPROF_VERSION);
+	json_writer__put_array(w, "made_of");
+	for (size_t i = 0; i < options->n_files; i++) {
+		const struct verify_file *file = &options->files[i];
+
+		json_writer__begin_object(w);
+		json_writer__put_string(w, "file", file->role);
+		json_writer__put_string(w, "sha256", file->digest[0] ? file->digest : NULL);
+		json_writer__put_string(w, "reason", file->digest[0] ? NULL : file->why);
+		json_writer__end_object(w);
+	}
+	json_writer__end_array(w);
+}
+
 static int write_json(FILE *f, const struct verification *v, const struct verify_input *in,
 		      const struct verify_output_options *options)
 {
@@ -82,6 +100,7 @@ static int write_json(FILE *f, const struct verification *v, const struct verify
 		json_writer__put_integer(&w, verdict_names[i], (int64_t)v->n_by_verdict[i]);
 	json_writer__end_object(&w);
 	put_recording(&w, in->recording);
+	put_made_of(&w, options);
 	json_writer__put_array(&w, "checks");
 	for (size_t i = 0; i < v->n; i++)
 		put_check(&w, &v->checks[i]);
@@ -104,6 +123,6 @@ static int write_json(FILE *f, const struct verification *v, const struct verify
 }
 
 extern const struct verify_output verify_output_json;
-const struct verify_output verify_output_json = { .name = "json",
-						  .write = write_json,
-						  .compare = scorecard_json__compare };
+const struct verify_output verify_output_json = {
+	.name = "json", .names_files = true, .write = write_json, .compare = scorecard_json__compare
+};

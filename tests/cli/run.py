@@ -445,9 +445,11 @@ def test_verify_in_html_is_one_file_in_which_a_bill_stays_text(directory):
     for words in ("2 more billed than put out", report["recording"]["id"], "line 4 of the bill", "request 3", "self_reported"):
         assert words in page.text(), words
     # What another needs to repeat it: digests, and the command as a shell reads it.
-    for name in (path, made):
+    for name, role in ((path, "recording"), (made, "bill")):
         with open(name, "rb") as f:
-            assert hashlib.sha256(f.read()).hexdigest() in page.text(), name
+            digest = hashlib.sha256(f.read()).hexdigest()
+        assert digest in page.text(), name
+        assert {"file": role, "sha256": digest, "reason": None} in report["made_of"], report["made_of"]
     command = next(data for tag, data in page.texts if tag == "pre")
     assert shlex.split(command) == ["tokprof", *args], command
     assert out == run(*args, env={"LC_ALL": "C", "TZ": "Asia/Tokyo"})[1]
