@@ -485,7 +485,7 @@ def test_a_scorecard_stands_beside_the_verdict_and_does_not_change_it(directory)
     assert {figure["group"]: figure for figure in card["aiperf"]["figures"]}["total_osl"]["value"] == 15
     assert "scorecard" not in json.loads(run("verify", path, "--format", "json")[1])
     text = run("verify", path, "--scorecard")[1]
-    for words in ("Time to first token", "Completed tokens per second", "time_to_first_token", "No interval is claimed"):
+    for words in ("Time to first token", "Completed tokens per second", "time_to_first_token", "Intervals are of 95 %"):
         assert words in text, words
     assert "Completed tokens per second" in Page(run("verify", path, "--scorecard", "--format", "html")[1]).text()
 
