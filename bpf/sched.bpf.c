@@ -4,8 +4,8 @@
  *
  * Sums stay in map `threads`; the server's running and in-kernel integrals go into `meters`, which the step probes read.
  * Budget: two map look-ups (about 60 ns) per context switch of the host, about 150 ns per switch of a server's thread, and
- * 20 ns more where the CPU's frequency is known (frequency.bpf.c); nothing per token. System calls: about 0.3 us each, the kernel's slow path included; where that is too much they are
- * watched in bursts only (collectors/sched_bursts.h).
+ * 20 ns more where the CPU's frequency is known (frequency.bpf.c); nothing per token. System calls: about 0.3 us each, the
+ * kernel's slow path included; where that is too much they and interrupts are timed in bursts only (collectors/sched_bursts.h).
  */
 #include <asm/unistd.h>
 
@@ -259,7 +259,8 @@ static __always_inline void switched_in(const struct task_struct *task, struct m
 
 static __always_inline int on_switch(struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
 {
-	tp_u32 out = is_server(prev->tgid), in = is_server(next->tgid);
+	/* Every other switch is from or to the idle task, which is nobody's. */
+	tp_u32 out = prev->tgid ? is_server(prev->tgid) : 0, in = next->tgid ? is_server(next->tgid) : 0;
 	struct meters *m;
 	tp_u64 now;
 
@@ -415,12 +416,15 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	return 0;
 }
 
+/* Attached throughout: to attach and detach them with each burst costs more than the look at the flag. */
 static __always_inline int interrupt(bool enters)
 {
+	struct meters *m = meters__get();
 	struct thread_state *ts;
-	struct meters *m = NULL;
 	tp_u64 now;
 
+	if (!m || !m->kernel_on)
+		return 0;
 	ts = current_thread(&m, &now);
 	if (!ts)
 		return 0;

@@ -178,26 +178,16 @@ static void register_resources(struct session *s, const struct sched *sched)
 		recording_writer__resource(s->writer, &rows[i]);
 }
 
-static size_t kernel_programs(struct sched_bpf *skel, struct bpf_program **out)
-{
-	struct bpf_program *const programs[] = {
-		skel->progs.on_sys_enter,   skel->progs.on_sys_exit,	  skel->progs.on_irq_entry,
-		skel->progs.on_irq_exit,    skel->progs.on_softirq_entry, skel->progs.on_softirq_exit,
-		skel->progs.on_timer_entry, skel->progs.on_timer_exit,
-	};
-
-	memcpy(out, programs, sizeof(programs));
-	return sizeof(programs) / sizeof(programs[0]);
-}
-
 static int attach_all(struct session *s, struct sched *sched)
 {
-	struct bpf_program *programs[MAX_BURST_PROGRAMS];
-	size_t n = kernel_programs(sched->skel, programs);
+	struct bpf_program *const programs[MAX_BURST_PROGRAMS] = {
+		sched->skel->progs.on_sys_enter,
+		sched->skel->progs.on_sys_exit,
+	};
 	int err;
 
-	bursts__init(&sched->bursts, programs, n);
-	for (size_t i = 0; i < n; i++)
+	bursts__init(&sched->bursts, programs, MAX_BURST_PROGRAMS);
+	for (size_t i = 0; i < MAX_BURST_PROGRAMS; i++)
 		bpf_program__set_autoattach(programs[i], false);
 	err = sched_bpf__attach(sched->skel);
 	return err ? err : bursts__start(&sched->bursts, s);

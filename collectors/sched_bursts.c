@@ -40,15 +40,18 @@ static int begin(struct bursts *b, struct session *s)
 {
 	int err = attach(b);
 
-	if (!err)
-		session__kernel_begin(s);
-	return err;
+	if (err)
+		return err;
+	__atomic_store_n(&s->meters->kernel_on, 1, __ATOMIC_RELEASE);
+	session__kernel_begin(s);
+	return 0;
 }
 
 /* From here on no thread counts as being in the kernel, whatever it was when its exit was no longer seen. */
 static void end(struct bursts *b, struct session *s)
 {
 	session__kernel_end(s);
+	__atomic_store_n(&s->meters->kernel_on, 0, __ATOMIC_RELEASE);
 	detach(b);
 	__atomic_fetch_add(&s->meters->kernel_epoch, 1, __ATOMIC_RELEASE);
 }

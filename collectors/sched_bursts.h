@@ -3,6 +3,10 @@
  * When system calls and interrupts are timed: always, as long as that costs the server less than SYSCALL_BUDGET of its CPU
  * time; else in bursts of BURST_NS, about one in ten of the time, at random distances, so that no period of the traffic's
  * meets theirs.
+ *
+ * Between bursts the programs of system calls are detached, since any program there sends all calls of all processes on the
+ * kernel's slow path. Those of interrupts stay, and do nothing: each of the eight tracepoints attached or detached is a
+ * patch of the kernel's code, which interrupts all CPUs several times.
  */
 #ifndef TOKPROF_SCHED_BURSTS_H
 #define TOKPROF_SCHED_BURSTS_H
@@ -21,7 +25,7 @@
 #define BURST_NS 100000000ULL
 #define SHORTEST_PAUSE_NS 600000000ULL
 #define LONGEST_PAUSE_NS 1400000000ULL
-#define MAX_BURST_PROGRAMS 8
+#define MAX_BURST_PROGRAMS 2
 
 enum bursts_state {
 	BURSTS_ALWAYS,		/* timed all the time: within budget so far */
@@ -45,7 +49,7 @@ struct bursts {
 	uint64_t syscalls_at_check;
 };
 
-/* Take charge of the programs of an object that is loaded but not attached. */
+/* Take charge of the programs that are attached in bursts, of an object that is loaded but not attached. */
 void bursts__init(struct bursts *b, struct bpf_program *const *programs, size_t n);
 /* Attach and begin. @return 0, negative errno */
 int bursts__start(struct bursts *b, struct session *s);
