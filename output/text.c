@@ -125,7 +125,7 @@ static void put_rows_source(const struct text *t)
 
 	if (!engine || !engine->rows_source)
 		return;
-	if (t->options->verbose || strncmp(engine->rows_source, "unknown", 7) == 0)
+	if (t->options->verbose || strstr(engine->rows_source, "unknown"))
 		text__fact(t, "Rows", "%s", engine->rows_source);
 }
 
