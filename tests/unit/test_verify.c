@@ -1417,12 +1417,16 @@ static void batches_that_were_made_up_for_one_hour_are_found_in_it(void **unused
 	scene__close(&s);
 }
 
-/* An AVX2 processor of 4 GHz does 768 operations a ns at most, and loads 768 bytes. Of 6e9 weights in 12 GB a token takes 15.6 ms. */
+/*
+ * An AVX2 processor of 4 GHz does 768 operations a ns at most, and loads 768 bytes. Of 6e9 weights in 12 GB a token takes 15.6 ms. They
+ * are those of the first of two layers: what a token without an output has of the last one is next to nothing.
+ */
 static void scene__open_with_weights(struct scene *s, int64_t weights, const char *device_files)
 {
 	scene__open(s, 0);
-	s->m.recording.models[0].active_params = weights + 1000;
-	s->m.recording.models[0].active_weight_bytes = 2 * (weights + 1000);
+	s->m.recording.models[0].n_layers = 2;
+	s->m.recording.models[0].active_params = 2 * weights + 1000;
+	s->m.recording.models[0].active_weight_bytes = 2 * (2 * weights + 1000);
 	s->m.recording.models[0].lookup_params = 1000;
 	maker__meta(&s->m, "cpu_features", "sse2 avx2 fma");
 	maker__meta(&s->m, "cpu_max_khz", "4000000");
@@ -1474,6 +1478,41 @@ static void a_device_may_have_computed_what_the_processor_did_not(void **unused)
 	expect_verdict(&s, VERDICT_CONFIRMED);
 	assert_non_null(strstr(find_note(&s.v, "compute.no_floor")->text, "device"));
 	scene__close(&s);
+}
+
+/* One layer may be left out for most tokens; of an encoder and a decoder one; a second server may have the draft's file alone. */
+static void what_a_token_may_not_go_through_is_in_no_floor(void **unused)
+{
+	static const struct {
+		int64_t n_layers;
+		const char *arch;
+		bool draft, two_servers, known;
+	} cases[] = {
+		{ 2, "llama", false, false, true },  { 1, "llama", false, false, false },
+		{ 2, "t5", false, false, false },    { ABSENT, "llama", false, false, false },
+		{ 2, "llama", true, false, true },   { 2, "llama", true, true, false },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene s;
+
+		scene__open_with_weights(&s, 6000000000, "");
+		s.m.recording.models[0].n_layers = cases[i].n_layers;
+		s.m.recording.models[0].arch = cases[i].arch;
+		if (cases[i].draft) {
+			maker__model(&s.m, &(struct row_model){ .id = 2, .digest = "bb", .weight_bytes = 100 });
+			maker__context(&s.m, 7, "draft");
+		}
+		if (cases[i].two_servers) {
+			maker__context(&s.m, 8, "target");
+			s.m.recording.contexts[2].pid = MAKER_PID + 1;
+		}
+		scene__verify(&s);
+		expect_verdict(&s, cases[i].known ? VERDICT_REFUTED : VERDICT_CONFIRMED);
+		assert_int_equal(find_note(&s.v, "compute.no_floor") == NULL, cases[i].known);
+		scene__close(&s);
+	}
 }
 
 /* ----------------------------------------------------------------------------------------------------------- many cases --- */
@@ -1724,6 +1763,7 @@ int main(void)
 		cmocka_unit_test(no_token_takes_less_than_arithmetic_on_any_machine),
 		cmocka_unit_test(ten_thousand_times_the_tokens_are_found_without_a_calibration),
 		cmocka_unit_test(a_device_may_have_computed_what_the_processor_did_not),
+		cmocka_unit_test(what_a_token_may_not_go_through_is_in_no_floor),
 		cmocka_unit_test(twice_the_tokens_do_not_fit_the_compute_either),
 		cmocka_unit_test(a_model_fitted_to_the_recording_itself_proves_nothing),
 		cmocka_unit_test(no_honest_bill_of_a_busy_server_is_accused_and_every_inflation_found),

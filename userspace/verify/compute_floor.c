@@ -23,17 +23,35 @@ static double total_ns(const struct recording *r)
 	return NAN;
 }
 
-/* The table that turns the last layer into words is as large as the one that is looked up in, and not all tokens need it. */
+/* Of these a token goes through one part: an encoder or a decoder, the experts of text or those of images. */
+static bool is_partitioned(const struct row_model *m)
+{
+	static const char *const archs[] = { "t5", "cogvlm", "mllama" };
+
+	for (size_t i = 0; i < sizeof(archs) / sizeof(archs[0]) && m->arch; i++)
+		if (strcmp(m->arch, archs[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * The table that turns the last layer into words is as large as the one that is looked up in, and not all tokens need it. Nor do they need
+ * what follows the attention of the last layer: llama.cpp goes on with the rows that have outputs (inp_out_ids).
+ */
 static const char *find_weights(struct compute_floor *f, const struct row_model *m, struct processor most)
 {
-	double bytes;
+	double bytes, part;
 
-	if (m->active_params == ABSENT || m->active_weight_bytes == ABSENT || m->lookup_params == ABSENT)
+	if (m->active_params == ABSENT || m->active_weight_bytes == ABSENT || m->lookup_params == ABSENT ||
+	    m->n_layers == ABSENT || m->n_layers < 1)
 		return "the header of its weight file does not say how many weights a token is multiplied with";
-	f->weights = (double)m->active_params - (double)m->lookup_params;
+	if (is_partitioned(m))
+		return "a token of such a model is multiplied with a part of its weights, and which part is not recorded";
+	part = (double)(m->n_layers - 1) / (double)m->n_layers;
+	f->weights = ((double)m->active_params - (double)m->lookup_params) * part;
 	if (!(f->weights > 0))
-		return "its weight file has next to nothing but tables";
-	bytes = (double)m->active_weight_bytes - MOST_BYTES_OF_A_WEIGHT * (double)m->lookup_params;
+		return "its weight file has next to nothing but tables, or one layer";
+	bytes = ((double)m->active_weight_bytes - MOST_BYTES_OF_A_WEIGHT * (double)m->lookup_params) * part;
 	f->ns_per_token = 2 * f->weights / most.operations_per_ns;
 	f->ns_per_step = bytes > 0 ? bytes / most.bytes_per_ns : 0;
 	return NULL;
@@ -46,6 +64,9 @@ static const char *find_prices(struct compute_floor *f, const struct recording *
 	char why[160];
 	const struct row_model *m = fit_key__model(r, false, why, sizeof(why));
 
+	/* What drafts for one server may be all that another one has. */
+	if (fit_key__model(r, true, why, sizeof(why)) && fit_key__several(r, why, sizeof(why)))
+		m = NULL;
 	if (!devices)
 		return "whether the server computes on a device is not known";
 	if (devices[0])

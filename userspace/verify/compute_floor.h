@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The least CPU time that tokens can have taken, by arithmetic alone: two operations for each weight of the layers that a token goes
- * through, at the most that the processor can do; and in each step one reading of these weights, at the most that its nearest
+ * The least CPU time that tokens can have taken, by arithmetic alone: two operations for each weight of the layers that every token goes
+ * through (all but the last), at the most that the processor can do; and in each step one reading of these weights, at the most that its nearest
  * cache gives. It needs no calibration, and no mood of a machine is faster; but no program comes near it either.
  *
  * What a request's tokens took is no more than all of the steps that they were computed in, so that nothing has to be shared.
