@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -55,17 +56,60 @@ static void read_cpu_features(char *out, size_t size)
 		fclose(f);
 }
 
-/* The most that the processor is made for; virtual machines mostly do not say. */
-static int64_t read_cpu_max_khz(void)
+static bool read_word(const char *cpus, const char *cpu, const char *file, char *out, size_t size)
 {
-	FILE *f = fopen("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq", "re");
-	long long khz = 0;
+	char path[400];
+	FILE *f;
+	bool good;
 
-	if (f && fscanf(f, "%18lld", &khz) != 1)
-		khz = 0;
+	snprintf(path, sizeof(path), "%s/%s/cpufreq/%s", cpus, cpu, file);
+	f = fopen(path, "re");
+	good = f && fgets(out, (int)size, f);
 	if (f)
 		fclose(f);
-	return khz > 0 ? khz : ABSENT;
+	if (good)
+		out[strcspn(out, "\n")] = 0;
+	return good;
+}
+
+/* acpi-cpufreq and others name a clock that the processor goes beyond where it is cool enough (kernel, admin-guide/pm/cpufreq). */
+static bool counts_boost(const char *cpus, const char *cpu)
+{
+	static const char *const drivers[] = { "intel_pstate", "intel_cpufreq", "amd-pstate", "amd-pstate-epp" };
+	char driver[64];
+
+	if (!read_word(cpus, cpu, "scaling_driver", driver, sizeof(driver)))
+		return false;
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+		if (strcmp(driver, drivers[i]) == 0)
+			return true;
+	return false;
+}
+
+int64_t host__max_khz(const char *cpus)
+{
+	DIR *dir = opendir(cpus);
+	struct dirent *entry;
+	int64_t most = ABSENT;
+	bool all = true;
+
+	while (dir && (entry = readdir(dir))) {
+		char text[32];
+		long long khz;
+
+		if (strncmp(entry->d_name, "cpu", 3) != 0 || entry->d_name[3] < '0' || entry->d_name[3] > '9')
+			continue;
+		khz = read_word(cpus, entry->d_name, "cpuinfo_max_freq", text, sizeof(text)) ? atoll(text) : 0;
+		/* One that is switched off says nothing. */
+		if (khz <= 0)
+			continue;
+		all = all && counts_boost(cpus, entry->d_name);
+		if (khz > most)
+			most = khz;
+	}
+	if (dir)
+		closedir(dir);
+	return all ? most : ABSENT;
 }
 
 /* Names of NVIDIA's devices as its driver gives them, one for each device: "NVIDIA A100-SXM4-80GB; NVIDIA ...". */
@@ -115,7 +159,7 @@ void host__write_meta(struct recording_writer *writer)
 	recording_writer__put_meta(writer, "cpu_model", text);
 	read_cpu_features(text, sizeof(text));
 	recording_writer__put_meta(writer, "cpu_features", text);
-	recording_writer__put_meta_int(writer, "cpu_max_khz", read_cpu_max_khz());
+	recording_writer__put_meta_int(writer, "cpu_max_khz", host__max_khz("/sys/devices/system/cpu"));
 	if (read_accelerators(text, sizeof(text)))
 		recording_writer__put_meta(writer, "accelerators", text);
 	recording_writer__put_meta_int(writer, "n_cpus", sysconf(_SC_NPROCESSORS_ONLN));

@@ -33,6 +33,12 @@ static bool has_feature(const char *list, const char *feature)
 	return false;
 }
 
+/* On x86 "sme" is AMD's encryption of memory (X86_FEATURE_SME of Linux), and no unit for matrices. */
+static bool is_other_sme(const char *features, const char *feature)
+{
+	return strcmp(feature, "sme") == 0 && !has_feature(features, "asimd");
+}
+
 struct processor processor__of(const struct recording *r)
 {
 	const char *features = recording__meta(r, "cpu_features");
@@ -40,7 +46,7 @@ struct processor processor__of(const struct recording *r)
 	const double ghz = khz == ABSENT || khz <= 0 ? FASTEST_GHZ : (double)khz / 1e6;
 
 	for (size_t i = 0; features && i < sizeof(peaks) / sizeof(peaks[0]); i++)
-		if (has_feature(features, peaks[i].feature))
+		if (has_feature(features, peaks[i].feature) && !is_other_sme(features, peaks[i].feature))
 			return (struct processor){ peaks[i].operations * ghz, peaks[i].bytes * ghz };
 	return (struct processor){ NAN, NAN };
 }
