@@ -1488,9 +1488,9 @@ static void what_a_token_may_not_go_through_is_in_no_floor(void **unused)
 		const char *arch;
 		bool draft, two_servers, known;
 	} cases[] = {
-		{ 2, "llama", false, false, true },  { 1, "llama", false, false, false },
-		{ 2, "t5", false, false, false },    { ABSENT, "llama", false, false, false },
-		{ 2, "llama", true, false, true },   { 2, "llama", true, true, false },
+		{ 2, "llama", false, false, true }, { 1, "llama", false, false, false },
+		{ 2, "t5", false, false, false },   { ABSENT, "llama", false, false, false },
+		{ 2, "llama", true, false, true },  { 2, "llama", true, true, false },
 	};
 
 	(void)unused;
@@ -1511,6 +1511,33 @@ static void what_a_token_may_not_go_through_is_in_no_floor(void **unused)
 		scene__verify(&s);
 		expect_verdict(&s, cases[i].known ? VERDICT_REFUTED : VERDICT_CONFIRMED);
 		assert_int_equal(find_note(&s.v, "compute.no_floor") == NULL, cases[i].known);
+		scene__close(&s);
+	}
+}
+
+/*
+ * Which of two generations, of 30 and 33 tokens, is the first request's and which the last one's is open. On this processor the first one's steps
+ * have room for its own tokens and not for the other's: that accuses nobody, unless both together are billed for more.
+ */
+static void what_one_of_two_has_too_much_of_the_other_may_lack(void **unused)
+{
+	for (int64_t more = 0; more <= 20; more += 20) {
+		struct scene s;
+
+		(void)unused;
+		scene__open_with_weights(&s, 960000000, "");
+		bill_line(&s.lines[0], N - 1);
+		bill_line(&s.lines[N - 1], 0);
+		s.lines[0].request_id = s.ids[0];
+		s.lines[N - 1].request_id = s.ids[N - 1];
+		s.lines[0].completion_tokens += more;
+		scene__verify(&s);
+		expect(&s, "compute.floor", 2 + N - 1, VERDICT_REFUTED, NULL, NULL);
+		verification__free(&s.v);
+		s.timeline.requests[0].match = s.timeline.requests[N - 1].match = MATCH_AMBIGUOUS;
+		assert_int_equal(verify__run(&s.v, &s.in), 0);
+		assert_int_equal(count(&s.v, VERDICT_REFUTED, NULL), more > 0);
+		expect(&s, "compute.floor", 0, more > 0 ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL, NULL);
 		scene__close(&s);
 	}
 }
@@ -1764,6 +1791,7 @@ int main(void)
 		cmocka_unit_test(ten_thousand_times_the_tokens_are_found_without_a_calibration),
 		cmocka_unit_test(a_device_may_have_computed_what_the_processor_did_not),
 		cmocka_unit_test(what_a_token_may_not_go_through_is_in_no_floor),
+		cmocka_unit_test(what_one_of_two_has_too_much_of_the_other_may_lack),
 		cmocka_unit_test(twice_the_tokens_do_not_fit_the_compute_either),
 		cmocka_unit_test(a_model_fitted_to_the_recording_itself_proves_nothing),
 		cmocka_unit_test(no_honest_bill_of_a_busy_server_is_accused_and_every_inflation_found),

@@ -13,6 +13,16 @@ bool statement__is_recorded(const struct books *b, const struct statement *s)
 	return !s->open;
 }
 
+bool statement__may_share(const struct books *b, const struct verify_input *in, const struct statement *s)
+{
+	if (s->excuse || statement__is_all(b, in, s))
+		return s->excuse;
+	for (size_t i = 0; i < s->n_members; i++)
+		if (b->counts[b->members[s->first_member + i]].flags & REQUEST_AMBIGUOUS)
+			return true;
+	return false;
+}
+
 double statement__beyond(const struct books *b, const struct statement *s, struct token_prices prices)
 {
 	const struct span completion = statement__completion(b, s);

@@ -118,7 +118,7 @@ struct carried {
 	int64_t n_until_left, tokens_after_left;	/* lines with less than was put out for clients that left */
 	bool any_line;
 	double floor_ns;	/* the least that all steps and what is billed beyond them take */
-	double floor_between_ns;	/* the same of windows that share requests; more in one is less in the other */
+	double floor_between_ns;	/* the same of statements that may share; more in one is less in the other */
 };
 
 /* @return 0, -ENOMEM. Texts belong to the verification */

@@ -140,7 +140,7 @@ static int check_statement(struct verification *v, const struct verify_input *in
 /* What is billed of times, beyond what was recorded; ns. */
 struct beyond {
 	double sure;
-	double between;	/* of windows that share requests: what one has too much of, another may have too little of */
+	double between;	/* of statements that may share: what one has too much of, another may have too little of */
 };
 
 static double total(const struct beyond *b)
@@ -181,7 +181,7 @@ static int check_recording(struct verification *v, const struct verify_input *in
 	return put(v, in, verification__add(v, "compute.recording", "the recording"), &need);
 }
 
-/* Windows that share requests reach beyond an hour too: what they differ by belongs to the recording alone. */
+/* Statements that may share reach beyond an hour too: what they differ by belongs to the recording alone. */
 static int check_hours(struct verification *v, const struct verify_input *in, const struct beyond *hours,
 		       double per_token)
 {
@@ -252,13 +252,14 @@ static int check_statements(struct verification *v, const struct verify_input *i
 	for (size_t i = 0; i < b->n_statements; i++) {
 		const struct statement *s = &b->statements[i];
 		const struct need need = find_need(in, s, rates);
-		const bool recorded = statement__is_recorded(b, s);
+		const bool recorded = statement__is_recorded(b, s), shares = statement__may_share(b, in, s);
 
-		if (recorded && s->excuse)
+		if (recorded && shares)
 			hour_of(in, hours, s)->between += statement__difference(b, s, rates);
 		else
 			hour_of(in, hours, s)->sure += recorded ? statement__beyond(b, s, rates) : 0;
-		if (!recorded || s->excuse || need.backing == BACKING_OPEN)
+		/* Of a request of which it is open which generation is its, the widest of them has been taken; no more is known. */
+		if (!recorded || s->excuse || need.backing == BACKING_OPEN || (shares && need.billed > need.recorded))
 			n_open++;
 		else if (check_statement(v, in, s, &need))
 			return -ENOMEM;

@@ -93,7 +93,7 @@ static int run(struct verification *v, const struct verify_input *in)
 
 		if (!statement__is_recorded(b, s))
 			continue;
-		if (s->excuse) {
+		if (statement__may_share(b, in, s)) {
 			sum->floor_between_ns += statement__difference(b, s, prices);
 			continue;
 		}

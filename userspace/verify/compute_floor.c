@@ -46,7 +46,8 @@ static const char *find_weights(struct compute_floor *f, const struct row_model 
 	    m->n_layers == ABSENT || m->n_layers < 1)
 		return "the header of its weight file does not say how many weights a token is multiplied with";
 	if (is_partitioned(m))
-		return "a token of such a model is multiplied with a part of its weights, and which part is not recorded";
+		return "a token of such a model is multiplied with a part of its weights, and which part is not "
+		       "recorded";
 	part = (double)(m->n_layers - 1) / (double)m->n_layers;
 	f->weights = ((double)m->active_params - (double)m->lookup_params) * part;
 	if (!(f->weights > 0))
