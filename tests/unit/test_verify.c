@@ -1417,6 +1417,20 @@ static void batches_that_were_made_up_for_one_hour_are_found_in_it(void **unused
 	scene__close(&s);
 }
 
+/* One request two hours after the others, its steps half of what they take by the model, of which one is off by 12 %. */
+static void idle_minutes_make_nobody_surer(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open_late(&s, 1, 0.5);
+	s.fit.fit.cost.sigma = 0.12;
+	scene__verify(&s);
+	expect_verdict(&s, VERDICT_CONFIRMED);
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "compute.hour"), 2);
+	scene__close(&s);
+}
+
 /*
  * An AVX2 processor of 4 GHz does 768 operations a ns at most, and loads 768 bytes. Of 6e9 weights in 12 GB a token takes 15.6 ms. They
  * are those of the first of two layers: what a token without an output has of the last one is next to nothing.
@@ -1790,6 +1804,7 @@ int main(void)
 		cmocka_unit_test(no_token_takes_less_than_arithmetic_on_any_machine),
 		cmocka_unit_test(ten_thousand_times_the_tokens_are_found_without_a_calibration),
 		cmocka_unit_test(a_device_may_have_computed_what_the_processor_did_not),
+		cmocka_unit_test(idle_minutes_make_nobody_surer),
 		cmocka_unit_test(what_a_token_may_not_go_through_is_in_no_floor),
 		cmocka_unit_test(what_one_of_two_has_too_much_of_the_other_may_lack),
 		cmocka_unit_test(twice_the_tokens_do_not_fit_the_compute_either),

@@ -16,7 +16,7 @@ struct need {
 	double recorded, billed;	/* ns */
 	double per_token;		/* of completion; 0 not known */
 	struct span measured;
-	enum compute_scope scope;
+	struct compute_scope scope;
 	enum backing backing;
 };
 
@@ -45,7 +45,7 @@ static struct token_prices find_rates(const struct verify_input *in)
 static struct need find_need(const struct verify_input *in, const struct statement *s, struct token_prices rates)
 {
 	const struct books *b = in->books;
-	struct need need = { .backing = BACKING_OPEN };
+	struct need need = { .backing = BACKING_OPEN, .scope = compute__statement(b->compute) };
 	double n_completion = 0, completion = 0;
 
 	for (size_t i = 0; i < s->n_members; i++) {
@@ -66,7 +66,7 @@ static struct need find_need(const struct verify_input *in, const struct stateme
 		rates.completion = completion / n_completion;
 	need.per_token = rates.completion;
 	need.billed = need.recorded + statement__beyond(b, s, rates);
-	need.backing = compute__judge(b->compute, need.billed, (double)need.measured.high, COMPUTE_STATEMENT);
+	need.backing = compute__judge(b->compute, need.billed, (double)need.measured.high, need.scope);
 	return need;
 }
 
@@ -150,7 +150,7 @@ static double total(const struct beyond *b)
 
 /* All steps of a time together need no sharing, so that the interval is narrower than that of any request. */
 static struct need need_of_time(const struct compute *k, double expected, double measured, const struct beyond *b,
-				double per_token, enum compute_scope scope)
+				double per_token, struct compute_scope scope)
 {
 	struct need need = {
 		.recorded = expected,
@@ -175,7 +175,7 @@ static int check_recording(struct verification *v, const struct verify_input *in
 		all.sure += hours[i].sure;
 		all.between += hours[i].between;
 	}
-	need = need_of_time(k, k->expected, k->measured, &all, per_token, COMPUTE_RECORDING);
+	need = need_of_time(k, k->expected, k->measured, &all, per_token, compute__recording(k));
 	if (need.backing == BACKING_OPEN)
 		return 0;
 	return put(v, in, verification__add(v, "compute.recording", "the recording"), &need);
@@ -189,8 +189,8 @@ static int check_hours(struct verification *v, const struct verify_input *in, co
 
 	for (uint32_t i = 0; i < k->n_hours && k->n_hours > 1; i++) {
 		const struct beyond sure = { hours[i].sure, 0 };
-		const struct need need =
-			need_of_time(k, k->hours[i].expected, k->hours[i].measured, &sure, per_token, COMPUTE_HOUR);
+		const struct need need = need_of_time(k, k->hours[i].expected, k->hours[i].measured, &sure, per_token,
+						      compute__of_hour(k, i));
 
 		if (need.backing != BACKING_OPEN && need.billed > 0 &&
 		    put(v, in, verification__add(v, "compute.hour", "hour %" PRIu32 " of the recording's steps", i + 1),

@@ -34,6 +34,7 @@ struct summing {
 	size_t shares_capacity;
 	/* Features of the steps that have prompts in them, and of the others: T is linear in the terms. */
 	double features[2][COST_TERMS];
+	uint64_t last_minute;
 };
 
 static const struct pricing *pricing_of(const struct summing *s, enum step_role role)
@@ -113,6 +114,18 @@ static void note_features(struct summing *s)
 	}
 }
 
+/* Steps come by their start. */
+static void note_minute(struct summing *s, uint64_t time_ns, struct compute_hour *hour)
+{
+	const uint64_t minute = time_ns > s->c->begin_ns ? (time_ns - s->c->begin_ns) / MINUTE_NS : 0;
+
+	if (s->c->n_minutes && minute <= s->last_minute)
+		return;
+	s->last_minute = minute;
+	s->c->n_minutes++;
+	hour->n_minutes++;
+}
+
 static int sum_step(struct summing *s, uint32_t step)
 {
 	const struct recording *r = s->in->recording;
@@ -148,6 +161,7 @@ static int sum_step(struct summing *s, uint32_t step)
 		s->c->expected += expected;
 		s->c->measured += (double)use < expected * most ? (double)use : expected * most;
 		hour = &s->c->hours[compute__hour(s->c, r->steps[step].start_ns)];
+		note_minute(s, r->steps[step].start_ns, hour);
 		hour->expected += expected;
 		hour->measured += (double)use < expected * most ? (double)use : expected * most;
 		s->c->n_steps++;
@@ -199,7 +213,6 @@ static int set_times(struct compute *c, const struct recording *r)
 	n = to > c->begin_ns ? (to - c->begin_ns) / MINUTE_NS : 0;
 	if (n >= UINT32_MAX)
 		return -EINVAL;
-	c->n_minutes = 1 + (uint32_t)n;
 	c->n_hours = 1 + (uint32_t)(n / MINUTES_AN_HOUR);
 	c->hours = array__zeroed(c->n_hours, sizeof(*c->hours));
 	return c->hours ? 0 : -ENOMEM;
@@ -258,19 +271,31 @@ void compute__close(struct compute *c)
 	memset(c, 0, sizeof(*c));
 }
 
-double compute__half_width(const struct compute *c, enum compute_scope scope)
+double compute__half_width(const struct compute *c, struct compute_scope scope)
 {
-	const uint32_t minutes = scope == COMPUTE_STATEMENT				 ? 1 :
-				 scope == COMPUTE_HOUR && c->n_minutes > MINUTES_AN_HOUR ? MINUTES_AN_HOUR :
-											   c->n_minutes;
-	const double z = scope == COMPUTE_STATEMENT ? c->z : scope == COMPUTE_HOUR ? z_of(c->n_hours) : Z95;
-	const double half = z * sqrt(c->spread * c->spread + c->form * c->form + c->sigma * c->sigma / minutes) +
+	const uint32_t minutes = scope.n_minutes ? scope.n_minutes : 1;
+	const double half = scope.z * sqrt(c->spread * c->spread + c->form * c->form + c->sigma * c->sigma / minutes) +
 			    (c->drifted ? 0 : c->bias) + c->waited + MOOD;
 
 	return half < 1 ? half : 1;
 }
 
-enum backing compute__judge(const struct compute *c, double needed, double measured, enum compute_scope scope)
+struct compute_scope compute__statement(const struct compute *c)
+{
+	return (struct compute_scope){ c->z, 1 };
+}
+
+struct compute_scope compute__of_hour(const struct compute *c, uint32_t hour)
+{
+	return (struct compute_scope){ z_of(c->n_hours), c->hours[hour].n_minutes };
+}
+
+struct compute_scope compute__recording(const struct compute *c)
+{
+	return (struct compute_scope){ Z95, c->n_minutes };
+}
+
+enum backing compute__judge(const struct compute *c, double needed, double measured, struct compute_scope scope)
 {
 	const double least = needed * (1 - compute__half_width(c, scope));
 
@@ -281,7 +306,7 @@ enum backing compute__judge(const struct compute *c, double needed, double measu
 	return c->drifted && measured >= least / DRIFT_AT_MOST ? BACKING_OPEN : BACKING_SHORT;
 }
 
-double compute__inflation(const struct compute *c, double needed, double measured, enum compute_scope scope)
+double compute__inflation(const struct compute *c, double needed, double measured, struct compute_scope scope)
 {
 	const double least = needed * (1 - compute__half_width(c, scope)) / (c->drifted ? DRIFT_AT_MOST : 1);
 
@@ -322,6 +347,6 @@ void compute__back(const struct compute *c, const struct verify_input *in, struc
 			b->counts[i].backing = BACKING_OPEN;
 		else
 			b->counts[i].backing = (uint8_t)compute__judge(c, q->prompt + q->completion,
-								       (double)measured.high, COMPUTE_STATEMENT);
+								       (double)measured.high, compute__statement(c));
 	}
 }

@@ -16,12 +16,16 @@ struct compute_request {
 	bool unpriced;			/* some of its steps have no figure or no model */
 };
 
-/* What a sum is of: it decides how much of its steps' error averages out, and how sure it has to be among its like. */
-enum compute_scope { COMPUTE_STATEMENT, COMPUTE_HOUR, COMPUTE_RECORDING };
+/* What a sum is of: how sure it has to be among its like, and how much of its steps' error averages out. */
+struct compute_scope {
+	double z;
+	uint32_t n_minutes;		/* in which some of its steps began */
+};
 
 /* All target steps with figures that began in one hour of the recording. */
 struct compute_hour {
 	double expected, measured;	/* ns; measured no more than a step can need */
+	uint32_t n_minutes;		/* in which some of them began */
 };
 
 struct compute {
@@ -35,7 +39,7 @@ struct compute {
 	struct compute_hour *hours;	/* of the same steps, from the first one's start */
 	uint32_t n_hours;
 	uint64_t begin_ns;		/* of the first hour */
-	uint32_t n_steps, n_minutes;
+	uint32_t n_steps, n_minutes;	/* those with figures, and the minutes in which some of them began */
 	double z;			/* of the interval of one statement of all of them together, 95 % */
 	int position;			/* of CPU time in ledger.resources */
 };
@@ -48,11 +52,14 @@ void compute__close(struct compute *c);
  * Half of the interval about what the model expects, relative; at most 1. Steps near each other are off alike, since a machine is
  * faster in one minute than in another: they count as one.
  */
-double compute__half_width(const struct compute *c, enum compute_scope scope);
+double compute__half_width(const struct compute *c, struct compute_scope scope);
+struct compute_scope compute__statement(const struct compute *c);
+struct compute_scope compute__of_hour(const struct compute *c, uint32_t hour);
+struct compute_scope compute__recording(const struct compute *c);
 /* @needed and @measured in ns @measured the high end of its interval */
-enum backing compute__judge(const struct compute *c, double needed, double measured, enum compute_scope scope);
+enum backing compute__judge(const struct compute *c, double needed, double measured, struct compute_scope scope);
 /* By how much more than `needed`, relative, had been found too much; negative: nothing had. */
-double compute__inflation(const struct compute *c, double needed, double measured, enum compute_scope scope);
+double compute__inflation(const struct compute *c, double needed, double measured, struct compute_scope scope);
 /* The hour that a time is in; those before the first step are in the first, those after the last in the last. */
 uint32_t compute__hour(const struct compute *c, uint64_t time_ns);
 /* CPU time of a request's steps as the ledger divided them, 95 %. @return whether it is known */
