@@ -293,6 +293,9 @@ static void a_slip_of_the_pen_is_answered_with_the_word_that_was_meant(void **st
 {
 	(void)state;
 	refused("claim:\n  - {metric: ttft}\n", "f.yaml:1:1: ", "unknown key 'claim'", "did you mean 'claims'?");
+	refused("claims:\n  - {metric: model, is: ' '}\n", "f.yaml:2:25: ", "a claim of nothing", "leave out");
+	refused("claims:\n  - {metric: hardware, is: 8x NVIDIA H100}\n",
+		"f.yaml:2:28: ", "a number of devices before the name", "count: NUMBER");
 	refused("claims:\n  - {metric: thruput, is: 5 tokens/s}\n", "f.yaml:2:14: ", "unknown metric 'thruput'",
 		"throughput");
 	refused("claims:\n  - {metric: ttft, at_mots: 5 ms}\n", "f.yaml:2:20: ", "unknown key of a claim 'at_mots'",

@@ -315,6 +315,27 @@ static int finish_until(struct claims_parser *p, struct draft *d)
 	return err;
 }
 
+/* "8x NVIDIA H100": the number is no word of its name. */
+static bool begins_with_count(const char *text)
+{
+	const size_t digits = strspn(text, "0123456789"), blanks = strspn(text + digits, " ");
+	const char *after = text + digits + blanks;
+
+	return digits && (*after == 'x' || *after == 'X') && after[1] == ' ';
+}
+
+static int read_text(struct claims_parser *p, struct draft *d)
+{
+	int err = claims_parser__text(p, d->figure, &d->claim->text);
+
+	if (!err && !d->claim->text[strspn(d->claim->text, " \t")])
+		return claims_parser__fail(p, d->figure, "leave out what is not claimed", "a claim of nothing");
+	if (!err && d->claim->metric == CLAIM_HARDWARE && begins_with_count(d->claim->text))
+		return claims_parser__fail(p, d->figure, "write the name alone, and 'count: NUMBER' beside it",
+					   "a number of devices before the name in '%.40s'", d->claim->text);
+	return err;
+}
+
 static int read_figure(struct claims_parser *p, struct draft *d)
 {
 	struct claim *c = d->claim;
@@ -324,7 +345,7 @@ static int read_figure(struct claims_parser *p, struct draft *d)
 
 	switch (metrics[c->metric].value) {
 	case VALUE_TEXT:
-		return claims_parser__text(p, d->figure, &c->text);
+		return read_text(p, d);
 	case VALUE_PRICE:
 		return claims_parser__price(p, d->figure, &c->money, &c->currency);
 	case VALUE_FLAG:
