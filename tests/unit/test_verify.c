@@ -1265,6 +1265,50 @@ static void an_off_peak_discount_applies_to_requests_at_that_time(void **unused)
 	scene__close(&s);
 }
 
+/* The first request comes with the discount, at 08:00:00; the biller's clock may have been a little slow. */
+static void a_discount_that_begins_with_a_request_is_a_matter_of_clocks(void **unused)
+{
+	static const char *const prices[] = { "0.000280", "0.000115", "0.000119", "0.000122" };
+	struct scene s;
+	struct tariff t;
+
+	(void)unused;
+	scene__open(&s, 0);
+	add_prices(&s, &t, prices);
+	off_peak = (struct tariff_discount){ 8 * 60, 9 * 60, 0x7f, decimal("60") };
+	t.discounts = &off_peak;
+	t.n_discounts = 1;
+	scene__verify(&s);
+	expect(&s, "bill.price", 2, VERDICT_INCONCLUSIVE, "0.000280", "0.000112");
+	expect(&s, "bill.total_price", 0, VERDICT_INCONCLUSIVE, NULL, NULL);
+	assert_int_equal(count(&s.v, VERDICT_CONFIRMED, "bill.price"), N - 1);
+	verification__free(&s.v);
+	s.lines[1].price = decimal("0.000288");
+	assert_int_equal(verify__run(&s.v, &s.in), 0);
+	expect(&s, "bill.price", 3, VERDICT_REFUTED, "0.000288", "0.000115");
+	expect(&s, "bill.total_price", 0, VERDICT_REFUTED, NULL, NULL);
+	scene__close(&s);
+}
+
+/* The bill says that they were made three hours later, when nothing is taken off. */
+static void when_a_request_was_made_the_recording_says_and_not_the_bill(void **unused)
+{
+	struct scene s;
+	struct tariff t;
+
+	(void)unused;
+	scene__open(&s, 0);
+	add_prices(&s, &t, honest_prices);
+	off_peak = (struct tariff_discount){ 7 * 60, 9 * 60, 0x7f, decimal("60") };
+	t.discounts = &off_peak;
+	t.n_discounts = 1;
+	for (int i = 0; i < N; i++)
+		s.lines[i].begin_unix_ns = UNIX_START + 3 * 3600 * SECOND;
+	scene__verify(&s);
+	assert_int_equal(count(&s.v, VERDICT_REFUTED, "bill.price"), N);
+	scene__close(&s);
+}
+
 static void prices_without_a_price_list_are_noted_as_unchecked(void **unused)
 {
 	struct scene s;
@@ -1793,6 +1837,8 @@ int main(void)
 		cmocka_unit_test(
 			prices_of_a_bill_that_begins_in_mid_month_are_open_unless_the_price_list_says_what_was_before),
 		cmocka_unit_test(an_off_peak_discount_applies_to_requests_at_that_time),
+		cmocka_unit_test(a_discount_that_begins_with_a_request_is_a_matter_of_clocks),
+		cmocka_unit_test(when_a_request_was_made_the_recording_says_and_not_the_bill),
 		cmocka_unit_test(prices_without_a_price_list_are_noted_as_unchecked),
 		cmocka_unit_test(counts_that_no_compute_backs_are_self_reported),
 		cmocka_unit_test(compute_that_was_measured_backs_the_counts),

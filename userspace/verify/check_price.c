@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "userspace/analysis/array.h"
-#include "userspace/verify/books.h"
 #include "userspace/verify/price_months.h"
+#include "userspace/verify/statements.h"
 
 #define RULE "price = billed tokens by the price list, rounded as it says"
 #define SECOND_NS 1000000000ll
@@ -51,15 +51,18 @@ static bool is_aggregate(const struct prices *p, const struct bill_line *line)
 	       p->window_of[line - p->in->bill->lines];
 }
 
+/* Of one request the recording says when it was made, whatever time the bill has. */
 static int64_t time_of(const struct prices *p, const struct bill_line *line)
 {
 	const struct books *b = p->in->books;
 	const uint32_t statement = p->statement_of[line - p->in->bill->lines];
+	int64_t arrival;
 
-	if (line->begin_unix_ns != ABSENT || !statement)
+	if (!statement || line->end_unix_ns != ABSENT)
 		return line->begin_unix_ns;
-	return books__unix_ns(
+	arrival = books__unix_ns(
 		b, p->in->recording->requests[b->members[b->statements[statement - 1].first_member]].arrival_ns);
+	return arrival != ABSENT ? arrival : line->begin_unix_ns;
 }
 
 static int price_at(const struct tariff *t, const struct bill_line *line, int64_t cached, int64_t unix_ns,
@@ -193,7 +196,26 @@ static void excuse(struct prices *p, struct check *c, const struct decimal *diff
 	c->text = p->excuse;
 }
 
-static void compare(struct prices *p, const struct tariff *t, const struct bill_line *line,
+/* A discount begins or ends so near to it that the clock of whoever wrote the bill may have had it on the other side. */
+static bool may_be_other_clock(struct prices *p, const struct tariff *t, const struct bill_line *line, int64_t before)
+{
+	const int64_t at = time_of(p, line);
+
+	if (t->n_discounts == 0 || at == ABSENT || line->end_unix_ns != ABSENT)
+		return false;
+	for (int64_t off = -CLOCK_SLACK_NS; off <= CLOCK_SLACK_NS; off += 2 * CLOCK_SLACK_NS) {
+		struct decimal other;
+
+		if (price_at(t, line, line->cached_tokens, at + off, before, &other) == 0 &&
+		    decimal__compare(&other, &line->price) == 0) {
+			p->excuse = "a discount begins or ends within 2 s of it, and clocks may differ by as much";
+			return true;
+		}
+	}
+	return false;
+}
+
+static void compare(struct prices *p, const struct tariff *t, const struct bill_line *line, int64_t before,
 		    const struct decimal *expected, struct check *c)
 {
 	struct decimal difference;
@@ -213,7 +235,7 @@ static void compare(struct prices *p, const struct tariff *t, const struct bill_
 		excuse(p, c, &difference);
 		return;
 	}
-	if (may_be_other_tier(p, t, line, c)) {
+	if (may_be_other_clock(p, t, line, before) || may_be_other_tier(p, t, line, c)) {
 		excuse(p, c, &difference);
 		return;
 	}
@@ -255,6 +277,7 @@ static int check_line(struct prices *p, const struct bill_line *line)
 	struct check *c = open_check(p, line, line->currency ? line->currency : t ? t->currency : NULL);
 	struct decimal expected;
 	const char *with;
+	int64_t before;
 	int err;
 
 	if (!c)
@@ -278,7 +301,8 @@ static int check_line(struct prices *p, const struct bill_line *line)
 			   "order of their months");
 		return 0;
 	}
-	err = price_line(p, t, line, p->months[at].tokens_before, &expected, &with);
+	before = p->months[at].tokens_before;
+	err = price_line(p, t, line, before, &expected, &with);
 	price_month__add(&p->months[at], line->prompt_tokens, line->completion_tokens);
 	if (err == -ENODATA) {
 		leave_open(p, c,
@@ -292,7 +316,7 @@ static int check_line(struct prices *p, const struct bill_line *line)
 			"tokens, or out of range");
 		return 0;
 	}
-	compare(p, t, line, &expected, c);
+	compare(p, t, line, before, &expected, c);
 	if (with)
 		c->text = with;
 	if ((p->currency && t->currency && strcmp(p->currency, t->currency) != 0) ||
