@@ -10,9 +10,11 @@
  * Budget: three hits per step (entry, ubatch, return) whatever the number of streams, at instructions that the kernel
  * emulates where the code allows it: 0.6 us each, elsewhere 1 (metal) to 10 us (virtual machines). The program takes 0.3 to
  * 0.6 us of a hit where its data is in the cache, and about 4 us after a step that has streamed a model's weights through it;
- * in the ubatch about 30 ns more per token. Where a layout has failed, two more per prompt token (collectors/engine_batches.h).
+ * in the ubatch about 30 ns more per token. Where a layout has failed, two more per prompt token (collectors/engine_batches.h);
+ * where events are counted a step's two cuts add about 1 us each (counters.bpf.h).
  */
 #include "bpf/common.bpf.h"
+#include "bpf/counters.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -164,7 +166,10 @@ static __always_inline void own_waits(tp_u64 *runq_ns, tp_u64 *blocked_ns)
 static __always_inline void emit_step(struct step *s, tp_u64 now, int ret, tp_u16 flags)
 {
 	struct record_step *r = &s->record;
+	const struct meters *m = meters__get();
 
+	if (m)
+		counters__cut(m, r->step, CUT_STEP_END, now);
 	r->end_ns = now;
 	r->ret = ret;
 	r->h.flags |= flags;
@@ -226,6 +231,7 @@ static __always_inline void on_step_entry(const struct engine_probe_config *conf
 	}
 	own_waits(&s->record.runq_ns, &s->record.blocked_ns);
 	cut(s->record.meter_start, now);
+	counters__cut(m, s->record.step, CUT_STEP_START, now);
 }
 
 static __always_inline void on_step_return(tp_u64 sp, int ret)

@@ -32,6 +32,8 @@ enum record_kind {
 	RECORD_MEMORY = 3,	/* struct record_memory: prefix reuse, rollback, context shift */
 	RECORD_SOCKET = 4,	/* struct record_socket: bytes, opening or end of a connection */
 	RECORD_TASK = 5,	/* struct record_task: fork, exec, exit of a server's thread or process */
+	RECORD_COUNTER_CUT = 10, /* struct record_counter_cut (counters.h) */
+	RECORD_COUNTER_SPAN = 11, /* struct record_counter_span (counters.h) */
 };
 
 struct record_header {

@@ -61,7 +61,8 @@ struct meters {			/* the only entry of map `meters`; mapped into the recorder */
 	tp_u64 next_connection;
 	tp_u64 kernel_epoch;	/* grows when the timing of system calls ends: what threads were in then is forgotten */
 	tp_u64 kernel_on;	/* interrupts are timed: 0 between bursts */
-	tp_u64 pad[3];
+	tp_u64 n_counters;	/* events that are cut at steps (counters.h); 0: none */
+	tp_u64 pad[2];
 };
 
 static inline tp_u64 meter__start(tp_u64 t)

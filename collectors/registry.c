@@ -8,9 +8,11 @@
 extern const struct collector collector_files;
 extern const struct collector collector_frequency;
 extern const struct collector collector_sched;
+extern const struct collector collector_counters;
 extern const struct collector collector_engine;
 extern const struct collector collector_wire;
 
 const struct collector *const collectors[] = {
-	&collector_files, &collector_frequency, &collector_sched, &collector_engine, &collector_wire, NULL,
+	&collector_files,  &collector_frequency, &collector_sched, &collector_counters,
+	&collector_engine, &collector_wire,	 NULL,
 };

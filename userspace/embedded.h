@@ -14,6 +14,7 @@ struct embedded_file {
 /* Each ends with a NULL name. */
 extern const struct embedded_file embedded_profiles[];
 extern const struct embedded_file embedded_devices[]; /* data/devices.tsv alone */
+extern const struct embedded_file embedded_counters[]; /* data/counters.tsv alone */
 extern const struct embedded_file embedded_pages[]; /* style sheets and scripts of HTML reports */
 
 #endif

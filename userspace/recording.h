@@ -46,6 +46,7 @@ enum resource_id {
 	RESOURCE_INSTRUCTIONS = 8,
 	RESOURCE_RUNQ_NS = 9,
 	RESOURCE_BLOCKED_NS = 10,
+	RESOURCE_COUNTER_FIRST = 100, /* and the nine after it: events that have no resource of their own */
 };
 
 /* --- rows: one struct per table, strings borrowed for the length of the call (writer) or owned by the data (reader) --- */

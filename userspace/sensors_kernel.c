@@ -23,44 +23,6 @@ static int open_event(uint32_t type, uint64_t config)
 	return fd < 0 ? -errno : fd;
 }
 
-static int probe_perf(const char *root, char *detail, size_t n_detail, char *remedy, size_t n_remedy)
-{
-	int software, cycles;
-
-	(void)root;
-	software = open_event(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK);
-	if (software < 0) {
-		snprintf(detail, n_detail, "perf_event_open of the software event cpu-clock: %s", strerror(-software));
-		snprintf(remedy, n_remedy, "%s",
-			 software == -ENOSYS ? "a kernel with CONFIG_PERF_EVENTS" :
-					       BE_ROOT ", or lower kernel.perf_event_paranoid");
-		return software;
-	}
-	close(software);
-	cycles = open_event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES);
-	if (cycles < 0) {
-		snprintf(detail, n_detail, "cpu-clock works, hardware cycles do not: %s%s", strerror(-cycles),
-			 cycles == -ENOENT || cycles == -EOPNOTSUPP ?
-				 " (this CPU shows no counters, as in many virtual machines)" :
-				 "");
-		snprintf(remedy, n_remedy, "%s",
-			 cycles == -ENOENT || cycles == -EOPNOTSUPP ?
-				 "a machine, or a virtual machine, whose performance counters are passed through" :
-				 BE_ROOT);
-		return cycles;
-	}
-	close(cycles);
-	snprintf(detail, n_detail, "hardware cycles and cpu-clock can be counted");
-	return 0;
-}
-
-const struct host_sensor sensor_perf = {
-	.id = "perf",
-	.resource = "cycles, instructions, counters",
-	.source = "perf_event_open, hardware events",
-	.probe = probe_perf,
-};
-
 /* Where tracefs is; it is never mounted here: that is the administrator's choice. @return 0, -ENOENT, -EACCES */
 static int find_tracefs(const char *root, char *out, size_t size)
 {

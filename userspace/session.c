@@ -59,9 +59,15 @@ static struct {
 	const char *name;
 	size_t fd_offset;
 } const shared_maps[] = {
-	{ "events", offsetof(struct session, events_fd) }, { "servers", offsetof(struct session, servers_fd) },
-	{ "meters", offsetof(struct session, meters_fd) }, { "threads", offsetof(struct session, threads_fd) },
-	{ "losses", offsetof(struct session, losses_fd) }, { "cpus", offsetof(struct session, cpus_fd) },
+	{ "events", offsetof(struct session, events_fd) },
+	{ "servers", offsetof(struct session, servers_fd) },
+	{ "meters", offsetof(struct session, meters_fd) },
+	{ "threads", offsetof(struct session, threads_fd) },
+	{ "losses", offsetof(struct session, losses_fd) },
+	{ "cpus", offsetof(struct session, cpus_fd) },
+	{ "counters", offsetof(struct session, counters_fd) },
+	{ "counter_cpus", offsetof(struct session, counter_cpus_fd) },
+	{ "counter_events", offsetof(struct session, counter_events_fd) },
 };
 
 static int *shared_fd(struct session *s, size_t i)
@@ -114,8 +120,22 @@ static int make_shared_maps(struct session *s)
 	if (!err)
 		err = make_map(&s->cpus_fd, BPF_MAP_TYPE_ARRAY, "cpus", 4, sizeof(struct cpu_state),
 			       n_cpus > 0 ? (uint32_t)n_cpus : 1, 0);
+	if (!err)
+		err = make_map(&s->counters_fd, BPF_MAP_TYPE_ARRAY, "counters", 4, sizeof(struct counter_words), 1,
+			       BPF_F_MMAPABLE);
+	if (!err)
+		err = make_map(&s->counter_cpus_fd, BPF_MAP_TYPE_PERCPU_ARRAY, "counter_cpus", 4,
+			       sizeof(struct counter_cpu), 1, 0);
+	if (!err)
+		err = make_map(&s->counter_events_fd, BPF_MAP_TYPE_PERF_EVENT_ARRAY, "counter_events", 4, 4,
+			       MAX_COUNTERS * (uint32_t)libbpf_num_possible_cpus(), 0);
 	if (err)
 		return err;
+	s->counters = mmap(NULL, sizeof(struct counter_words), PROT_READ | PROT_WRITE, MAP_SHARED, s->counters_fd, 0);
+	if (s->counters == MAP_FAILED) {
+		s->counters = NULL;
+		return -errno;
+	}
 	s->meters = mmap(NULL, sizeof(struct meters), PROT_READ | PROT_WRITE, MAP_SHARED, s->meters_fd, 0);
 	if (s->meters == MAP_FAILED) {
 		s->meters = NULL;
@@ -593,6 +613,7 @@ int session__open(struct session *s, const struct session_options *options, stru
 	s->options = *options;
 	s->writer = writer;
 	s->events_fd = s->servers_fd = s->meters_fd = s->threads_fd = s->losses_fd = s->cpus_fd = -1;
+	s->counters_fd = s->counter_cpus_fd = s->counter_events_fd = -1;
 	libbpf_set_print(getenv("TOKPROF_LIBBPF_DEBUG") ? to_stderr : quiet);
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
@@ -667,6 +688,9 @@ void session__close(struct session *s)
 	if (s->meters)
 		munmap(s->meters, sizeof(struct meters));
 	s->meters = NULL;
+	if (s->counters)
+		munmap(s->counters, sizeof(struct counter_words));
+	s->counters = NULL;
 	for (i = 0; i < sizeof(shared_maps) / sizeof(shared_maps[0]); i++)
 		if (*shared_fd(s, i) >= 0)
 			close(*shared_fd(s, i));

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "bpf/counters.h"
 #include "bpf/shared.h"
 #include "collectors/collector.h"
 #include "userspace/kernel_time.h"
@@ -32,8 +33,12 @@ struct session_options {
 	bool capture_text;
 	bool digest_models;		/* SHA-256 of the weight files */
 	const volatile sig_atomic_t *interrupts;	/* grows with every ^C: one more ends waiting for them; NULL */
+	const char *events;		/* to count: libpfm4's names, EVENTS_DEFAULT; NULL: none */
 	const char *engine_profile;	/* a file that is tried before the known profiles; NULL */
 };
+
+#define EVENTS_DEFAULT "default"	/* what data/counters.tsv has of this host's processor; none without one */
+#define EVENTS_NONE "none"
 
 /* Figures for the live line and the summary. */
 struct session_counts {
@@ -62,6 +67,8 @@ struct session {
 
 	struct meters *meters;			/* the kernel's, mapped */
 	int events_fd, servers_fd, meters_fd, threads_fd, losses_fd, cpus_fd;
+	int counters_fd, counter_cpus_fd, counter_events_fd;
+	struct counter_words *counters;		/* the kernel's, mapped */
 	struct ring_buffer *ring;
 
 	const struct collector *active[MAX_COLLECTORS];

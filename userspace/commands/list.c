@@ -11,6 +11,7 @@
 #include "output/json_writer.h"
 #include "output/table.h"
 #include "userspace/command.h"
+#include "userspace/counters/event_report.h"
 #include "userspace/engine.h"
 #include "userspace/message.h"
 #include "userspace/model_file.h"
@@ -23,6 +24,7 @@
 
 enum {
 	OPTION_JSON = 256,
+	OPTION_EVENTS,
 };
 
 struct server {
@@ -288,23 +290,46 @@ static int list_servers(bool json)
 	return stream__finish(stdout, "standard output", err);
 }
 
+static int list_events(const char *pattern, bool json)
+{
+	int rc = event_report__write(stdout, pattern, json, terminal__columns(stdout));
+
+	if (rc == -ENOENT) {
+		message__error("tokprof list --events without a pattern shows all",
+			       "no event of this host matches '%s'", pattern ? pattern : "*");
+		return EXIT_CODE_USAGE;
+	}
+	if (rc == -ENOSYS) {
+		message__error("see LIBPFM_FORCE_PMU, if it is set", "libpfm4 knows no counters of this host");
+		return EXIT_CODE_PRIVILEGE;
+	}
+	return stream__finish(stdout, "standard output", rc);
+}
+
 static int run(int argc, char **argv)
 {
+	bool json = false, events = false;
 	struct options o;
-	bool json = false;
 	int key;
 
 	options__begin(&o, &command_list, argc, argv);
-	while ((key = options__next(&o)) > 0)
+	while ((key = options__next(&o)) > 0) {
 		json = json || key == OPTION_JSON;
+		events = events || key == OPTION_EVENTS;
+	}
 	if (key == OPTIONS_STOP)
 		return o.exit_code;
-	if (o.n_operands)
-		return options__fail(&command_list, "%s: the command takes no operand", o.operands[0]);
-	return list_servers(json);
+	if (o.n_operands > (events ? 1 : 0))
+		return options__fail(&command_list, "%s: %s", o.operands[events ? 1 : 0],
+				     events ? "one pattern is all that --events takes" :
+					      "the command takes no operand");
+	return events ? list_events(o.operands[0], json) : list_servers(json);
 }
 
 static const struct option_spec list_options[] = {
+	{ OPTION_EVENTS, "events", NULL,
+	  "events that can be counted on this host, in libpfm4's names; with a\npattern those that have it in their "
+	  "name" },
 	{ OPTION_JSON, "json", NULL, "print JSON (schema tokprof.list/1)" },
 	{ 0, NULL, NULL, NULL },
 };
@@ -312,13 +337,14 @@ static const struct option_spec list_options[] = {
 const struct command command_list = {
 	.name = "list",
 	.summary = "inference servers that run here, and what of them can be probed",
-	.usage = "[OPTIONS]",
+	.usage = "[OPTIONS]\n--events [PATTERN]",
 	.description = "Looks into every process for a known engine and prints its version, where it\n"
 		       "listens, how many of the probe points were found, and the model file that it\n"
 		       "has mapped, with what its header says. Points that were not found follow with\n"
 		       "the reason. Nothing is attached. Without root only your own processes are seen.",
 	.options = list_options,
 	.examples = "  tokprof list\n"
+		    "  tokprof list --events cache\n"
 		    "  tokprof list --json | jq '.servers[].pid'",
 	.run = run,
 };

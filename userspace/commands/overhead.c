@@ -22,6 +22,7 @@
 #include "overhead.skel.h"
 #include "userspace/analysis/bootstrap.h"
 #include "userspace/command.h"
+#include "userspace/counters/events_option.h"
 #include "userspace/host.h"
 #include "userspace/message.h"
 #include "userspace/overhead/hit_cost.h"
@@ -42,11 +43,12 @@
 #define HIT_NS_ON_METAL 1000
 static const struct hit_cost on_metal = { HIT_NS_ON_METAL, HIT_NS_ON_METAL };
 
-enum { OPT_JSON = 256 };
+enum { OPT_JSON = 256, OPT_EVENTS };
 
 static const struct option_spec overhead_options[] = {
 	{ 'p', "pid", "PID", "the server's process" },
 	{ 'd', "duration", "SECONDS", "measure so long (default: 60); more windows, narrower interval" },
+	{ OPT_EVENTS, "events", "LIST", "events to count meanwhile, as for record" },
 	{ OPT_JSON, "json", NULL, "print JSON (schema tokprof.overhead/1)" },
 	{ 0, NULL, NULL, NULL },
 };
@@ -458,10 +460,10 @@ static int measure(struct overhead *o, const struct target *target, int64_t dura
 	return stream__finish(stdout, "the result", json ? print_json(o) : print_text(o));
 }
 
-static int measure_target(const struct target *target, int64_t duration_ns, bool json)
+static int measure_target(const struct target *target, int64_t duration_ns, const char *events, bool json)
 {
 	struct sigaction action = { .sa_handler = on_signal };
-	struct session_options options = { 0 };
+	struct session_options options = { .events = events };
 	struct overhead *o = calloc(1, sizeof(*o));
 	int code = EXIT_CODE_PRIVILEGE, err;
 	char error[512];
@@ -510,6 +512,7 @@ static int overhead_run(int argc, char **argv)
 	struct target_request request = { 0 };
 	struct target target = { 0 };
 	int64_t value, duration_ns = DEFAULT_SECONDS * 1000000000LL;
+	const char *events = EVENTS_DEFAULT;
 	bool json = false;
 	struct options opts;
 	char error[512];
@@ -527,6 +530,11 @@ static int overhead_run(int argc, char **argv)
 		case 'd':
 			if (options__seconds(&command_overhead, "--duration", opts.value, 86400, &duration_ns))
 				return EXIT_CODE_USAGE;
+			break;
+		case OPT_EVENTS:
+			if (events_option__check(opts.value))
+				return EXIT_CODE_USAGE;
+			events = opts.value;
 			break;
 		case OPT_JSON:
 			json = true;
@@ -547,13 +555,13 @@ static int overhead_run(int argc, char **argv)
 		message__error("tokprof list shows the servers running here", "%s", error);
 		return EXIT_CODE_TARGET;
 	}
-	return measure_target(&target, duration_ns, json);
+	return measure_target(&target, duration_ns, events, json);
 }
 
 const struct command command_overhead = {
 	.name = "overhead",
 	.summary = "measure what tokprof costs a server, on its own live traffic",
-	.usage = "-p PID [-d SECONDS] [--json]",
+	.usage = "-p PID [-d SECONDS] [--events LIST] [--json]",
 	.description = "Switches all probes on and off in random windows of 50 to 300 ms while the server\n"
 		       "works, and compares the gaps between the tokens that it sends: a slow-down with a\n"
 		       "95 % interval. Beside it the accounted cost: probe hits, run time of the BPF\n"

@@ -16,6 +16,7 @@
 
 #include "userspace/calibrate/carry.h"
 #include "userspace/command.h"
+#include "userspace/counters/events_option.h"
 #include "userspace/host.h"
 #include "userspace/launch.h"
 #include "userspace/message.h"
@@ -29,6 +30,7 @@
 
 enum {
 	OPT_CAPTURE_TEXT = 256,
+	OPT_EVENTS,
 	OPT_DIGEST_MODELS,
 	OPT_ENGINE_PROFILE,
 	OPT_RING,
@@ -41,6 +43,9 @@ static const struct option_spec record_options[] = {
 	{ 'o', "output", "FILE", "the recording (default: " DEFAULT_OUTPUT ")" },
 	{ 'f', "force", NULL, "replace FILE where it exists" },
 	{ 'd', "duration", "SECONDS", "stop after so long (default: at ^C or the server's end)" },
+	{ OPT_EVENTS, "events", "LIST",
+	  "events to count, in libpfm4's names, separated by commas;\n{A,B}: together; none; default: a set for this "
+	  "processor,\nwhere it has counters (tokprof list --events)" },
 	{ OPT_CAPTURE_TEXT, "capture-text", NULL,
 	  "keep prompts and completions in the recording\n(default: counts and hashes only)" },
 	{ OPT_DIGEST_MODELS, "digest-models", NULL,
@@ -104,6 +109,11 @@ static int parse(struct record *r, int argc, char **argv)
 		case 'd':
 			if (options__seconds(&command_record, "--duration", o.value, 10000000, &r->duration_ns))
 				return EXIT_CODE_USAGE;
+			break;
+		case OPT_EVENTS:
+			if (events_option__check(o.value))
+				return EXIT_CODE_USAGE;
+			r->session.events = o.value;
 			break;
 		case OPT_CAPTURE_TEXT:
 			r->session.capture_text = true;
@@ -271,7 +281,7 @@ static int record_session(struct record *r, const struct target *target)
 static int record_run(int argc, char **argv)
 {
 	struct record r = { .output = DEFAULT_OUTPUT,
-			    .session = { .interrupts = &stop_requested },
+			    .session = { .interrupts = &stop_requested, .events = EVENTS_DEFAULT },
 			    .launch = { .gate = -1, .failed = -1 } };
 	struct target target = { .n_pids = 0 };
 	int code = parse(&r, argc, argv);

@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counters of the processor and the kernel, by libpfm4's names: what the server's threads counted, cut at steps.
+ *
+ * Events are opened per CPU and read by BPF programs (bpf/counters.bpf.c); what arrives here are cuts and spans, which
+ * userspace/counters/cuts.h makes into meters. Off unless asked for, or on a processor with counters.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "collectors/collector.h"
+#include "collectors/skeleton.h"
+#include "counters.skel.h"
+#include "userspace/counters/cuts.h"
+#include "userspace/counters/event_catalog.h"
+#include "userspace/counters/event_defaults.h"
+#include "userspace/counters/perf_open.h"
+#include "userspace/session.h"
+
+#define SAMPLE_NS 4000000	/* CONFIG_HZ of most servers: threads that never leave their CPU are cut as often */
+#define MAX_OPEN_STEPS 64
+#define SPARE_DESCRIPTORS 256
+
+struct open_step {
+	uint64_t step;		/* 0: none */
+	struct counter_point start;
+};
+
+struct counters {
+	struct session *session;
+	struct counters_bpf *skel;
+	struct event_list list;
+	struct open_events open;
+	size_t active[MAX_COUNTERS];	/* events of the list that are counted, in the order of the kernel's side */
+	size_t n_active;
+	size_t n_cpus;
+	int *sample_fds;
+	struct bpf_link **sample_links;
+	struct bpf_link *switch_link;
+	struct counter_cuts *cuts;
+	struct open_step steps[MAX_OPEN_STEPS];
+	size_t next_step;
+	uint64_t full_seen;
+	bool noted;
+};
+
+/* --- opening ------------------------------------------------------------------------------------------------------- */
+
+/* An event takes a descriptor per CPU: on large hosts more than the usual 1,024. */
+static void allow_descriptors(size_t n)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= n)
+		return;
+	limit.rlim_cur = limit.rlim_max < n ? limit.rlim_max : n;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int open_list(struct counters *c)
+{
+	int *cpus, err;
+
+	c->n_cpus = (size_t)libbpf_num_possible_cpus();
+	cpus = malloc(c->n_cpus * sizeof(*cpus));
+	if (!cpus)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_cpus; i++)
+		cpus[i] = (int)i;
+	allow_descriptors((c->list.n + 1) * c->n_cpus + SPARE_DESCRIPTORS);
+	err = open_events__open(&c->open, &c->list, cpus, c->n_cpus, &perf_calls__kernel);
+	free(cpus);
+	for (size_t i = 0; !err && i < c->list.n; i++)
+		if (!c->open.events[i].err)
+			c->active[c->n_active++] = i;
+	return err;
+}
+
+/* Event j of the kernel's side on CPU c is entry j * n_cpus + c. */
+static int fill_map(struct counters *c)
+{
+	for (size_t j = 0; j < c->n_active; j++)
+		for (size_t cpu = 0; cpu < c->n_cpus; cpu++) {
+			uint32_t key = (uint32_t)(j * c->n_cpus + cpu);
+			int fd = c->open.events[c->active[j]].fds[cpu];
+			int err = fd < 0 ? 0 : bpf_map_update_elem(c->session->counter_events_fd, &key, &fd, BPF_ANY);
+
+			if (err)
+				return err;
+		}
+	return 0;
+}
+
+static void close_samples(struct counters *c)
+{
+	for (size_t cpu = 0; cpu < c->n_cpus; cpu++) {
+		if (c->sample_links)
+			bpf_link__destroy(c->sample_links[cpu]);
+		if (c->sample_fds && c->sample_fds[cpu] >= 0)
+			close(c->sample_fds[cpu]);
+		if (c->sample_links)
+			c->sample_links[cpu] = NULL;
+		if (c->sample_fds)
+			c->sample_fds[cpu] = -1;
+	}
+}
+
+static int open_samples(struct counters *c)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = SAMPLE_NS,
+		.exclude_idle = 1,
+	};
+
+	for (size_t cpu = 0; cpu < c->n_cpus; cpu++) {
+		int fd = perf_calls__kernel.open(NULL, &attr, (int)cpu, -1);
+
+		if (fd == -ENODEV)
+			continue;
+		if (fd < 0)
+			return fd;
+		c->sample_fds[cpu] = fd;
+		c->sample_links[cpu] = bpf_program__attach_perf_event(c->skel->progs.on_counter_sample, fd);
+		if (!c->sample_links[cpu])
+			return -errno;
+		c->sample_fds[cpu] = -1;	/* the link's now */
+	}
+	return 0;
+}
+
+static void stop(struct counters *c)
+{
+	c->session->meters->n_counters = 0;
+	bpf_link__destroy(c->switch_link);
+	c->switch_link = NULL;
+	close_samples(c);
+}
+
+static int start(struct counters *c)
+{
+	struct counter_words *w = c->session->counters;
+	int err;
+
+	/* What CPUs had read before is another time's. */
+	__atomic_fetch_add((uint64_t *)&w->epoch, 1, __ATOMIC_SEQ_CST);
+	c->switch_link = bpf_program__attach(c->skel->progs.on_counter_switch);
+	err = c->switch_link ? open_samples(c) : -errno;
+	if (err) {
+		stop(c);
+		return err;
+	}
+	c->session->meters->n_counters = c->n_active;
+	return 0;
+}
+
+static int load(struct counters *c)
+{
+	struct session *s = c->session;
+	int err;
+
+	c->sample_fds = malloc(c->n_cpus * sizeof(*c->sample_fds));
+	c->sample_links = calloc(c->n_cpus, sizeof(*c->sample_links));
+	if (!c->sample_fds || !c->sample_links)
+		return -ENOMEM;
+	for (size_t cpu = 0; cpu < c->n_cpus; cpu++)
+		c->sample_fds[cpu] = -1;
+	c->skel = counters_bpf__open();
+	if (!c->skel)
+		return -errno;
+	err = session__share_maps(s, c->skel->obj);
+	if (!err)
+		err = counters_bpf__load(c->skel);
+	if (!err)
+		err = fill_map(c);
+	if (err)
+		return err;
+	s->counters->n_cpus = (uint32_t)c->n_cpus;
+	s->counters->n = (uint32_t)c->n_active;
+	return start(c);
+}
+
+/* --- resources ----------------------------------------------------------------------------------------------------- */
+
+static const char *resource_name(const struct counter_event *e)
+{
+	return e->resource == RESOURCE_CYCLES	    ? "cycles" :
+	       e->resource == RESOURCE_INSTRUCTIONS ? "instructions" :
+						      e->name;
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
+struct share {
+	char s[32];
+};
+
+static struct share share(uint64_t part, uint64_t whole)
+{
+	struct share out;
+
+	if (percent(part, whole) < 0.1)
+		snprintf(out.s, sizeof(out.s), "less than 0.1 %%");
+	else
+		snprintf(out.s, sizeof(out.s), "%.1f %%", percent(part, whole));
+	return out;
+}
+
+/* How well event j of the kernel's side was counted. @return enum grade */
+static int judge(const struct counters *c, size_t j, char *reason, size_t size)
+{
+	const struct counter_words *w = c->session->counters;
+	const struct counter_account *a = counter_cuts__account(c->cuts, j);
+	size_t n = 0;
+
+	*reason = '\0';
+	if (w->ran_ns && w->lost_ns[j] >= w->ran_ns) {
+		snprintf(reason, size,
+			 "it never had a counter while the server ran: others hold them; count fewer events");
+		return GRADE_UNAVAILABLE;
+	}
+	if (w->lost_ns[j])
+		n += (size_t)snprintf(reason + n, size - n,
+				      "had a counter for %.1f %% of the time only, and is scaled to all of it; ",
+				      100 - percent(w->lost_ns[j], w->ran_ns));
+	if (a->unknown_ns && n < size)
+		n += (size_t)snprintf(reason + n, size - n, "%s of the time lies in steps in which it had none; ",
+				      share(a->unknown_ns, w->ran_ns).s);
+	if (a->divided && n < size)
+		n += (size_t)snprintf(reason + n, size - n,
+				      "%s was counted on other CPUs within %d ms of a step's start or end, and is "
+				      "divided by time; ",
+				      share(a->divided, w->value[j]).s, SAMPLE_NS / 1000000);
+	if (w->n_backwards && n < size)
+		n += (size_t)snprintf(reason + n, size - n, "%llu readings fell below the one before; ",
+				      (unsigned long long)w->n_backwards);
+	if (n >= 2 && n < size)
+		reason[n - 2] = '\0';
+	return *reason ? GRADE_DERIVED : GRADE_MEASURED;
+}
+
+static void register_resources(struct counters *c)
+{
+	char reason[240], remedy[240], why[500], source[160];
+	size_t j = 0;
+
+	for (size_t i = 0; c->session->writer && i < c->list.n; i++) {
+		const struct counter_event *e = &c->list.events[i];
+		const struct open_event *o = &c->open.events[i];
+		struct row_resource row = { e->resource,    resource_name(e), e->unit, RESOURCE_ADDITIVE,
+					    GRADE_MEASURED, source,	      NULL };
+
+		snprintf(source, sizeof(source), "performance event%s%s, per CPU, read at every switch",
+			 e->resource < RESOURCE_COUNTER_FIRST ? " " : "",
+			 e->resource < RESOURCE_COUNTER_FIRST ? e->name : "");
+		if (o->err) {
+			perf_open__explain(&e->attr, o->err, c->open.paranoid, reason, sizeof(reason), remedy,
+					   sizeof(remedy));
+			snprintf(why, sizeof(why), "%s; remedy: %s", reason, remedy);
+			row.grade = GRADE_UNAVAILABLE;
+			row.reason = why;
+		} else {
+			row.grade = judge(c, j++, why, sizeof(why));
+			row.reason = *why ? why : NULL;
+		}
+		recording_writer__resource(c->session->writer, &row);
+	}
+}
+
+static void write_probes(const struct counters *c)
+{
+	char detail[320], remedy[240];
+
+	for (size_t i = 0; c->session->writer && i < c->list.n; i++) {
+		const struct counter_event *e = &c->list.events[i];
+		const struct open_event *o = &c->open.events[i];
+		struct row_probe row = { "counters", e->name, 0, !o->err, detail };
+
+		if (o->err)
+			perf_open__explain(&e->attr, o->err, c->open.paranoid, detail, sizeof(detail), remedy,
+					   sizeof(remedy));
+		else
+			snprintf(detail, sizeof(detail), "type %u config %#llx, %s", e->attr.type,
+				 (unsigned long long)e->attr.config,
+				 o->alone ? "by itself: its group has no room" : "in its group");
+		recording_writer__probe(c->session->writer, &row);
+	}
+}
+
+/* --- from cuts to rows --------------------------------------------------------------------------------------------- */
+
+static void write_step(struct counters *c, const struct counter_point *start, const struct counter_point *end)
+{
+	for (size_t j = 0; j < c->n_active; j++) {
+		struct row_step_resource row = {
+			.step = (int64_t)end->step,
+			.resource = c->list.events[c->active[j]].resource,
+			.start_value = start->meter[j],
+			.value = end->meter[j] - start->meter[j],
+		};
+
+		if (start->n_gaps[j] == end->n_gaps[j])
+			recording_writer__step_resource(c->session->writer, &row);
+	}
+}
+
+static void on_point(void *ctx, const struct counter_point *point)
+{
+	struct counters *c = ctx;
+	size_t i;
+
+	if (!c->session->writer)
+		return;
+	if (point->kind == CUT_STEP_START) {
+		c->steps[c->next_step++ % MAX_OPEN_STEPS] = (struct open_step){ point->step, *point };
+		return;
+	}
+	if (point->kind == CUT_STEP_END) {
+		for (i = 0; i < MAX_OPEN_STEPS && c->steps[i].step != point->step; i++)
+			;
+		if (i < MAX_OPEN_STEPS)
+			write_step(c, &c->steps[i].start, point);
+		if (i < MAX_OPEN_STEPS)
+			c->steps[i].step = 0;
+		return;
+	}
+	for (size_t j = 0; j < c->n_active; j++) {
+		struct row_sample row = { .time_ns = point->time_ns,
+					  .resource = c->list.events[c->active[j]].resource,
+					  .value = point->meter[j] };
+
+		recording_writer__sample(c->session->writer, &row);
+	}
+}
+
+static void counters_record(struct session *s, void *state, const struct record_header *h)
+{
+	struct counters *c = state;
+	int err = 0;
+
+	if (h->kind == RECORD_COUNTER_CUT && h->size >= sizeof(struct record_counter_cut)) {
+		const struct record_counter_cut *r = (const struct record_counter_cut *)h;
+		struct counter_cut cut = { .time_ns = h->time_ns,
+					   .step = r->step,
+					   .settled = r->settled,
+					   .ran_ns = r->ran_ns,
+					   .kind = r->kind,
+					   .cpu = r->cpu,
+					   .unsteady = h->flags & CUT_UNSTEADY };
+
+		memcpy(cut.value, r->value, sizeof(cut.value));
+		memcpy(cut.lost_ns, r->lost_ns, sizeof(cut.lost_ns));
+		err = counter_cuts__cut(c->cuts, &cut);
+	} else if (h->kind == RECORD_COUNTER_SPAN && h->size >= sizeof(struct record_counter_span)) {
+		const struct record_counter_span *r = (const struct record_counter_span *)h;
+		struct counter_span span = {
+			.start_ns = r->start_ns, .end_ns = h->time_ns, .number = r->number, .cpu = r->cpu
+		};
+
+		memcpy(span.value, r->value, sizeof(span.value));
+		memcpy(span.lost_ns, r->lost_ns, sizeof(span.lost_ns));
+		err = counter_cuts__span(c->cuts, &span);
+	}
+	if (err)
+		session__lost(s, "counters", "out of memory", 1);
+}
+
+/* A cut from here, by the rule of counters.h; it has no CPU of its own. */
+static void cut_now(struct counters *c)
+{
+	struct counter_words *w = c->session->counters;
+	struct counter_cut cut = { .kind = CUT_SAMPLE, .cpu = CUT_NO_CPU, .unsteady = true };
+
+	cut.time_ns = monotonic_ns();
+	__atomic_store_n((uint64_t *)&w->last_cut_ns, cut.time_ns, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < 100 && cut.unsteady; i++) {
+		const uint64_t done = __atomic_load_n((uint64_t *)&w->done, __ATOMIC_SEQ_CST);
+
+		cut.settled = __atomic_load_n((uint64_t *)&w->begun, __ATOMIC_SEQ_CST);
+		if (done != cut.settled)
+			continue;
+		cut.ran_ns = __atomic_load_n((uint64_t *)&w->ran_ns, __ATOMIC_SEQ_CST);
+		for (size_t j = 0; j < c->n_active; j++) {
+			cut.value[j] = __atomic_load_n((uint64_t *)&w->value[j], __ATOMIC_SEQ_CST);
+			cut.lost_ns[j] = __atomic_load_n((uint64_t *)&w->lost_ns[j], __ATOMIC_SEQ_CST);
+		}
+		cut.unsteady = __atomic_load_n((uint64_t *)&w->begun, __ATOMIC_SEQ_CST) != cut.settled;
+	}
+	/* A sample that is not good is left out: the next one is a second away. */
+	if (!cut.unsteady && counter_cuts__cut(c->cuts, &cut))
+		session__lost(c->session, "counters", "out of memory", 1);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+static void counters__free(struct counters *c)
+{
+	if (!c)
+		return;
+	if (c->switch_link)
+		stop(c);
+	if (c->sample_fds && c->sample_links)
+		close_samples(c);
+	counters_bpf__destroy(c->skel);
+	open_events__close(&c->open, &perf_calls__kernel);
+	counter_cuts__free(c->cuts);
+	free(c->sample_fds);
+	free(c->sample_links);
+	free(c);
+}
+
+/* The first event that could not be opened, with its reason. @return false: there is none */
+static bool first_failure(const struct counters *c, char *out, size_t size)
+{
+	char reason[160], remedy[240];
+
+	for (size_t i = 0; i < c->list.n; i++) {
+		const struct open_event *o = &c->open.events[i];
+
+		if (!o->err)
+			continue;
+		perf_open__explain(&c->list.events[i].attr, o->err, c->open.paranoid, reason, sizeof(reason), remedy,
+				   sizeof(remedy));
+		snprintf(out, size, "%s: %s", c->list.events[i].name, reason);
+		return true;
+	}
+	return false;
+}
+
+static int choose_events(struct session *s, struct event_list *list)
+{
+	char error[256], remedy[256];
+	const char *pmu;
+	int err;
+
+	if (!s->options.events || strcmp(s->options.events, EVENTS_NONE) == 0) {
+		session__note(s, "counters", "absent", "not asked for");
+		return -ECANCELED;
+	}
+	if (strcmp(s->options.events, EVENTS_DEFAULT) == 0)
+		err = event_list__default(list, &pmu, error, sizeof(error));
+	else
+		err = event_list__parse(list, s->options.events, error, sizeof(error), remedy, sizeof(remedy));
+	if (err)
+		session__note(s, "counters", "absent", error);
+	return err;
+}
+
+static int counters_open(struct session *s, void **out)
+{
+	struct counters *c = calloc(1, sizeof(*c));
+	char reason[200];
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->session = s;
+	err = choose_events(s, &c->list);
+	if (!err)
+		err = open_list(c);
+	if (!err && c->n_active == 0) {
+		first_failure(c, reason, sizeof(reason));
+		if (strcmp(s->options.events, EVENTS_DEFAULT) == 0)
+			session__note(s, "counters", "absent",
+				      "this host's processor shows no counters; --events counts the kernel's own "
+				      "events, as perf::PERF_COUNT_SW_CPU_CLOCK");
+		else
+			session__note(s, "counters", "absent", reason);
+		/* Who asked for them by name reads in the report why they are not there. */
+		c->cuts = counter_cuts__new(1, on_point, c);
+		if (c->cuts) {
+			write_probes(c);
+			register_resources(c);
+		}
+		err = -ENODEV;
+	}
+	if (!err) {
+		c->cuts = counter_cuts__new(c->n_active, on_point, c);
+		err = c->cuts ? load(c) : -ENOMEM;
+	}
+	if (err) {
+		counters__free(c);
+		return err;
+	}
+	write_probes(c);
+	register_resources(c);
+	*out = c;
+	return 0;
+}
+
+/* Said here, since an opened collector is noted as attached when all are. */
+static int counters_attach(struct session *s, void *state, uint32_t pid)
+{
+	struct counters *c = state;
+	char reason[200];
+
+	(void)pid;
+	if (!c->noted && first_failure(c, reason, sizeof(reason)))
+		session__note(s, "counters", "partial", reason);
+	c->noted = true;
+	return 0;
+}
+
+static void note_losses(struct counters *c)
+{
+	const uint64_t full = c->session->counters->n_full;
+
+	if (full > c->full_seen)
+		session__lost(c->session, "counters", "ring buffer full", (int64_t)(full - c->full_seen));
+	c->full_seen = full;
+}
+
+static void counters_tick(struct session *s, void *state, uint64_t now_ns)
+{
+	struct counters *c = state;
+
+	(void)now_ns;
+	(void)s;
+	cut_now(c);
+	note_losses(c);
+}
+
+static void counters_turn(struct session *s, void *state, uint64_t now_ns)
+{
+	(void)s;
+	counter_cuts__settle(((struct counters *)state)->cuts, now_ns);
+}
+
+static int counters_set_enabled(struct session *s, void *state, bool on)
+{
+	struct counters *c = state;
+
+	(void)s;
+	if (on)
+		return c->switch_link ? 0 : start(c);
+	stop(c);
+	return 0;
+}
+
+static void write_totals(const struct counters *c)
+{
+	const struct counter_words *w = c->session->counters;
+
+	for (size_t j = 0; j < c->n_active; j++) {
+		struct row_total row = { c->list.events[c->active[j]].resource, 0, "performance events, all intervals",
+					 ABSENT, NULL };
+
+		if (w->lost_ns[j] && w->lost_ns[j] >= w->ran_ns)
+			continue;
+		row.value = (int64_t)counter__scale(w->value[j], w->ran_ns, w->lost_ns[j]);
+		recording_writer__total(c->session->writer, &row);
+	}
+}
+
+static void counters_close(struct session *s, void *state)
+{
+	struct counters *c = state;
+
+	/* The session's last tick has cut: what a CPU counted after that is in the totals, and nobody's. */
+	stop(c);
+	counter_cuts__settle(c->cuts, UINT64_MAX);
+	note_losses(c);
+	if (s->writer) {
+		register_resources(c);
+		write_totals(c);
+	}
+	counters__free(c);
+}
+
+static size_t counters_programs(void *state, int *fds, size_t max)
+{
+	return skeleton__programs(((struct counters *)state)->skel->obj, fds, max);
+}
+
+/* --- doctor -------------------------------------------------------------------------------------------------------- */
+
+static void work(void)
+{
+	volatile unsigned int x = 1;
+
+	for (unsigned int i = 0; i < 1000000; i++)
+		x = x * 1664525u + 1013904223u;
+}
+
+static const char *const trial_words[] = {
+	[TRIAL_COUNTS] = "",
+	[TRIAL_SHARES] = "shares its counter with other events: figures are scaled",
+	[TRIAL_STANDS] = "never had a counter: others hold all of them",
+	[TRIAL_BACKWARDS] = "its count fell while it was watched: a hypervisor that resets it",
+};
+
+/* Try one event for real. @return whether it counts */
+static bool try_event(const struct counter_event *e, struct sensor *out)
+{
+	int err, cpu = sched_getcpu();
+	enum trial t = perf_open__try(e, cpu < 0 ? 0 : cpu, &perf_calls__kernel, work, &err);
+
+	if (t == TRIAL_FAILED) {
+		perf_open__explain(&e->attr, err, perf_calls__kernel.paranoid(NULL), out->reason, sizeof(out->reason),
+				   out->remedy, sizeof(out->remedy));
+		return false;
+	}
+	snprintf(out->reason, sizeof(out->reason), "%s", trial_words[t]);
+	if (t != TRIAL_COUNTS)
+		snprintf(out->remedy, sizeof(out->remedy),
+			 "end other profilers; sysctl kernel.nmi_watchdog=0 frees a counter");
+	out->grade = t == TRIAL_COUNTS ? GRADE_MEASURED : t == TRIAL_SHARES ? GRADE_DERIVED : GRADE_UNAVAILABLE;
+	return out->grade != GRADE_UNAVAILABLE;
+}
+
+/* The set that would be counted by default, one line each, and the kernel's own events, which need no processor's counters. */
+static int counters_probe(struct sensor *out, int max)
+{
+	static const char software[] =
+		"perf::PERF_COUNT_SW_CPU_CLOCK,perf::PERF_COUNT_SW_PAGE_FAULTS,perf::PERF_COUNT_SW_CONTEXT_SWITCHES";
+	static char ids[MAX_COUNTERS][32];	/* sensors borrow their texts */
+	struct event_list list;
+	char error[160], remedy[160];
+	const char *pmu = "";
+	int n = 0;
+
+	if (max < 2 + MAX_COUNTERS)
+		return 0;
+	out[n] = (struct sensor){ .id = "perf", .resource = "cycles, instructions, counters" };
+	if (event_list__default(&list, &pmu, error, sizeof(error))) {
+		snprintf(out[n].reason, sizeof(out[n].reason), "%s", error);
+		snprintf(out[n].remedy, sizeof(out[n].remedy), "name events with --events");
+		n++;
+		list.n = 0;
+	} else {
+		if (try_event(&list.events[0], &out[n]))
+			snprintf(out[n].source, sizeof(out[n].source), "counters of the processor, by CPU; libpfm4: %s",
+				 pmu);
+		n++;
+	}
+	for (size_t i = 0; i < list.n; i++) {
+		const struct event_default *d = event_defaults__of(list.events[i].name);
+
+		snprintf(ids[i], sizeof(ids[i]), "pmu_%s", d ? d->role : "event");
+		out[n] = (struct sensor){ .id = ids[i], .resource = d ? d->event : "" };
+		if (try_event(&list.events[i], &out[n]))
+			snprintf(out[n].source, sizeof(out[n].source), "perf_event_open");
+		n++;
+	}
+	out[n] = (struct sensor){ .id = "perf_software", .resource = "counters: the kernel's own events" };
+	if (event_list__parse(&list, software, out[n].reason, sizeof(out[n].reason), remedy, sizeof(remedy)) == 0 &&
+	    try_event(&list.events[0], &out[n]))
+		snprintf(out[n].source, sizeof(out[n].source), "perf_event_open; record --events %s",
+			 list.events[0].name);
+	return n + 1;
+}
+
+const struct collector collector_counters = {
+	.name = "counters",
+	.doc = "performance events of the processor and the kernel, charged to the server's threads and cut at steps",
+	.record_kinds = 1u << RECORD_COUNTER_CUT | 1u << RECORD_COUNTER_SPAN,
+	.probe = counters_probe,
+	.open = counters_open,
+	.attach = counters_attach,
+	.record = counters_record,
+	.tick = counters_tick,
+	.turn = counters_turn,
+	.set_enabled = counters_set_enabled,
+	.programs = counters_programs,
+	.close = counters_close,
+};
