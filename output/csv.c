@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "output/output.h"
 #include "output/token_list.h"
 #include "output/utf8.h"
+#include "userspace/analysis/ratios.h"
 
 struct csv {
 	FILE *f;
@@ -57,6 +59,15 @@ static void csv__number(struct csv *c, int64_t value)
 	csv__text(c, text);
 }
 
+static void csv__real(struct csv *c, double value, int decimals)
+{
+	char text[40] = "";
+
+	if (!isnan(value))
+		snprintf(text, sizeof(text), "%.*f", decimals, value);
+	csv__text(c, text);
+}
+
 static void csv__bool(struct csv *c, bool value)
 {
 	csv__text(c, value ? "true" : "false");
@@ -83,6 +94,11 @@ static void csv__resource_names(struct csv *c, const struct ledger *l, bool dura
 	for (size_t k = 0; k < l->n_resources; k++)
 		if (resource__is_counter(&l->resources[k]))
 			csv__text(c, l->resources[k].row->name);
+	if (ratios__any(l)) {
+		csv__text(c, "ipc");
+		csv__text(c, "bytes_per_instruction");
+		csv__text(c, "frequency_hz");
+	}
 	csv__end(c);
 }
 
@@ -94,6 +110,13 @@ static void csv__resources(struct csv *c, const struct ledger *l, const int64_t 
 	for (size_t k = 0; k < l->n_resources; k++)
 		if (resource__is_counter(&l->resources[k]))
 			csv__number(c, resource__value(l, (int)k, figures));
+	if (ratios__any(l)) {
+		const struct ratios r = ratios__of(l, figures);
+
+		csv__real(c, r.ipc, 4);
+		csv__real(c, r.bytes_per_instruction, 4);
+		csv__real(c, r.frequency_hz, 0);
+	}
 	csv__end(c);
 }
 

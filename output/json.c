@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "output/facts.h"
+#include "output/groups.h"
 #include "output/json_cost.h"
 #include "output/json_detail.h"
 #include "output/json_model.h"
 #include "output/json_writer.h"
 #include "output/output.h"
+#include "userspace/analysis/ratios.h"
 
 static void put_loss(void *ctx, const char *collector, int64_t n)
 {
@@ -260,6 +262,41 @@ static void put_empty_array(struct json_writer *w, const char *key)
 	json_writer__end_array(w);
 }
 
+static void put_counter(struct json_writer *w, const struct ledger_resource *resource, const char *phase, int64_t value)
+{
+	json_writer__begin_object(w);
+	json_writer__put_string(w, "event", resource->row->name);
+	json_writer__put_string(w, "phase", phase);
+	json_writer__put_optional(w, "value", value);
+	json_writer__put_string(w, "grade", grade__name(resource->row->grade));
+	json_writer__end_object(w);
+}
+
+/* Events by phase; one that was asked for and could not be counted has one entry, without a value. */
+static int put_counters(struct json_writer *w, const struct ledger *l)
+{
+	struct groups groups;
+	int rc = groups__build(&groups, l, BY_PHASE);
+
+	if (rc < 0)
+		return rc;
+	json_writer__put_array(w, "counters");
+	for (size_t k = 0; k < l->n_resources; k++) {
+		const struct ledger_resource *resource = &l->resources[k];
+
+		if (!resource__is_event(resource->row))
+			continue;
+		if (!resource->measured && resource->row->id >= RESOURCE_COUNTER_FIRST)
+			put_counter(w, resource, NULL, ABSENT);
+		for (size_t i = 0; resource->measured && i < groups.n; i++)
+			if (groups.groups[i].n_tokens > 0)
+				put_counter(w, resource, groups.groups[i].name, groups.groups[i].cost[k]);
+	}
+	json_writer__end_array(w);
+	groups__free(&groups);
+	return 0;
+}
+
 static int json__write(FILE *f, const struct ledger *l, const struct output_options *options)
 {
 	struct waiting *waits = NULL;
@@ -282,8 +319,9 @@ static int json__write(FILE *f, const struct ledger *l, const struct output_opti
 	json_cost__put_attribution(&w, l);
 	put_empty_array(&w, "ioctls");
 	put_empty_array(&w, "neighbours");
-	put_empty_array(&w, "counters");
-	rc = json_detail__put(&w, l, options->by);
+	rc = put_counters(&w, l);
+	if (rc >= 0)
+		rc = json_detail__put(&w, l, options->by);
 	json_writer__end_object(&w);
 	return rc < 0 ? rc : json_writer__finish(&w);
 }

@@ -5,6 +5,7 @@
 #include "output/facts.h"
 #include "output/groups.h"
 #include "output/token_list.h"
+#include "userspace/analysis/ratios.h"
 
 void json_detail__figures(struct json_writer *w, const struct ledger *l, const int64_t *figures, int kind)
 {
@@ -20,6 +21,13 @@ void json_detail__figures(struct json_writer *w, const struct ledger *l, const i
 		if (resource__is_counter(&l->resources[k]))
 			json_writer__put_optional(w, l->resources[k].row->name, resource__value(l, (int)k, figures));
 	json_writer__end_object(w);
+	if (ratios__any(l)) {
+		const struct ratios r = ratios__of(l, figures);
+
+		json_writer__put_number(w, "ipc", r.ipc);
+		json_writer__put_number(w, "bytes_per_instruction", r.bytes_per_instruction);
+		json_writer__put_number(w, "frequency_hz", r.frequency_hz);
+	}
 }
 
 static void put_cost(struct json_writer *w, const struct ledger *l, const int64_t *figures)

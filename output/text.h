@@ -31,6 +31,7 @@ void text__models(const struct text *t); /* the largest first, the others in the
 int text__requests(const struct text *t); /* latency, requests with tokens, refusals, the rest */
 int text__ledger(const struct text *t);
 int text__phases(const struct text *t);
+int text__counters(const struct text *t); /* nothing where no event was counted */
 int text__attribution(const struct text *t); /* rules, what was left out, what would have been */
 int text__request_shares(const struct text *t);
 int text__request_waits(const struct text *t);

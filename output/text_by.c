@@ -166,8 +166,10 @@ int text__groups(const struct text *t)
 	struct table *table;
 	int rc;
 
-	if (t->options->by == BY_PHASE)
-		return text__phases(t);
+	if (t->options->by == BY_PHASE) {
+		rc = text__phases(t);
+		return rc < 0 ? rc : text__counters(t);
+	}
 	rc = groups__build(&groups, t->l, t->options->by);
 	if (rc < 0)
 		return rc;

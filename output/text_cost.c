@@ -94,7 +94,7 @@ static int put_models(const struct text *t)
 		for (int role = 0; role < N_ROLES; role++) {
 			const struct pricing *p = &t->l->pricing[role][k];
 
-			if (!p->rule || !p->n_steps || !p->rule->by_model)
+			if (!p->rule || !p->n_steps || !p->rule->by_model || p->as_cpu)
 				continue;
 			if (!table)
 				table = text__table(t, columns, 6);
@@ -131,7 +131,7 @@ static void put_others(const struct text *t)
 
 	for (size_t i = 0; i < n_pricings; i++) {
 		const struct pricing *p = &t->l->pricing[i % N_ROLES][i / N_ROLES];
-		bool said = !p->rule || !p->n_steps || p->rule->by_model;
+		bool said = !p->rule || !p->n_steps || (p->rule->by_model && !p->as_cpu);
 		size_t n = 0;
 
 		for (size_t k = 0; k < i && !said; k++)
@@ -158,7 +158,8 @@ static void put_merged(const struct text *t)
 			const struct pricing *p = &t->l->pricing[role][k];
 			size_t n = 0;
 
-			for (size_t term = 0; p->n_steps && p->rule->by_model && term < COST_TERMS && n < sizeof(list);
+			for (size_t term = 0;
+			     p->n_steps && p->rule->by_model && !p->as_cpu && term < COST_TERMS && n < sizeof(list);
 			     term++) {
 				const int32_t with = p->scope.model->merged_with[term];
 

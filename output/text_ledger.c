@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "output/facts.h"
 #include "output/figure.h"
@@ -10,6 +11,7 @@
 
 #define LABEL_COLUMNS 14
 #define RESOURCE_COLUMNS 22 /* a figure, its share, and the gaps before them */
+#define TITLE_COLUMNS 12 /* of them */
 #define GOOD_PERCENT 1
 #define FAIR_PERCENT 5
 
@@ -95,12 +97,26 @@ static void put_totals(const struct text *t, const size_t *shown, size_t n)
 	}
 }
 
+/* How many of the resources fit side by side; one in any case. */
+static size_t fitting(const struct text *t, const size_t *shown, size_t n)
+{
+	int left = t->options->columns - LABEL_COLUMNS;
+	size_t fit = 0;
+
+	for (; fit < n && fit < (TABLE_MAX_COLUMNS - 1) / 2; fit++) {
+		const int title = (int)strlen(resource__title(&t->l->resources[shown[fit]]));
+
+		left -= RESOURCE_COLUMNS + (title > TITLE_COLUMNS ? title - TITLE_COLUMNS : 0);
+		if (left < 0)
+			break;
+	}
+	return fit ? fit : 1;
+}
+
 int text__ledger(const struct text *t)
 {
-	size_t shown[MAX_RESOURCES], n = 0;
-	size_t fit = (size_t)(t->options->columns - LABEL_COLUMNS) / RESOURCE_COLUMNS;
+	size_t shown[MAX_RESOURCES], n = 0, fit;
 
-	fit = fit < 1 ? 1 : fit > (TABLE_MAX_COLUMNS - 1) / 2 ? (TABLE_MAX_COLUMNS - 1) / 2 : fit;
 	for (size_t k = 0; k < t->l->n_resources; k++)
 		if (is_shown(t->l, k))
 			shown[n++] = k;
@@ -110,8 +126,10 @@ int text__ledger(const struct text *t)
 		return 0;
 	}
 	for (size_t first = 0; first < n; first += fit) {
-		int rc = put_block(t, shown + first, n - first < fit ? n - first : fit);
+		int rc;
 
+		fit = fitting(t, shown + first, n - first);
+		rc = put_block(t, shown + first, fit);
 		if (rc < 0)
 			return rc;
 		if (first + fit < n)

@@ -100,6 +100,7 @@ if $slow; then
 	suite identity python3 tests/scenarios/identity.py --all
 	suite shares python3 tests/scenarios/shares.py
 	suite disturbances python3 tests/scenarios/disturbances.py --all
+	suite counters python3 tests/scenarios/counters.py --all
 	suite faults python3 tests/scenarios/faults.py --all
 	suite tamper python3 tests/tamper/run.py --all
 	suite attribution python3 tests/bench/attribution/run.py --quick --fresh --folder build/test-attribution
@@ -109,6 +110,7 @@ else
 	suite calibration python3 tests/scenarios/calibration.py
 	suite identity python3 tests/scenarios/identity.py
 	suite disturbances python3 tests/scenarios/disturbances.py
+	suite counters python3 tests/scenarios/counters.py
 	suite faults python3 tests/scenarios/faults.py
 	suite tamper python3 tests/tamper/run.py
 fi

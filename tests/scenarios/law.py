@@ -2,12 +2,18 @@
 ADDITIVE = ("cpu_ns", "kernel_ns", "device_ns", "mem_bytes", "energy_uj", "cycles", "instructions")
 
 
+def flat(figures):
+    """Counters beside the other resources, by their own names."""
+    return {**figures, **figures.get("counters", {})}
+
+
 def check(report):
     """Raises AssertionError with the resource that breaks the law."""
-    for resource in ADDITIVE:
-        total = report["totals"].get(resource)
-        parts = [r["cost"].get(resource) for r in report["requests"]]
-        parts += [account.get(resource) for account in report["accounts"].values()]
+    additive = ADDITIVE + tuple(report["totals"].get("counters", {}))
+    for resource in additive:
+        total = flat(report["totals"]).get(resource)
+        parts = [flat(r["cost"]).get(resource) for r in report["requests"]]
+        parts += [flat(account).get(resource) for account in report["accounts"].values()]
         if total is None:
             if any(part is not None for part in parts):
                 raise AssertionError(f"{resource} has parts and no total")
@@ -18,13 +24,14 @@ def check(report):
             raise AssertionError(f"{resource}: parts sum to {sum(parts)}, total is {total}")
     for request in report["requests"]:
         phases = request["cost"]["by_phase"]
-        for resource in ADDITIVE:
-            if request["cost"].get(resource) is None:
+        for resource in additive:
+            cost = flat(request["cost"]).get(resource)
+            if cost is None:
                 continue
-            inside = sum(phase.get(resource) or 0 for phase in phases.values())
-            if inside != request["cost"][resource]:
+            inside = sum(flat(phase).get(resource) or 0 for phase in phases.values())
+            if inside != cost:
                 raise AssertionError(f"request {request['id']}: phases sum to {inside} {resource}, "
-                                     f"its cost is {request['cost'][resource]}")
+                                     f"its cost is {cost}")
 
 
 def unexplained_share(report):

@@ -132,7 +132,8 @@ static int64_t allowed(const struct attribution *a, const struct pricing *p, uin
 {
 	double sigma;
 
-	if (!p->rule->by_model || p->drifted || !(expected > 0) || use <= 0 || survey__is_unclear(&a->survey, step))
+	if (!p->rule->by_model || p->as_cpu || p->drifted || !(expected > 0) || use <= 0 ||
+	    survey__is_unclear(&a->survey, step))
 		return use;
 	if (survey__is_after_shift(&a->survey, step))
 		return expected < (double)use ? (int64_t)llround(expected) : use;

@@ -41,7 +41,7 @@ static const struct pricing *priced(const struct ledger *l, size_t slot)
 {
 	const struct pricing *p = &l->pricing[ROLE_TARGET][slot];
 
-	return p->rule && p->rule->by_model && p->scope.model->n_draws ? p : NULL;
+	return p->rule && p->rule->by_model && !p->as_cpu && p->scope.model->n_draws ? p : NULL;
 }
 
 /* -------------------------------------------------------------------------------------------------- one more token --- */

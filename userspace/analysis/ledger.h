@@ -68,6 +68,8 @@ struct pricing {
 	/* Drift: the rule's median |residual| over steps of this recording, relative; negative: too few of them. */
 	double median_residual;
 	double form_error;		/* relative: how differently the steps of this recording are off, beyond sigma */
+	/* An event without a model of its own: divided as the CPU time is, and never held against what the model expects. */
+	bool as_cpu;
 	bool drifted;			/* more than twice its fit's own: nothing is called a disturbance by it */
 };
 /* The duration of steps is priced like a resource, though it is none of the ledger's. */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "userspace/analysis/ratios.h"
+
 /* Bytes of an element of keys or values: F16, llama.cpp's own default. What else it was set to, no header tells. */
 #define KV_ELEMENT_BYTES 2
 
@@ -180,16 +182,26 @@ static void use_fit(struct ledger *l, struct pricing *p, enum step_role role, in
 }
 
 /* @return whether it is the rule that was asked for */
-static bool choose(struct ledger *l, struct pricing *p, const struct rule *asked, enum step_role role, int resource)
+static bool choose(struct ledger *l, struct pricing *p, const struct rule *asked, enum step_role role, int resource,
+		   bool event)
 {
 	char no_fit[sizeof(p->why)] = "", why[sizeof(p->why)] = "";
 
 	p->scope = (struct rule_scope){ .fixed_by = l->fixed_by, .facts = &l->facts[role] };
 	p->median_residual = -1;
 	use_fit(l, p, role, resource, no_fit, sizeof(no_fit));
+	/* Otherwise cycles would be divided by one rule and the time that they took by another, and a request's frequency be none. */
+	if (!p->fit && event) {
+		use_fit(l, p, role, RESOURCE_CPU_NS, no_fit, sizeof(no_fit));
+		p->as_cpu = p->fit != NULL;
+	}
 	p->rule = asked ? asked : default_rules[0];
-	if (p->rule->applies(&p->scope, why, sizeof(why)))
+	if (p->rule->applies(&p->scope, why, sizeof(why))) {
+		if (p->as_cpu && p->rule->by_model)
+			snprintf(p->why, sizeof(p->why), "%s",
+				 "divided as CPU time is: there is no cost model of these events");
 		return true;
+	}
 	if (no_fit[0])
 		fall_back(p, no_fit);
 	else
@@ -215,7 +227,8 @@ int pricing__choose(struct ledger *l, const struct ledger_options *options)
 				      l->resources[slot].row->kind != RESOURCE_ADDITIVE))
 				continue;
 			any |= choose(l, &l->pricing[role][slot], asked, (enum step_role)role,
-				      wall ? COST_RESOURCE_WALL : l->resources[slot].row->id);
+				      wall ? COST_RESOURCE_WALL : l->resources[slot].row->id,
+				      !wall && resource__is_event(l->resources[slot].row));
 		}
 	}
 	if (!asked || any)

@@ -220,7 +220,7 @@ int survey__run(struct survey *s, struct ledger *l, const struct row_range *rang
 		for (size_t slot = 0; slot <= PRICING_WALL && !err; slot++) {
 			const struct pricing *p = &l->pricing[role][slot];
 
-			if (!p->rule || !p->rule->by_model)
+			if (!p->rule || !p->rule->by_model || p->as_cpu)
 				continue;
 			any = true;
 			s->ratios[role][slot] = array__zeroed(r->n_steps / s->stride + 1, sizeof(**s->ratios[role]));
