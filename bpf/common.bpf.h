@@ -44,6 +44,14 @@ struct {
 	__type(value, struct cpu_state);
 } cpus SEC(".maps");
 
+/* Steps in progress (bpf/shared.h); written by the engine's programs, read by those that charge to a step. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, tp_u32);
+	__type(value, tp_u64);
+} step_now SEC(".maps");
+
 /* Per CPU, so that counting a loss never waits. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

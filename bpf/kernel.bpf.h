@@ -37,7 +37,14 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr;
 };
 
+struct super_block {
+	unsigned int s_dev;
+};
+
 struct inode {
+	unsigned short i_mode;
+	unsigned int i_rdev;
+	struct super_block *i_sb;
 	unsigned long i_ino;
 };
 

@@ -227,7 +227,8 @@ enum loss_kind {
 	LOSS_WIRE_UNSEEN = 5,	/* bytes moved by a call that is not decoded (sendfile, splice, recvmmsg, ...) */
 	LOSS_SCHED_RING = 6,
 	LOSS_SCHED_THREADS = 7,	/* more threads than the map holds */
-	N_LOSSES = 8,
+	LOSS_IOCTL_MAPS = 8,	/* more devices, kinds of call or threads in a call than the maps hold */
+	N_LOSSES = 9,
 };
 
 _Static_assert(sizeof(struct record_header) == 24, "record_header");

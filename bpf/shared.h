@@ -243,6 +243,106 @@ struct pulse {
 	tp_s32 fd;
 };
 
+/*
+ * Map `step_now`: which step a thread is in (by its tid), and which steps the threads of a process are in (by its tgid with
+ * STEP_OF_PROCESS): their number above, the sum of their numbers below, so that with one of them the sum is its number.
+ */
+#define STEP_OF_PROCESS (1u << 31)	/* pids are below 2^22 */
+#define STEP_ONE (1ULL << 56)
+
+/* --- calls into device drivers (ioctl.bpf.c) ------------------------------------------------------------------------- */
+
+/* Map `devices`: a node by what the kernel's inode says, so that no descriptor has to be followed. */
+enum device_kind {
+	DEVICE_NODE = 1,	/* a character device: its number */
+	DEVICE_FILE = 2,	/* a file that stands for one (tests): file system and inode number */
+};
+struct device_key {
+	tp_u32 kind;		/* enum device_kind */
+	tp_u32 device;		/* as in the kernel: major << 20 | minor */
+	tp_u64 inode;		/* of a DEVICE_FILE */
+};
+
+enum device_flag {
+	DEVICE_WHOLE = 1,	/* its commands are compared as a whole */
+	DEVICE_COMMON = 2,	/* no accelerator: every program may use it */
+};
+struct device_state {
+	tp_u32 id;		/* from 1 */
+	tp_u32 flags;		/* enum device_flag; the recorder's */
+	tp_u32 used;		/* the server has called it: then others' calls count, too */
+	tp_u32 tgid;		/* who was first seen to use it, and by which descriptor, for its name */
+	tp_s32 fd;
+	tp_u32 reserved;
+};
+
+/* Map `arguments`: how the argument of a call is read; by device and command. */
+struct argument_key {
+	tp_u32 device;
+	tp_u32 command;
+};
+struct argument_rule {
+	tp_u16 sub_offset;
+	tp_u16 sub_size;	/* 0: none; 1, 2, 4, 8 */
+	tp_u16 status_offset[2];
+	tp_u16 status_size[2];	/* of the whole argument, 0: any */
+	tp_u16 n_status;
+	tp_u16 wraps;		/* the number of the call that is meant, and where its argument is, are in the argument */
+	tp_u16 number_offset;
+	tp_u16 pointer_offset;
+};
+
+/* Map `calls`: one process's calls of one kind, in sum. */
+struct call_key {
+	tp_u32 device;
+	tp_u32 command;
+	tp_u64 sub;
+	tp_u32 tgid;
+	tp_u32 poll;		/* poll() and the like on the device, no ioctl */
+};
+struct call_use {
+	tp_u64 count;
+	tp_u64 ns;
+	tp_u64 failed;
+};
+struct call_state {
+	tp_u64 id;		/* from 1 */
+	struct call_use use;
+	tp_u64 retries;		/* ended by EINTR or EAGAIN and made again: one call */
+	tp_u64 unpaired;	/* seen to end only; in no other figure */
+	tp_u64 last_ns;
+	char comm[16];
+};
+
+/* Map `uses`: of one kind of call in one step, or in none (0); the recorder takes the entries out. */
+struct use_key {
+	tp_u64 step;
+	tp_u64 call;
+};
+
+/* Map `inflight`: a thread's latest call. */
+struct inflight {
+	tp_u64 enter_ns;	/* 0: it has ended */
+	tp_u64 end_ns;
+	tp_u64 ns;		/* of the attempts that have ended */
+	tp_u64 step;
+	tp_u64 status;		/* address of the status in the argument; 0: none */
+	tp_u64 retries;
+	struct call_key key;
+	tp_s32 fd;
+	tp_u32 command;		/* as it was given */
+	tp_u32 server;
+	tp_u32 may_retry;	/* it has ended with EINTR or EAGAIN: it is booked when it is not made again */
+};
+
+/* Map `ioctl_control`, entry 0; mapped into the recorder. */
+struct ioctl_control {
+	tp_u64 next_device;
+	tp_u64 next_call;
+};
+
+_Static_assert(sizeof(struct device_key) == 16 && sizeof(struct device_state) == 24, "devices");
+_Static_assert(sizeof(struct argument_rule) == 20 && sizeof(struct call_key) == 24, "calls");
 _Static_assert(sizeof(struct meters) == 64 * (N_METERS + 1), "meters");
 _Static_assert(sizeof(struct cpu_state) == 64, "cpu_state");
 _Static_assert(sizeof(struct thread_state) == 80 + 48 + 16, "thread_state");

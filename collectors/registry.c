@@ -11,8 +11,9 @@ extern const struct collector collector_sched;
 extern const struct collector collector_counters;
 extern const struct collector collector_engine;
 extern const struct collector collector_wire;
+extern const struct collector collector_ioctl;
 
 const struct collector *const collectors[] = {
 	&collector_files,  &collector_frequency, &collector_sched, &collector_counters,
-	&collector_engine, &collector_wire,	 NULL,
+	&collector_engine, &collector_wire,	 &collector_ioctl, NULL,
 };

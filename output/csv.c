@@ -92,7 +92,7 @@ static void csv__resource_names(struct csv *c, const struct ledger *l, bool dura
 		if (durations || resource_keys[i].kind == RESOURCE_ADDITIVE)
 			csv__text(c, resource_keys[i].name);
 	for (size_t k = 0; k < l->n_resources; k++)
-		if (resource__is_counter(&l->resources[k]))
+		if (resource__is_counter(&l->resources[k]) || resource__is_ioctl(&l->resources[k]))
 			csv__text(c, l->resources[k].row->name);
 	if (ratios__any(l)) {
 		csv__text(c, "ipc");
@@ -108,7 +108,7 @@ static void csv__resources(struct csv *c, const struct ledger *l, const int64_t 
 		if (durations || resource_keys[i].kind == RESOURCE_ADDITIVE)
 			csv__number(c, resource__value(l, resource__find(l, resource_keys[i].name), figures));
 	for (size_t k = 0; k < l->n_resources; k++)
-		if (resource__is_counter(&l->resources[k]))
+		if (resource__is_counter(&l->resources[k]) || resource__is_ioctl(&l->resources[k]))
 			csv__number(c, resource__value(l, (int)k, figures));
 	if (ratios__any(l)) {
 		const struct ratios r = ratios__of(l, figures);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "userspace/ioctl_class.h"
+
 #define NO_COLLECTOR "this version has no collector for it"
 
 const struct resource_key resource_keys[N_RESOURCE_KEYS] = {
@@ -28,7 +30,28 @@ static const struct resource_key *find_key(const char *name)
 
 bool resource__is_counter(const struct ledger_resource *resource)
 {
-	return !find_key(resource->row->name);
+	return !find_key(resource->row->name) && !resource__is_ioctl(resource);
+}
+
+bool resource__is_ioctl(const struct ledger_resource *resource)
+{
+	return resource->row->id >= RESOURCE_IOCTL && resource->row->id < RESOURCE_IOCTL + N_IOCTL_RESOURCES;
+}
+
+bool ledger__has_ioctl(const struct ledger *l)
+{
+	for (size_t k = 0; k < l->n_resources; k++)
+		if (resource__is_ioctl(&l->resources[k]) && l->resources[k].measured)
+			return true;
+	return false;
+}
+
+const char *ioctl__missing(const struct recording *r)
+{
+	for (size_t i = 0; i < r->n_collectors; i++)
+		if (strcmp(r->collectors[i].name, "ioctl") == 0 && r->collectors[i].reason)
+			return r->collectors[i].reason;
+	return "calls into device drivers were not collected";
 }
 
 const char *resource__title(const struct ledger_resource *resource)

@@ -20,6 +20,10 @@ struct resource_key {
 extern const struct resource_key resource_keys[N_RESOURCE_KEYS];
 
 bool resource__is_counter(const struct ledger_resource *resource);
+/* One of the calls into device drivers, which have places of their own. */
+bool resource__is_ioctl(const struct ledger_resource *resource);
+bool ledger__has_ioctl(const struct ledger *l); /* are they measured? */
+const char *ioctl__missing(const struct recording *r); /* and if not, why */
 const char *resource__title(const struct ledger_resource *resource);
 
 #endif

@@ -11,6 +11,7 @@
 #include "output/groups.h"
 #include "output/json_cost.h"
 #include "output/json_detail.h"
+#include "output/json_ioctl.h"
 #include "output/json_model.h"
 #include "output/json_writer.h"
 #include "output/output.h"
@@ -126,6 +127,7 @@ static void put_evidence(struct json_writer *w, const struct ledger *l)
 		if (resource__is_counter(&l->resources[k]))
 			put_evidence_of(w, row->name, row->grade, row->source, row->reason);
 	}
+	json_ioctl__put_evidence(w, l);
 	json_writer__end_object(w);
 }
 
@@ -153,7 +155,8 @@ static void put_request_cost(struct json_writer *w, const struct ledger *l, size
 	json_writer__put_object(w, "cost");
 	json_detail__figures(w, l, request->cost, RESOURCE_ADDITIVE);
 	json_detail__figures(w, l, request->cost, RESOURCE_DURATION);
-	json_writer__put_null(w, "ioctl");
+	if (!ledger__has_ioctl(l))
+		json_writer__put_null(w, "ioctl");
 	json_writer__put_object(w, "by_phase");
 	for (int p = 0; p < N_PHASES; p++) {
 		json_writer__put_object(w, phase__name((enum phase)p));
@@ -256,12 +259,6 @@ static void put_totals(struct json_writer *w, const struct ledger *l)
 	json_writer__end_object(w);
 }
 
-static void put_empty_array(struct json_writer *w, const char *key)
-{
-	json_writer__put_array(w, key);
-	json_writer__end_array(w);
-}
-
 static void put_counter(struct json_writer *w, const struct ledger_resource *resource, const char *phase, int64_t value)
 {
 	json_writer__begin_object(w);
@@ -317,9 +314,9 @@ static int json__write(FILE *f, const struct ledger *l, const struct output_opti
 	put_accounts(&w, l);
 	put_totals(&w, l);
 	json_cost__put_attribution(&w, l);
-	put_empty_array(&w, "ioctls");
-	put_empty_array(&w, "neighbours");
-	rc = put_counters(&w, l);
+	rc = json_ioctl__put_calls(&w, l);
+	if (!rc)
+		rc = put_counters(&w, l);
 	if (rc >= 0)
 		rc = json_detail__put(&w, l, options->by);
 	json_writer__end_object(&w);

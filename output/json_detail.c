@@ -4,6 +4,7 @@
 #include "bpf/records.h"
 #include "output/facts.h"
 #include "output/groups.h"
+#include "output/json_ioctl.h"
 #include "output/token_list.h"
 #include "userspace/analysis/ratios.h"
 
@@ -28,6 +29,7 @@ void json_detail__figures(struct json_writer *w, const struct ledger *l, const i
 		json_writer__put_number(w, "bytes_per_instruction", r.bytes_per_instruction);
 		json_writer__put_number(w, "frequency_hz", r.frequency_hz);
 	}
+	json_ioctl__put_figures(w, l, figures);
 }
 
 static void put_cost(struct json_writer *w, const struct ledger *l, const int64_t *figures)

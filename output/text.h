@@ -35,6 +35,7 @@ int text__counters(const struct text *t); /* nothing where no event was counted 
 int text__attribution(const struct text *t); /* rules, what was left out, what would have been */
 int text__request_shares(const struct text *t);
 int text__request_waits(const struct text *t);
+int text__ioctls(const struct text *t); /* calls into device drivers; nothing where none were measured */
 int text__evidence(const struct text *t);
 int text__losses(const struct text *t);
 int text__definitions(const struct text *t);

@@ -27,7 +27,7 @@ static void list_rules(const struct ledger *l, char *out, size_t size)
 			const struct pricing *target = &l->pricing[ROLE_TARGET][k];
 			const struct pricing *p = target->n_steps ? target : &l->pricing[ROLE_DRAFT][k];
 
-			if (p->rule != rules[i] || p->n_steps == 0)
+			if (p->rule != rules[i] || p->n_steps == 0 || resource__is_ioctl(&l->resources[k]))
 				continue;
 			n += (size_t)snprintf(out + n, size - n, "%s%s",
 					      any ? ", " :
@@ -132,6 +132,7 @@ static void put_others(const struct text *t)
 	for (size_t i = 0; i < n_pricings; i++) {
 		const struct pricing *p = &t->l->pricing[i % N_ROLES][i / N_ROLES];
 		bool said = !p->rule || !p->n_steps || (p->rule->by_model && !p->as_cpu);
+		bool calls = false;
 		size_t n = 0;
 
 		for (size_t k = 0; k < i && !said; k++)
@@ -139,7 +140,15 @@ static void put_others(const struct text *t)
 		for (size_t k = i; k < n_pricings && !said && n < sizeof(list); k++) {
 			if (!says(&t->l->pricing[k % N_ROLES][k / N_ROLES], p->rule, p->why))
 				continue;
-			name_pricing(t, k / N_ROLES, (int)(k % N_ROLES), name, sizeof(name));
+			/* Counts, times and failures of six classes are one thing to the reader. */
+			if (resource__is_ioctl(&t->l->resources[k / N_ROLES])) {
+				if (calls)
+					continue;
+				calls = true;
+				snprintf(name, sizeof(name), "driver calls");
+			} else {
+				name_pricing(t, k / N_ROLES, (int)(k % N_ROLES), name, sizeof(name));
+			}
 			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", name);
 		}
 		if (!said)

@@ -7,6 +7,7 @@
 #include "output/facts.h"
 #include "output/figure.h"
 #include "output/text.h"
+#include "userspace/ioctl_class.h"
 
 static enum cell_style grade_style(int grade)
 {
@@ -56,6 +57,15 @@ static void put_missing(const struct text *t)
 	}
 }
 
+/* All classes have one source. */
+static void put_ioctl(struct table *table, const struct ledger *l)
+{
+	const int k = resource__find(l, ioctl_resource_names[IOCTL_COUNT]);
+
+	if (k >= 0)
+		put_resource(table, "driver calls", l->resources[k].row);
+}
+
 int text__evidence(const struct text *t)
 {
 	static const struct table_column columns[] = {
@@ -79,6 +89,7 @@ int text__evidence(const struct text *t)
 	for (size_t k = 0; k < t->l->n_resources; k++)
 		if (resource__is_counter(&t->l->resources[k]))
 			put_resource(table, t->l->resources[k].row->name, t->l->resources[k].row);
+	put_ioctl(table, t->l);
 	table__styled(table, grade_style(GRADE_SELF_REPORTED), "self-reported");
 	table__cell(table, "tokens billed");
 	table__cell(table, "the server's own word on the wire (usage)");

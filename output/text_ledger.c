@@ -17,7 +17,8 @@
 
 static bool is_shown(const struct ledger *l, size_t k)
 {
-	return l->resources[k].measured && resource__is_additive(&l->resources[k]);
+	return l->resources[k].measured && resource__is_additive(&l->resources[k]) &&
+	       !resource__is_ioctl(&l->resources[k]);
 }
 
 static int64_t requests_sum(const struct ledger *l, size_t k)

@@ -102,6 +102,7 @@ if $slow; then
 	suite disturbances python3 tests/scenarios/disturbances.py --all
 	suite counters python3 tests/scenarios/counters.py --all
 	suite faults python3 tests/scenarios/faults.py --all
+	suite devices python3 tests/scenarios/devices.py --all
 	suite tamper python3 tests/tamper/run.py --all
 	suite attribution python3 tests/bench/attribution/run.py --quick --fresh --folder build/test-attribution
 else
@@ -112,6 +113,7 @@ else
 	suite disturbances python3 tests/scenarios/disturbances.py
 	suite counters python3 tests/scenarios/counters.py
 	suite faults python3 tests/scenarios/faults.py
+	suite devices python3 tests/scenarios/devices.py
 	suite tamper python3 tests/tamper/run.py
 fi
 # What older kernels take: connections by the exits of system calls, in the place of the sockets' tracepoints.

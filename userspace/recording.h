@@ -301,6 +301,32 @@ struct row_footprint {			/* memory of a process of the server, by the kernel's a
 	int64_t peak_bytes;		/* the most that was resident since it began */
 };
 
+struct row_ioctl {			/* calls of one kind that one process made into a device driver, in sum */
+	int64_t id;
+	uint32_t pid;			/* of a neighbour the one seen last of several of that name */
+	const char *comm;
+	bool neighbour;			/* no process of the server, on a device that the server uses */
+	const char *device, *driver;	/* "/dev/nvidiactl"; "nvidia", NULL: no driver that is known */
+	const char *name, *class;	/* "NV_ESC_RM_ALLOC"; "submit", ... (userspace/ioctl_class.h) */
+	bool known;			/* to the table of calls: else the name is generic and the class by how long they took */
+	uint32_t command;		/* magic << 8 | number, or the whole command where the driver's are compared so */
+	uint64_t sub;			/* sub-command in the argument */
+	int64_t n, ns, failed;
+	int64_t retries;		/* ended by EINTR or EAGAIN and made again: one call with the next */
+	int64_t unpaired;		/* whose beginning was not seen: not in n */
+};
+
+struct row_step_ioctl {			/* calls that began and ended in one step */
+	int64_t step, ioctl;		/* row_ioctl.id */
+	int64_t n, ns, failed;
+};
+
+struct row_ioctl_sample {		/* calls in no one step that ended since the sample before */
+	uint64_t time_ns;
+	int64_t ioctl;
+	int64_t n, ns, failed;
+};
+
 /* ------------------------------------------------------------------------------------------------------ writer --- */
 
 struct recording_writer;
@@ -348,6 +374,9 @@ int recording_writer__fit_term(struct recording_writer *w, const struct row_fit_
 int recording_writer__fit_draw(struct recording_writer *w, const struct row_fit_draw *row);
 int recording_writer__file(struct recording_writer *w, const struct row_file *row);		/* replaces (id) */
 int recording_writer__footprint(struct recording_writer *w, const struct row_footprint *row);	/* replaces (pid) */
+int recording_writer__ioctl(struct recording_writer *w, const struct row_ioctl *row);		/* replaces (id) */
+int recording_writer__step_ioctl(struct recording_writer *w, const struct row_step_ioctl *row);
+int recording_writer__ioctl_sample(struct recording_writer *w, const struct row_ioctl_sample *row);
 
 /* 0, or the first error of the writing thread (-ENOSPC, -EIO, ...): the recorder then stops cleanly. Cheap: poll it. */
 int recording_writer__status(const struct recording_writer *w);
@@ -417,6 +446,12 @@ struct recording {
 	size_t n_files;
 	struct row_footprint *footprints;
 	size_t n_footprints; /* by pid */
+	struct row_ioctl *ioctls;
+	size_t n_ioctls;
+	struct row_step_ioctl *step_ioctls;
+	size_t n_step_ioctls; /* by (step, ioctl) */
+	struct row_ioctl_sample *ioctl_samples;
+	size_t n_ioctl_samples; /* by (time, ioctl) */
 	void *strings;				/* owner of every string above */
 };
 

@@ -362,6 +362,42 @@ static const struct column footprint_columns[] = {
 	COLUMN(row_footprint, peak_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "the most that was resident since it began"),
 };
 
+static const struct column ioctl_columns[] = {
+	COLUMN(row_ioctl, id, COLUMN_ID, "", "number of the kind of call"),
+	COLUMN(row_ioctl, pid, COLUMN_U32, "", "process that made them; of several neighbours of one name the last"),
+	COLUMN(row_ioctl, comm, COLUMN_TEXT_OPTIONAL, "", "its short name, as in ps"),
+	COLUMN(row_ioctl, neighbour, COLUMN_BOOL, "", "1: no process of the server, on a device that the server uses"),
+	COLUMN(row_ioctl, device, COLUMN_TEXT, "", "the device's node"),
+	COLUMN(row_ioctl, driver, COLUMN_TEXT_OPTIONAL, "", "its driver; NULL: none that is known"),
+	COLUMN(row_ioctl, name, COLUMN_TEXT, "", "what the driver calls it, else node:magic:number"),
+	COLUMN(row_ioctl, class, COLUMN_TEXT, "", "submit, wait, alloc, map, copy or control"),
+	COLUMN(row_ioctl, known, COLUMN_BOOL, "", "0: not in the table of calls; class by how long they took"),
+	COLUMN(row_ioctl, command, COLUMN_U32, "", "magic * 256 + number, or the whole command"),
+	COLUMN(row_ioctl, sub, COLUMN_BITS, "", "sub-command in the argument"),
+	COLUMN(row_ioctl, n, COLUMN_COUNT, "calls", "how many ended while recorded"),
+	COLUMN(row_ioctl, ns, COLUMN_COUNT, "ns", "from entry to exit, in sum"),
+	COLUMN(row_ioctl, failed, COLUMN_COUNT, "calls", "of them by errno, or by the status in the argument"),
+	COLUMN(row_ioctl, retries, COLUMN_COUNT, "attempts",
+	       "ended by EINTR or EAGAIN and made again: one call with it"),
+	COLUMN(row_ioctl, unpaired, COLUMN_COUNT, "calls", "whose beginning was not seen: not in n"),
+};
+
+static const struct column step_ioctl_columns[] = {
+	COLUMN(row_step_ioctl, step, COLUMN_ID, "", "step.id"),
+	COLUMN(row_step_ioctl, ioctl, COLUMN_ID, "", "ioctl.id"),
+	COLUMN(row_step_ioctl, n, COLUMN_COUNT, "calls", "that began and ended in the step"),
+	COLUMN(row_step_ioctl, ns, COLUMN_COUNT, "ns", "that they took"),
+	COLUMN(row_step_ioctl, failed, COLUMN_COUNT, "calls", "of them that failed"),
+};
+
+static const struct column ioctl_sample_columns[] = {
+	COLUMN(row_ioctl_sample, time_ns, COLUMN_TIME, "ns since origin", "an instant"),
+	COLUMN(row_ioctl_sample, ioctl, COLUMN_ID, "", "ioctl.id"),
+	COLUMN(row_ioctl_sample, n, COLUMN_COUNT, "calls", "in no one step, ended since the sample before"),
+	COLUMN(row_ioctl_sample, ns, COLUMN_COUNT, "ns", "that they took"),
+	COLUMN(row_ioctl_sample, failed, COLUMN_COUNT, "calls", "of them that failed"),
+};
+
 #define TABLE(name, plural, row, n_key, doc)                                                                           \
 	{                                                                                                              \
 #name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,          \
@@ -401,6 +437,11 @@ const struct table tables[N_TABLES] = {
 	[TABLE_FIT_DRAW] = TABLE_LATER(fit_draw, fit_draws, row_fit_draw, 3, "bootstrap replicates of the terms"),
 	[TABLE_FILE] = TABLE_LATER(file, files, row_file, 1, "weight files that the server had mapped or open"),
 	[TABLE_FOOTPRINT] = TABLE_LATER(footprint, footprints, row_footprint, 1, "memory of the server's processes"),
+	[TABLE_IOCTL] = TABLE_LATER(ioctl, ioctls, row_ioctl, 1, "calls into device drivers, by process and kind"),
+	[TABLE_STEP_IOCTL] =
+		TABLE_LATER(step_ioctl, step_ioctls, row_step_ioctl, 2, "calls into device drivers in steps"),
+	[TABLE_IOCTL_SAMPLE] = TABLE_LATER(ioctl_sample, ioctl_samples, row_ioctl_sample, 2,
+					   "calls into device drivers in no one step"),
 };
 
 const char *const views[] = {

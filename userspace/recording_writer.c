@@ -731,3 +731,18 @@ int recording_writer__footprint(struct recording_writer *w, const struct row_foo
 {
 	return put(w, TABLE_FOOTPRINT, row);
 }
+
+int recording_writer__ioctl(struct recording_writer *w, const struct row_ioctl *row)
+{
+	return put(w, TABLE_IOCTL, row);
+}
+
+int recording_writer__step_ioctl(struct recording_writer *w, const struct row_step_ioctl *row)
+{
+	return put(w, TABLE_STEP_IOCTL, row);
+}
+
+int recording_writer__ioctl_sample(struct recording_writer *w, const struct row_ioctl_sample *row)
+{
+	return put(w, TABLE_IOCTL_SAMPLE, row);
+}

@@ -13,12 +13,11 @@
 #define ID_WIDTH 19
 #define GRADE_WIDTH 14
 
-extern const struct host_sensor sensor_ioctl, sensor_dma_fence, sensor_gpu_scheduler;
+extern const struct host_sensor sensor_dma_fence, sensor_gpu_scheduler;
 extern const struct host_sensor sensor_resctrl, sensor_uncore, sensor_rapl, sensor_nvml;
 
 const struct host_sensor *const host_sensors[] = {
-	&sensor_ioctl,	&sensor_dma_fence, &sensor_gpu_scheduler, &sensor_resctrl,
-	&sensor_uncore, &sensor_rapl,	   &sensor_nvml,	  NULL,
+	&sensor_dma_fence, &sensor_gpu_scheduler, &sensor_resctrl, &sensor_uncore, &sensor_rapl, &sensor_nvml, NULL,
 };
 
 static bool is_known(const struct sensor *sensors, size_t n, const char *id)

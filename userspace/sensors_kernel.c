@@ -107,18 +107,6 @@ static int probe_tracepoint(const char *root, const char *event, char *detail, s
 	return rc;
 }
 
-static int probe_ioctl(const char *root, char *detail, size_t n_detail, char *remedy, size_t n_remedy)
-{
-	return probe_tracepoint(root, "syscalls/sys_enter_ioctl", detail, n_detail, remedy, n_remedy);
-}
-
-const struct host_sensor sensor_ioctl = {
-	.id = "ioctl",
-	.resource = "calls into device drivers",
-	.source = "tracepoint syscalls/sys_enter_ioctl",
-	.probe = probe_ioctl,
-};
-
 static bool has_entry(const char *root, const char *directory, const char *prefix)
 {
 	char path[256];

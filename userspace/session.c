@@ -41,6 +41,7 @@ static const struct {
 	[LOSS_WIRE_UNSEEN] = { "wire", "bytes moved unseen" },
 	[LOSS_SCHED_RING] = { "sched", "ring buffer full" },
 	[LOSS_SCHED_THREADS] = { "sched", "too many threads" },
+	[LOSS_IOCTL_MAPS] = { "ioctl", "more devices or calls than fit" },
 };
 
 const char *loss__collector(enum loss_kind kind)
@@ -68,6 +69,7 @@ static struct {
 	{ "counters", offsetof(struct session, counters_fd) },
 	{ "counter_cpus", offsetof(struct session, counter_cpus_fd) },
 	{ "counter_events", offsetof(struct session, counter_events_fd) },
+	{ "step_now", offsetof(struct session, step_now_fd) },
 };
 
 static int *shared_fd(struct session *s, size_t i)
@@ -115,6 +117,8 @@ static int make_shared_maps(struct session *s)
 			       BPF_F_MMAPABLE);
 	if (!err)
 		err = make_map(&s->threads_fd, BPF_MAP_TYPE_HASH, "threads", 4, sizeof(struct thread_state), 16384, 0);
+	if (!err)
+		err = make_map(&s->step_now_fd, BPF_MAP_TYPE_HASH, "step_now", 4, 8, 4096, 0);
 	if (!err)
 		err = make_map(&s->losses_fd, BPF_MAP_TYPE_PERCPU_ARRAY, "losses", 4, 8, N_LOSSES, 0);
 	if (!err)
@@ -612,7 +616,7 @@ int session__open(struct session *s, const struct session_options *options, stru
 	memset(s, 0, sizeof(*s));
 	s->options = *options;
 	s->writer = writer;
-	s->events_fd = s->servers_fd = s->meters_fd = s->threads_fd = s->losses_fd = s->cpus_fd = -1;
+	s->events_fd = s->servers_fd = s->meters_fd = s->threads_fd = s->step_now_fd = s->losses_fd = s->cpus_fd = -1;
 	s->counters_fd = s->counter_cpus_fd = s->counter_events_fd = -1;
 	libbpf_set_print(getenv("TOKPROF_LIBBPF_DEBUG") ? to_stderr : quiet);
 

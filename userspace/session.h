@@ -34,6 +34,8 @@ struct session_options {
 	bool digest_models;		/* SHA-256 of the weight files */
 	const volatile sig_atomic_t *interrupts;	/* grows with every ^C: one more ends waiting for them; NULL */
 	const char *events;		/* to count: libpfm4's names, EVENTS_DEFAULT; NULL: none */
+	const char *device_root;	/* what stands before /dev and /sys when devices are looked for; NULL: nothing */
+	const char *device_table;	/* a table of driver calls beside the known ones; NULL */
 	const char *engine_profile;	/* a file that is tried before the known profiles; NULL */
 };
 
@@ -66,7 +68,7 @@ struct session {
 	uint64_t start_ns;			/* CLOCK_MONOTONIC when the targets were let in */
 
 	struct meters *meters;			/* the kernel's, mapped */
-	int events_fd, servers_fd, meters_fd, threads_fd, losses_fd, cpus_fd;
+	int events_fd, servers_fd, meters_fd, threads_fd, step_now_fd, losses_fd, cpus_fd;
 	int counters_fd, counter_cpus_fd, counter_events_fd;
 	struct counter_words *counters;		/* the kernel's, mapped */
 	struct ring_buffer *ring;

@@ -69,6 +69,9 @@ void maker__free(struct maker *m)
 	free(r->fit_draws);
 	free(r->files);
 	free(r->footprints);
+	free(r->ioctls);
+	free(r->step_ioctls);
+	free(r->ioctl_samples);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -224,6 +227,23 @@ void maker__file(struct maker *m, const struct row_file *row)
 void maker__footprint(struct maker *m, const struct row_footprint *row)
 {
 	*ADD(m, footprints) = *row;
+}
+
+void maker__ioctl(struct maker *m, const struct row_ioctl *row)
+{
+	*ADD(m, ioctls) = *row;
+}
+
+void maker__step_ioctl(struct maker *m, int64_t ioctl, int64_t n, int64_t ns, int64_t failed)
+{
+	const int64_t step = m->recording.steps[m->recording.n_steps - 1].id;
+
+	*ADD(m, step_ioctls) = (struct row_step_ioctl){ step, ioctl, n, ns, failed };
+}
+
+void maker__ioctl_sample(struct maker *m, uint64_t time_ns, int64_t ioctl, int64_t n, int64_t ns, int64_t failed)
+{
+	*ADD(m, ioctl_samples) = (struct row_ioctl_sample){ time_ns, ioctl, n, ns, failed };
 }
 
 void maker__model(struct maker *m, const struct row_model *row)
@@ -401,6 +421,9 @@ int maker__write(const struct maker *m, const char *path)
 	WRITE(w, r, fit_draws, fit_draw);
 	WRITE(w, r, files, file);
 	WRITE(w, r, footprints, footprint);
+	WRITE(w, r, ioctls, ioctl);
+	WRITE(w, r, step_ioctls, step_ioctl);
+	WRITE(w, r, ioctl_samples, ioctl_sample);
 	closed = recording_writer__close(w, err == 0);
 	return err ? err : closed;
 }

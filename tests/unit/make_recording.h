@@ -15,7 +15,8 @@ struct maker {
 	struct {
 		size_t resources, totals, collectors, losses, contexts, steps, step_resources, samples, rows, memories,
 			requests;
-		size_t chunks, meta, models, fits, fit_terms, fit_draws, files, footprints;
+		size_t chunks, meta, models, fits, fit_terms, fit_draws, files, footprints, ioctls, step_ioctls,
+			ioctl_samples;
 	} capacity;
 };
 
@@ -56,6 +57,10 @@ void maker__fit(struct maker *m, const struct fit *fit);
 void maker__model(struct maker *m, const struct row_model *row);
 void maker__file(struct maker *m, const struct row_file *row);
 void maker__footprint(struct maker *m, const struct row_footprint *row);
+void maker__ioctl(struct maker *m, const struct row_ioctl *row);
+/* Calls in the step made last; and in no one step, until then. */
+void maker__step_ioctl(struct maker *m, int64_t ioctl, int64_t n, int64_t ns, int64_t failed);
+void maker__ioctl_sample(struct maker *m, uint64_t time_ns, int64_t ioctl, int64_t n, int64_t ns, int64_t failed);
 
 /* Sort as the reader does. More may be added afterwards, and this called again. */
 const struct recording *maker__finish(struct maker *m);

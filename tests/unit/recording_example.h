@@ -243,6 +243,14 @@ static const struct row_file bare_file = {
 };
 static const struct row_footprint full_footprint = { 41, 4000, 1, 2, 3, 4, 5 };
 static const struct row_footprint bare_footprint = { 43, 4000, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT };
+static const struct row_ioctl full_ioctl = { 1,	   43,	   "smi", true,	  "/dev/nvidiactl", "nvidia",
+					     "RM", "wait", true,  0x462a, UINT64_MAX,	    9,
+					     8,	   7,	   6,	  5 };
+static const struct row_ioctl bare_ioctl = { .id = 2, .device = "/dev/x", .name = "x:F:0x2a", .class = "control" };
+static const struct row_step_ioctl full_step_ioctl = { 7, 1, 9, 8, 7 };
+static const struct row_step_ioctl bare_step_ioctl = { .step = 8, .ioctl = 2 };
+static const struct row_ioctl_sample full_ioctl_sample = { 4000, 1, 9, 8, 7 };
+static const struct row_ioctl_sample bare_ioctl_sample = { .time_ns = 5000, .ioctl = 2 };
 static const struct row_fit_draw bare_fit_draw = { .fit = 2, .term = "row" };
 
 static inline void put_full_rows(struct recording_writer *w)
@@ -269,6 +277,9 @@ static inline void put_full_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__fit_draw(w, &full_fit_draw), 0);
 	assert_int_equal(recording_writer__file(w, &full_file), 0);
 	assert_int_equal(recording_writer__footprint(w, &full_footprint), 0);
+	assert_int_equal(recording_writer__ioctl(w, &full_ioctl), 0);
+	assert_int_equal(recording_writer__step_ioctl(w, &full_step_ioctl), 0);
+	assert_int_equal(recording_writer__ioctl_sample(w, &full_ioctl_sample), 0);
 }
 
 static inline void put_bare_rows(struct recording_writer *w)
@@ -295,6 +306,9 @@ static inline void put_bare_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__fit_draw(w, &bare_fit_draw), 0);
 	assert_int_equal(recording_writer__file(w, &bare_file), 0);
 	assert_int_equal(recording_writer__footprint(w, &bare_footprint), 0);
+	assert_int_equal(recording_writer__ioctl(w, &bare_ioctl), 0);
+	assert_int_equal(recording_writer__step_ioctl(w, &bare_step_ioctl), 0);
+	assert_int_equal(recording_writer__ioctl_sample(w, &bare_ioctl_sample), 0);
 }
 
 /* n steps from 1 on, each with one row of sequence 0 and one sample. */

@@ -183,6 +183,7 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 	write_example(f);
 	make_older(f, RECORDING_SCHEMA_VERSION, 2);
 	run_sql(f, "DROP TABLE file; DROP TABLE footprint");
+	run_sql(f, "DROP TABLE ioctl; DROP TABLE step_ioctl; DROP TABLE ioctl_sample");
 	assert_refused(f, "table model is missing or has other columns than schema version 5");
 	run_sql(f, "PRAGMA user_version=2");
 	load(&r, f->file);
@@ -192,7 +193,7 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 	assert_int_equal(r.models[0].expert_params, ABSENT);
 	assert_int_equal(r.models[0].inode, 0);
 	assert_int_equal(r.contexts[0].n_ctx, ABSENT);
-	assert_int_equal(r.n_files + r.n_footprints, 0);
+	assert_int_equal(r.n_files + r.n_footprints + r.n_ioctls + r.n_step_ioctls + r.n_ioctl_samples, 0);
 	assert_int_equal(r.steps[0].server_fault_ns, ABSENT);
 	assert_int_equal(r.steps[0].mean_khz, ABSENT);
 	assert_int_equal(r.steps[0].clock_changes, ABSENT);
@@ -219,6 +220,7 @@ static void a_fit_of_an_earlier_version_is_read_and_its_range_is_not_known(void 
 
 	write_example(f);
 	make_older(f, RECORDING_SCHEMA_VERSION, 2);
+	run_sql(f, "DROP TABLE ioctl; DROP TABLE step_ioctl; DROP TABLE ioctl_sample");
 	run_sql(f, "DROP TABLE file; DROP TABLE footprint; PRAGMA user_version=2");
 	load(&r, f->file);
 	assert_true(r.n_fits > 0);
@@ -243,6 +245,7 @@ static void a_figure_that_an_early_file_of_its_version_has_not_is_unavailable(vo
 		write_example(f);
 		make_older(f, RECORDING_SCHEMA_VERSION, (unsigned int)version);
 		run_sql(f, "DROP TABLE file; DROP TABLE footprint");
+		run_sql(f, "DROP TABLE ioctl; DROP TABLE step_ioctl; DROP TABLE ioctl_sample");
 		run_sql(f, "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = substr(sql, 1, instr(sql, "
 			   "char(9) || 'sent_prompt_tokens ')) || 'CHECK(1))' WHERE name = 'request'; "
 			   "PRAGMA writable_schema = RESET");

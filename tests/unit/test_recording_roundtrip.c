@@ -53,6 +53,9 @@ static void check_rows(const struct recording *r, size_t i, bool full)
 	assert_row(TABLE_FIT_DRAW, full ? &full_fit_draw : &bare_fit_draw, &r->fit_draws[i]);
 	assert_row(TABLE_FILE, full ? &full_file : &bare_file, &r->files[i]);
 	assert_row(TABLE_FOOTPRINT, full ? &full_footprint : &bare_footprint, &r->footprints[i]);
+	assert_row(TABLE_IOCTL, full ? &full_ioctl : &bare_ioctl, &r->ioctls[i]);
+	assert_row(TABLE_STEP_IOCTL, full ? &full_step_ioctl : &bare_step_ioctl, &r->step_ioctls[i]);
+	assert_row(TABLE_IOCTL_SAMPLE, full ? &full_ioctl_sample : &bare_ioctl_sample, &r->ioctl_samples[i]);
 }
 
 static void every_row_comes_back_with_all_its_fields(void **state)

@@ -105,7 +105,7 @@ static void a_collector_speaks_for_its_sensor_and_the_host_for_the_others(void *
 
 static void every_unavailable_sensor_has_a_reason_and_a_remedy(void **state)
 {
-	static const char *const ids[] = { "ioctl", "dma_fence", "gpu_scheduler", "resctrl", "uncore", "rapl", "nvml" };
+	static const char *const ids[] = { "dma_fence", "gpu_scheduler", "resctrl", "uncore", "rapl", "nvml" };
 	static const char *const roots[] = { "", "/nowhere" };
 
 	(void)state;
@@ -162,8 +162,8 @@ static void resctrl_names_the_first_thing_that_is_missing(void **state)
 static void a_host_without_tracefs_is_told_how_to_mount_it(void **state)
 {
 	(void)state;
-	assert_non_null(strstr(probe("ioctl")->reason, "/sys/kernel/tracing"));
-	assert_non_null(strstr(probe("ioctl")->remedy, "mount -t tracefs"));
+	assert_non_null(strstr(probe("dma_fence")->reason, "/sys/kernel/tracing"));
+	assert_non_null(strstr(probe("dma_fence")->remedy, "mount -t tracefs"));
 }
 
 static void the_tracepoints_of_a_device_are_nothing_without_a_device(void **state)

@@ -906,8 +906,10 @@ static void windows_that_overlap_are_bad_input(void **unused)
 		lines[i].end_unix_ns = lines[i].begin_unix_ns + 60 * SECOND;
 	}
 	assert_int_equal(bill__check_windows(&bill, error, sizeof(error)), -EINVAL);
-	assert_string_equal(error, "bill.csv:3: its window (2027-01-15 08:00:50 to 2027-01-15 08:01:50 UTC) overlaps that of line 2 "
-				   "(2027-01-15 08:00:00 to 2027-01-15 08:01:00 UTC)");
+	assert_string_equal(
+		error,
+		"bill.csv:3: its window (2027-01-15 08:00:50 to 2027-01-15 08:01:50 UTC) overlaps that of line 2 "
+		"(2027-01-15 08:00:00 to 2027-01-15 08:01:00 UTC)");
 	lines[1].begin_unix_ns += 10 * SECOND;
 	assert_int_equal(bill__check_windows(&bill, error, sizeof(error)), 0);
 }

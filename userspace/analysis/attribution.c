@@ -183,7 +183,7 @@ static void add_alone(struct attribution *a, size_t k, uint32_t owner, double am
 	int64_t *sum = &a->l->requests[owner].alone[k];
 
 	if (!(fabs(amount) < 1e18) || __builtin_add_overflow(*sum, (int64_t)llround(amount), sum)) {
-		a->no_alone[owner] |= 1u << k;
+		a->no_alone[owner] |= 1ull << k;
 		*sum = 0;
 	}
 }
@@ -231,7 +231,7 @@ static void book_alone(struct attribution *a, size_t k, const struct pricing *p,
 		if (owner == REQUEST_NONE)
 			continue;
 		if (shared)
-			a->no_alone[owner] |= 1u << k;
+			a->no_alone[owner] |= 1ull << k;
 		else
 			add_alone(a, k, owner, (double)a->shares[i]);
 	}
@@ -297,7 +297,7 @@ static int book_rejected(struct attribution *a, size_t k, const struct pricing *
 			continue;
 		a->done[index - first] = true;
 		if (!t->runs[row->run].emitted_proven)
-			a->no_rejected[owner] |= 1u << k;
+			a->no_rejected[owner] |= 1ull << k;
 		else if (row->phase == PHASE_DRAFT && row->n_outputs)
 			part = rejected_drafts(&t->runs[row->run]);
 		else if (rejected_tokens(row))

@@ -29,7 +29,7 @@ struct attribution {
 	double *part_shares, *weights, *less;	/* of parts; of rows; of parts, with rejected drafts left out */
 	int64_t *shares;
 	size_t parts_capacity, weights_capacity, less_capacity, shares_capacity, own_capacity, done_capacity;
-	uint32_t *no_alone, *no_rejected;	/* per request: bits of resources for which it is not known */
+	uint64_t *no_alone, *no_rejected;	/* per request: bits of resources for which it is not known */
 	uint32_t *last_step;			/* per request: step + 1 whose durations it has been given */
 	int64_t *run_cost;		/* n_runs x n_resources, where a match is ambiguous; NULL */
 	int64_t waited[2];			/* of the two, by all requests together */

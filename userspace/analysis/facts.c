@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/analysis/device_calls.h"
 #include "userspace/recording_schema.h"
 
 const struct incomplete_reason incomplete_reasons[N_INCOMPLETE_REASONS] = {
@@ -165,7 +166,7 @@ int64_t recording__step_use(const struct recording *r, int64_t step_id, int reso
 		else
 			high = middle;
 	}
-	return ABSENT;
+	return recording__step_calls(r, step_id, resource_id);
 }
 
 const char *recording__context_role(const struct recording *r, int context_id)

@@ -215,7 +215,7 @@ int intervals__add(struct intervals *v, size_t k, const struct pricing *p, const
 			const uint32_t request = request_of(v->l->timeline, i);
 
 			if (request != REQUEST_NONE)
-				v->unknown[request] |= 1u << k;
+				v->unknown[request] |= 1ull << k;
 		}
 		return 0;
 	}

@@ -27,7 +27,7 @@ struct intervals {
 	int slot_of[MAX_RESOURCES];	/* resources with replicates, counted through; -1 */
 	size_t n_slots;
 	uint32_t *n_rows;		/* per request, of the timeline */
-	uint32_t *unknown;		/* per request: bits of resources whose shared steps no model prices */
+	uint64_t *unknown;		/* per request: bits of resources whose shared steps no model prices */
 	double *shares, *row_shares;
 	size_t shares_capacity, rows_capacity;
 };

@@ -6,6 +6,7 @@
 #include "bpf/records.h"
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/attribution.h"
+#include "userspace/analysis/device_calls.h"
 #include "userspace/analysis/meters.h"
 #include "userspace/analysis/pricing.h"
 
@@ -205,6 +206,31 @@ static void balance(struct ledger *l, const struct attribution *a, const struct 
 	}
 }
 
+/* A step's use: what the meters moved in it, and what it called. */
+struct use {
+	struct attribution *a;
+	struct device_calls *calls;
+};
+
+static int share_use(void *ctx, uint32_t step, const int64_t *metered)
+{
+	struct use *u = ctx;
+	const struct ledger *l = u->a->l;
+	int64_t use[MAX_RESOURCES];
+	int err;
+
+	memcpy(use, metered, l->n_resources * sizeof(*use));
+	err = device_calls__add_step(u->calls, l->timeline->recording->steps[step].id, use);
+	return err ? err : attribution__share_step(u->a, step, use);
+}
+
+static int add_calls_outside(struct device_calls *calls, struct meters_walk *walk)
+{
+	for (size_t k = 0; k < walk->n_resources; k++)
+		walk->seen[k] |= device_calls__has(calls, k);
+	return device_calls__add_outside(calls, walk->timeline, walk->host, walk->idle);
+}
+
 static int position_of_duration(const struct ledger *l, int id)
 {
 	const int k = resources__find(l->resources, l->n_resources, id);
@@ -215,11 +241,13 @@ static int position_of_duration(const struct ledger *l, int id)
 int ledger__build(struct ledger *out, const struct timeline *t, const struct ledger_options *options)
 {
 	struct attribution a = { .l = NULL };
+	struct device_calls calls = { .recording = NULL };
+	struct use use = { &a, &calls };
 	struct meters_walk walk = {
 		.timeline = t,
 		.resources = out->resources,
-		.step = attribution__share_step,
-		.ctx = &a,
+		.step = share_use,
+		.ctx = &use,
 	};
 	int err;
 
@@ -232,6 +260,8 @@ int ledger__build(struct ledger *out, const struct timeline *t, const struct led
 	if (!err)
 		err = allocate(out, options);
 	if (!err)
+		err = device_calls__open(&calls, t->recording, out->resources, out->n_resources);
+	if (!err)
 		err = pricing__choose(out, options);
 	if (!err)
 		err = attribution__open(&a, out);
@@ -242,6 +272,8 @@ int ledger__build(struct ledger *out, const struct timeline *t, const struct led
 	a.blocked = position_of_duration(out, RESOURCE_BLOCKED_NS);
 	walk.n_resources = out->n_resources;
 	err = meters__walk(&walk);
+	if (!err)
+		err = add_calls_outside(&calls, &walk);
 	if (err)
 		goto out;
 	add_up_requests(out);
@@ -249,6 +281,7 @@ int ledger__build(struct ledger *out, const struct timeline *t, const struct led
 	attribution__finish(&a);
 out:
 	attribution__close(&a);
+	device_calls__close(&calls);
 	if (err)
 		ledger__free(out);
 	return err;

@@ -35,7 +35,7 @@ extern const struct account accounts[N_ACCOUNTS];
 /* Exact split of `value` (may be negative) in proportion to weights. O(n log n). @return 0, -ENOMEM */
 int share__split(int64_t value, const double *weights, size_t n, int64_t *out);
 
-#define MAX_RESOURCES 32
+#define MAX_RESOURCES 64	/* sets of them are words */
 
 struct ledger_resource {
 	const struct row_resource *row;		/* id, name, unit, kind, grade, source, reason */

@@ -4,6 +4,7 @@
 
 #include "bpf/records.h"
 #include "userspace/analysis/array.h"
+#include "userspace/analysis/in_flight.h"
 #include "userspace/analysis/meters.h"
 #include "userspace/analysis/runs.h"
 
@@ -11,10 +12,6 @@ __extension__ typedef __int128 i128;
 
 /* An eighth of what fits: three such sums may be added, and a total that a file says. 36 years of one CPU in ns. */
 #define MOVED_MOST (INT64_MAX / 8)
-
-struct interval {
-	uint64_t start_ns, end_ns;
-};
 
 /* Use of a gap that is partly in flight; shared when the rate of idling is known. */
 struct mixed_gap {
@@ -65,44 +62,6 @@ static bool is_metered(const struct ledger_resource *resource)
 }
 
 /* ---------------------------------------------------------------------------------------------------------- in flight --- */
-
-static int compare_intervals(const void *a, const void *b)
-{
-	const struct interval *x = a, *y = b;
-
-	if (x->start_ns != y->start_ns)
-		return x->start_ns < y->start_ns ? -1 : 1;
-	return x->end_ns < y->end_ns ? -1 : x->end_ns > y->end_ns;
-}
-
-/* Times in which a request or a run was in flight, joined. A run without a request is work for someone unseen. */
-static int find_busy(struct walk *w)
-{
-	const struct timeline *t = w->out->timeline;
-	const size_t n = w->r->n_requests + t->n_runs;
-	size_t k = 0;
-
-	w->busy = array__zeroed(n, sizeof(*w->busy));
-	if (!w->busy)
-		return -ENOMEM;
-	for (size_t i = 0; i < w->r->n_requests; i++) {
-		const struct row_request *q = &w->r->requests[i];
-
-		w->busy[k++] = (struct interval){ q->arrival_ns, q->end_ns ? q->end_ns : UINT64_MAX };
-	}
-	for (size_t i = 0; i < t->n_runs; i++)
-		w->busy[k++] = (struct interval){ t->runs[i].start_ns, t->runs[i].end_ns };
-	qsort(w->busy, n, sizeof(*w->busy), compare_intervals);
-	for (size_t i = 0; i < n; i++) {
-		if (w->n_busy && w->busy[i].start_ns <= w->busy[w->n_busy - 1].end_ns) {
-			if (w->busy[i].end_ns > w->busy[w->n_busy - 1].end_ns)
-				w->busy[w->n_busy - 1].end_ns = w->busy[i].end_ns;
-		} else {
-			w->busy[w->n_busy++] = w->busy[i];
-		}
-	}
-	return 0;
-}
 
 /* How much of [start, end) was busy; an instant counts as 1 ns. Gaps of one meter come in order of time. */
 static uint64_t busy_within(const struct walk *w, struct meter_state *s, uint64_t start, uint64_t end)
@@ -454,7 +413,7 @@ static uint64_t attach_time(const struct recording *r)
 int meters__walk(struct meters_walk *out)
 {
 	struct walk w = { .out = out, .r = out->timeline->recording };
-	int err = find_busy(&w);
+	int err = in_flight__build(out->timeline, &w.busy, &w.n_busy);
 
 	for (size_t k = 0; k < MAX_RESOURCES; k++)
 		w.state[k].last_ns = attach_time(w.r);

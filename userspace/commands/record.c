@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collectors/ioctl_devices.h"
 #include "userspace/calibrate/carry.h"
 #include "userspace/command.h"
 #include "userspace/counters/events_option.h"
@@ -30,6 +31,8 @@
 
 enum {
 	OPT_CAPTURE_TEXT = 256,
+	OPT_DEVICE_ROOT,
+	OPT_DEVICE_TABLE,
 	OPT_EVENTS,
 	OPT_DIGEST_MODELS,
 	OPT_ENGINE_PROFILE,
@@ -48,6 +51,9 @@ static const struct option_spec record_options[] = {
 	  "processor,\nwhere it has counters (tokprof list --events)" },
 	{ OPT_CAPTURE_TEXT, "capture-text", NULL,
 	  "keep prompts and completions in the recording\n(default: counts and hashes only)" },
+	{ OPT_DEVICE_ROOT, "device-root", "DIR",
+	  "look for devices in DIR/dev and DIR/sys, where files may\nstand for them (default: /dev and /sys)" },
+	{ OPT_DEVICE_TABLE, "device-table", "FILE", "names and classes of driver calls beside the known ones" },
 	{ OPT_DIGEST_MODELS, "digest-models", NULL,
 	  "SHA-256 of the weight files, read while nobody else wants\nCPU or disk, and to the end when the recording "
 	  "is over" },
@@ -75,6 +81,22 @@ static void on_signal(int number)
 {
 	(void)number;
 	stop_requested++;
+}
+
+/* Before anything is attached: what is wrong with a table of the user's is said with its line. */
+static int check_devices(const struct session_options *options)
+{
+	struct ioctl_devices devices;
+	char error[300];
+	int err = 0;
+
+	if (options->device_root || options->device_table) {
+		err = ioctl_devices__open(&devices, options->device_root, options->device_table, error, sizeof(error));
+		ioctl_devices__close(&devices);
+	}
+	if (err)
+		message__error("docs/devices.md describes tables of driver calls", "%s", error);
+	return err;
 }
 
 /* @return -1 to go on, or the exit code */
@@ -118,6 +140,12 @@ static int parse(struct record *r, int argc, char **argv)
 		case OPT_CAPTURE_TEXT:
 			r->session.capture_text = true;
 			break;
+		case OPT_DEVICE_ROOT:
+			r->session.device_root = o.value;
+			break;
+		case OPT_DEVICE_TABLE:
+			r->session.device_table = o.value;
+			break;
 		case OPT_DIGEST_MODELS:
 			r->session.digest_models = true;
 			break;
@@ -135,7 +163,7 @@ static int parse(struct record *r, int argc, char **argv)
 	}
 	if (key == OPTIONS_STOP)
 		return o.exit_code;
-	if (options__command(&o, &r->command))
+	if (options__command(&o, &r->command) || check_devices(&r->session))
 		return EXIT_CODE_USAGE;
 	if ((r->request.n_pids > 0) + (r->request.name != NULL) + r->request.all + (r->command != NULL) != 1)
 		return options__fail(&command_record, "name one target: -p PID, -n NAME, -a, or -- COMMAND");

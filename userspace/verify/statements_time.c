@@ -92,7 +92,8 @@ static void say_overlap(const struct bill *bill, const struct bill_line *first, 
 	moment_text(first->end_unix_ns, texts[1], sizeof(texts[1]));
 	moment_text(second->begin_unix_ns, texts[2], sizeof(texts[2]));
 	moment_text(second->end_unix_ns, texts[3], sizeof(texts[3]));
-	snprintf(error, error_size, "%s:%" PRId64 ": its window (%s to %s UTC) overlaps that of line %" PRId64 " (%s to %s UTC)",
+	snprintf(error, error_size,
+		 "%s:%" PRId64 ": its window (%s to %s UTC) overlaps that of line %" PRId64 " (%s to %s UTC)",
 		 bill->path, second->line, texts[2], texts[3], first->line, texts[0], texts[1]);
 }
 
