@@ -78,18 +78,24 @@ struct {
 
 /* --- which device ---------------------------------------------------------------------------------------------------- */
 
-static __always_inline bool read_key(tp_s32 fd, struct device_key *key)
+static __always_inline struct file *find_file(tp_s32 fd)
 {
 	const struct fdtable *table = bpf_get_current_task_btf()->files->fdt;	/* typed: plain loads, no helpers */
 	struct file **slots, *file = NULL;
+
+	if (!table || (tp_u32)fd >= table->max_fds)
+		return NULL;
+	slots = table->fd;
+	return bpf_probe_read_kernel(&file, sizeof(file), &slots[fd]) ? NULL : file;
+}
+
+static __always_inline bool read_key(const struct file *file, struct device_key *key)
+{
 	struct inode *inode = NULL;
 	unsigned short mode = 0;
 
-	if (!table || (tp_u32)fd >= table->max_fds)
-		return false;
-	slots = table->fd;
-	if (bpf_probe_read_kernel(&file, sizeof(file), &slots[fd]) || !file ||
-	    bpf_core_read(&inode, sizeof(inode), &file->f_inode) || bpf_core_read(&mode, sizeof(mode), &inode->i_mode))
+	if (!file || bpf_core_read(&inode, sizeof(inode), &file->f_inode) ||
+	    bpf_core_read(&mode, sizeof(mode), &inode->i_mode))
 		return false;
 	mode &= S_IFMT;
 	if (mode == S_IFCHR) {
@@ -128,12 +134,12 @@ static __always_inline struct device_state *add_device(const struct device_key *
 }
 
 /* NULL: none, or none of interest */
-static __always_inline struct device_state *find_device(tp_u32 tgid, tp_s32 fd, bool server)
+static __always_inline struct device_state *find_device(const struct file *file, tp_u32 tgid, tp_s32 fd, bool server)
 {
 	struct device_key key = {};
 	struct device_state *d;
 
-	if (!read_key(fd, &key))
+	if (!read_key(file, &key))
 		return NULL;
 	d = bpf_map_lookup_elem(&devices, &key);
 	if (!d && server && key.kind == DEVICE_NODE)
@@ -280,25 +286,19 @@ static __always_inline struct inflight *inflight__get(tp_u32 tid)
 	return bpf_map_lookup_elem(&inflight, &tid);
 }
 
-static __always_inline int on_enter(tp_s32 fd, tp_u32 command, tp_u64 argument)
+/* @return the thread's entry where this is a new call, whose key has no command yet; NULL: it is none, or one made again */
+static __always_inline struct inflight *begin_call(tp_u64 id, bool server, tp_u32 device, tp_s32 fd, tp_u32 command,
+						   tp_u32 wait)
 {
-	tp_u64 id = bpf_get_current_pid_tgid();
-	tp_u32 tgid = id >> 32, tid = (tp_u32)id;
-	bool server = is_server(tgid);
-	struct device_state *d = find_device(tgid, fd, server);
-	struct inflight *c;
-	tp_u64 now;
+	struct inflight *c = inflight__get((tp_u32)id);
+	tp_u64 now = bpf_ktime_get_ns();
 
-	if (!d)
-		return 0;
-	c = inflight__get(tid);
 	if (!c)
-		return 0;
-	now = bpf_ktime_get_ns();
-	if (c->may_retry && c->fd == fd && c->command == command && now - c->end_ns < RETRY_NS) {
+		return NULL;
+	if (c->may_retry && c->fd == fd && c->command == command && c->key.wait == wait && now - c->end_ns < RETRY_NS) {
 		c->retries++;
 		c->enter_ns = now;
-		return 0;
+		return NULL;
 	}
 	if (c->may_retry)
 		book(c, true);
@@ -307,14 +307,31 @@ static __always_inline int on_enter(tp_s32 fd, tp_u32 command, tp_u64 argument)
 	c->ns = 0;
 	c->status = 0;
 	c->retries = 0;
-	c->key.device = d->id;
-	c->key.command = d->flags & DEVICE_WHOLE ? command : command & 0xffff;
+	c->key.device = device;
+	c->key.command = 0;
 	c->key.sub = 0;
-	c->key.tgid = tgid;
+	c->key.tgid = id >> 32;
+	c->key.wait = wait;
 	c->fd = fd;
 	c->command = command;
 	c->server = server;
 	c->step = server ? current_step(id) : 0;
+	return c;
+}
+
+static __always_inline int on_enter(tp_s32 fd, tp_u32 command, tp_u64 argument)
+{
+	tp_u64 id = bpf_get_current_pid_tgid();
+	bool server = is_server(id >> 32);
+	struct device_state *d = find_device(find_file(fd), id >> 32, fd, server);
+	struct inflight *c;
+
+	if (!d)
+		return 0;
+	c = begin_call(id, server, d->id, fd, command, WAIT_NONE);
+	if (!c)
+		return 0;
+	c->key.command = d->flags & DEVICE_WHOLE ? command : command & 0xffff;
 	read_argument(c, argument);
 	return 0;
 }
@@ -331,7 +348,7 @@ static __always_inline void unpaired(tp_u64 id)
 	if (!is_server(key.tgid))
 		return;
 	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	d = find_device(key.tgid, (tp_s32)SYSCALL_ARG1(regs), true);
+	d = find_device(find_file((tp_s32)SYSCALL_ARG1(regs)), key.tgid, (tp_s32)SYSCALL_ARG1(regs), true);
 	if (!d)
 		return;
 	command = (tp_u32)SYSCALL_ARG2(regs);
@@ -342,7 +359,7 @@ static __always_inline void unpaired(tp_u64 id)
 		__sync_fetch_and_add(&call->unpaired, 1);
 }
 
-static __always_inline int on_exit(long ret)
+static __always_inline int on_exit(long ret, bool is_ioctl)
 {
 	tp_u64 id = bpf_get_current_pid_tgid();
 	tp_u32 tid = (tp_u32)id, status = 0;
@@ -350,7 +367,8 @@ static __always_inline int on_exit(long ret)
 	bool failed = ret < 0;
 
 	if (!c || !c->enter_ns) {
-		unpaired(id);
+		if (is_ioctl)
+			unpaired(id);
 		return 0;
 	}
 	c->end_ns = bpf_ktime_get_ns();
@@ -366,6 +384,113 @@ static __always_inline int on_exit(long ret)
 	book(c, failed);
 	return 0;
 }
+
+/* --- waits by poll() and epoll_wait() ---------------------------------------------------------------------------------- */
+
+#define MAX_POLLED 16	/* descriptors that are looked at: those of a wait for one device are few */
+
+struct pollfd {
+	tp_s32 fd;
+	short events, revents;
+};
+
+struct polled {
+	tp_u64 list;
+	tp_u32 n;
+	tp_u32 tgid;
+	tp_u32 device;		/* the first accelerator among them; 0: none */
+	tp_s32 fd;
+};
+
+static long look_at_polled(tp_u32 i, void *ctx)
+{
+	struct polled *p = ctx;
+	struct device_state *d;
+	struct pollfd one;
+
+	if (i >= p->n || bpf_probe_read_user(&one, sizeof(one), (void *)(p->list + i * sizeof(one))))
+		return 1;
+	d = one.fd < 0 ? NULL : find_device(find_file(one.fd), p->tgid, one.fd, true);
+	if (!d)
+		return 0;
+	p->device = d->id;
+	p->fd = one.fd;
+	return 1;
+}
+
+static __always_inline int on_poll(tp_u64 list, tp_u32 n)
+{
+	tp_u64 id = bpf_get_current_pid_tgid();
+	struct polled p = { .list = list, .n = n, .tgid = id >> 32 };
+
+	if (!is_server(id >> 32))
+		return 0;
+	bpf_loop(MAX_POLLED, look_at_polled, &p, 0);
+	if (p.device)
+		begin_call(id, true, p.device, p.fd, 0, WAIT_POLL);
+	return 0;
+}
+
+/* The files that an epoll waits for are a tree; a stack of the nodes that are still to be looked at. */
+struct epolled {
+	tp_u64 stack[MAX_POLLED];
+	tp_u32 n;
+	tp_u32 tgid;
+	tp_u32 device;
+	tp_s32 fd;
+};
+
+static long look_at_epolled(tp_u32 i, void *ctx)
+{
+	struct epolled *p = ctx;
+	struct rb_node *node, *left = NULL, *right = NULL;
+	struct epitem *item;
+	struct device_state *d;
+	struct file *file = NULL;
+	tp_s32 fd = -1;
+
+	if (p->n == 0 || p->n > MAX_POLLED - 2)
+		return 1;
+	p->n--;
+	node = (struct rb_node *)p->stack[p->n & (MAX_POLLED - 1)];
+	item = (struct epitem *)((char *)node - bpf_core_field_offset(struct epitem, rbn));
+	bpf_core_read(&file, sizeof(file), &item->ffd.file);
+	bpf_core_read(&fd, sizeof(fd), &item->ffd.fd);
+	d = find_device(file, p->tgid, fd, true);
+	if (d) {
+		p->device = d->id;
+		p->fd = fd;
+		return 1;
+	}
+	bpf_core_read(&left, sizeof(left), &node->rb_left);
+	bpf_core_read(&right, sizeof(right), &node->rb_right);
+	if (left)
+		p->stack[p->n++ & (MAX_POLLED - 1)] = (tp_u64)left;
+	if (right)
+		p->stack[p->n++ & (MAX_POLLED - 1)] = (tp_u64)right;
+	return 0;
+}
+
+static __always_inline int on_epoll(tp_s32 fd)
+{
+	tp_u64 id = bpf_get_current_pid_tgid();
+	struct epolled p = { .tgid = id >> 32 };
+	struct file *file;
+	struct eventpoll *ep;
+
+	if (!is_server(id >> 32))
+		return 0;
+	file = find_file(fd);
+	ep = file ? (struct eventpoll *)BPF_CORE_READ(file, private_data) : NULL;
+	p.stack[0] = ep ? (tp_u64)BPF_CORE_READ(ep, rbr.rb_root.rb_node) : 0;
+	p.n = p.stack[0] != 0;
+	bpf_loop(MAX_POLLED, look_at_epolled, &p, 0);
+	if (p.device)
+		begin_call(id, true, p.device, p.fd, 0, WAIT_EPOLL);
+	return 0;
+}
+
+/* --- tracepoints ------------------------------------------------------------------------------------------------------ */
 
 struct enter_context {		/* events/syscalls/sys_enter_ioctl/format */
 	tp_u64 common;
@@ -388,22 +513,92 @@ int ioctl_enter(struct enter_context *ctx)
 SEC("?tracepoint/syscalls/sys_exit_ioctl")
 int ioctl_exit(struct exit_context *ctx)
 {
-	return on_exit(ctx->ret);
+	return on_exit(ctx->ret, true);
+}
+
+SEC("?tracepoint/syscalls/sys_enter_poll")
+int poll_enter(struct enter_context *ctx)
+{
+	return on_poll(ctx->args[0], (tp_u32)ctx->args[1]);
+}
+
+SEC("?tracepoint/syscalls/sys_exit_poll")
+int poll_exit(struct exit_context *ctx)
+{
+	return on_exit(ctx->ret, false);
+}
+
+SEC("?tracepoint/syscalls/sys_enter_ppoll")
+int ppoll_enter(struct enter_context *ctx)
+{
+	return on_poll(ctx->args[0], (tp_u32)ctx->args[1]);
+}
+
+SEC("?tracepoint/syscalls/sys_exit_ppoll")
+int ppoll_exit(struct exit_context *ctx)
+{
+	return on_exit(ctx->ret, false);
+}
+
+SEC("?tracepoint/syscalls/sys_enter_epoll_wait")
+int epoll_wait_enter(struct enter_context *ctx)
+{
+	return on_epoll((tp_s32)ctx->args[0]);
+}
+
+SEC("?tracepoint/syscalls/sys_exit_epoll_wait")
+int epoll_wait_exit(struct exit_context *ctx)
+{
+	return on_exit(ctx->ret, false);
+}
+
+SEC("?tracepoint/syscalls/sys_enter_epoll_pwait")
+int epoll_pwait_enter(struct enter_context *ctx)
+{
+	return on_epoll((tp_s32)ctx->args[0]);
+}
+
+SEC("?tracepoint/syscalls/sys_exit_epoll_pwait")
+int epoll_pwait_exit(struct exit_context *ctx)
+{
+	return on_exit(ctx->ret, false);
+}
+
+static __always_inline bool is_wait(long nr)
+{
+	switch (nr) {
+	case __NR_ppoll:
+	case __NR_epoll_pwait:
+#ifdef __NR_poll
+	case __NR_poll:
+	case __NR_epoll_wait:
+#endif
+		return true;
+	}
+	return false;
 }
 
 /* Where tracefs is not mounted: all system calls pass here. */
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(ioctl_sys_enter, struct pt_regs *regs, long nr)
 {
-	if (nr != __NR_ioctl)
-		return 0;
-	return on_enter((tp_s32)SYSCALL_ARG1(regs), (tp_u32)SYSCALL_ARG2(regs), SYSCALL_ARG3(regs));
+	if (nr == __NR_ioctl)
+		return on_enter((tp_s32)SYSCALL_ARG1(regs), (tp_u32)SYSCALL_ARG2(regs), SYSCALL_ARG3(regs));
+	if (nr == __NR_epoll_pwait)
+		return on_epoll((tp_s32)SYSCALL_ARG1(regs));
+#ifdef __NR_poll
+	if (nr == __NR_epoll_wait)
+		return on_epoll((tp_s32)SYSCALL_ARG1(regs));
+#endif
+	return is_wait(nr) ? on_poll(SYSCALL_ARG1(regs), (tp_u32)SYSCALL_ARG2(regs)) : 0;
 }
 
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(ioctl_sys_exit, struct pt_regs *regs, long ret)
 {
-	if (SYSCALL_NR(regs) != __NR_ioctl)
+	int nr = SYSCALL_NR(regs);
+
+	if (nr != __NR_ioctl && !is_wait(nr))
 		return 0;
-	return on_exit(ret);
+	return on_exit(ret, nr == __NR_ioctl);
 }

@@ -82,6 +82,33 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct rb_node {
+	struct rb_node *rb_right;
+	struct rb_node *rb_left;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
+};
+
+struct rb_root_cached {
+	struct rb_root rb_root;
+};
+
+struct eventpoll {		/* fs/eventpoll.c: private_data of an epoll's file */
+	struct rb_root_cached rbr;
+};
+
+struct epoll_filefd {
+	struct file *file;
+	int fd;
+};
+
+struct epitem {
+	struct rb_node rbn;	/* 3.19, in a union that has no name */
+	struct epoll_filefd ffd;
+};
+
 struct task_struct {
 	struct files_struct *files;
 	unsigned int __state;		/* 5.14, commit 2f064a59a11f; `state` before */

@@ -292,13 +292,19 @@ struct argument_rule {
 	tp_u16 pointer_offset;
 };
 
+enum device_wait {
+	WAIT_NONE = 0,
+	WAIT_POLL = 1,		/* poll(), ppoll() */
+	WAIT_EPOLL = 2,		/* epoll_wait() and its kin */
+};
+
 /* Map `calls`: one process's calls of one kind, in sum. */
 struct call_key {
 	tp_u32 device;
 	tp_u32 command;
 	tp_u64 sub;
 	tp_u32 tgid;
-	tp_u32 poll;		/* poll() and the like on the device, no ioctl */
+	tp_u32 wait;		/* enum device_wait: no ioctl, but a wait for the device */
 };
 struct call_use {
 	tp_u64 count;

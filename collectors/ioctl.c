@@ -24,6 +24,7 @@
 #include "ioctl.skel.h"
 #include "userspace/session.h"
 
+#define N_PROGRAMS 12
 #define LOOK_PART 100	/* looking may take one in so many nanoseconds */
 
 struct ioctl_collector {
@@ -31,8 +32,8 @@ struct ioctl_collector {
 	struct ioctl_calls calls;
 	struct ioctl_bpf *skel;		/* NULL: no accelerator is open */
 	struct ioctl_control *control;	/* mapped */
-	struct bpf_link *links[2];
-	bool failed;
+	struct bpf_link *links[N_PROGRAMS];
+	bool attached, failed;
 	uint64_t look_ns;		/* when to look again */
 	uint32_t targets[MAX_TARGETS];
 	size_t n_targets;
@@ -40,16 +41,57 @@ struct ioctl_collector {
 
 /* --- programs -------------------------------------------------------------------------------------------------------- */
 
-/* Tracepoints of this one system call, where tracefs is there to name them; else those of all. */
+/* In the order of attaching: exits first, since an entry without its exit would wait for one. */
+struct program {
+	struct bpf_program *program;
+	const char *event;	/* of its own; NULL: passed by all system calls */
+};
+
+static size_t list_programs(const struct ioctl_bpf *skel, struct program *out)
+{
+	const struct program programs[] = {
+		{ skel->progs.ioctl_exit, "sys_exit_ioctl" },
+		{ skel->progs.poll_exit, "sys_exit_poll" },
+		{ skel->progs.ppoll_exit, "sys_exit_ppoll" },
+		{ skel->progs.epoll_wait_exit, "sys_exit_epoll_wait" },
+		{ skel->progs.epoll_pwait_exit, "sys_exit_epoll_pwait" },
+		{ skel->progs.ioctl_enter, "sys_enter_ioctl" },
+		{ skel->progs.poll_enter, "sys_enter_poll" },
+		{ skel->progs.ppoll_enter, "sys_enter_ppoll" },
+		{ skel->progs.epoll_wait_enter, "sys_enter_epoll_wait" },
+		{ skel->progs.epoll_pwait_enter, "sys_enter_epoll_pwait" },
+		{ skel->progs.ioctl_sys_exit, NULL },
+		{ skel->progs.ioctl_sys_enter, NULL },
+	};
+
+	memcpy(out, programs, sizeof(programs));
+	return sizeof(programs) / sizeof(programs[0]);
+}
+
+static bool has_event(const char *event)
+{
+	static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(path, sizeof(path), "%s/events/syscalls/%s/id", places[i], event);
+		if (access(path, R_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Tracepoints of these system calls alone, where tracefs is there to name them; else (or for comparison) those of all. */
 static void choose_programs(struct ioctl_bpf *skel)
 {
-	const bool typed = access("/sys/kernel/tracing/events/syscalls/sys_enter_ioctl/id", R_OK) == 0 ||
-			   access("/sys/kernel/debug/tracing/events/syscalls/sys_enter_ioctl/id", R_OK) == 0;
+	const bool typed =
+		!getenv("TOKPROF_IOCTL_BY_SYSCALL") && has_event("sys_enter_ioctl") && has_event("sys_exit_ioctl");
+	struct program programs[N_PROGRAMS];
+	const size_t n = list_programs(skel, programs);
 
-	bpf_program__set_autoload(skel->progs.ioctl_enter, typed);
-	bpf_program__set_autoload(skel->progs.ioctl_exit, typed);
-	bpf_program__set_autoload(skel->progs.ioctl_sys_enter, !typed);
-	bpf_program__set_autoload(skel->progs.ioctl_sys_exit, !typed);
+	for (size_t i = 0; i < n; i++)
+		bpf_program__set_autoload(programs[i].program,
+					  programs[i].event ? typed && has_event(programs[i].event) : !typed);
 }
 
 static bool is_typed(const struct ioctl_bpf *skel)
@@ -57,28 +99,32 @@ static bool is_typed(const struct ioctl_bpf *skel)
 	return bpf_program__fd(skel->progs.ioctl_enter) >= 0;
 }
 
-static int attach_programs(struct ioctl_bpf *skel, struct bpf_link *links[2])
+static void detach_programs(struct bpf_link *links[N_PROGRAMS])
 {
-	const bool typed = is_typed(skel);
-
-	/* The exit first: an entry without its exit would wait for one, an exit without its entry is counted. */
-	links[0] = bpf_program__attach(typed ? skel->progs.ioctl_exit : skel->progs.ioctl_sys_exit);
-	if (!links[0])
-		return -errno;
-	links[1] = bpf_program__attach(typed ? skel->progs.ioctl_enter : skel->progs.ioctl_sys_enter);
-	if (links[1])
-		return 0;
-	bpf_link__destroy(links[0]);
-	links[0] = NULL;
-	return -errno;
-}
-
-static void detach_programs(struct bpf_link *links[2])
-{
-	for (int i = 1; i >= 0; i--) {
+	for (int i = N_PROGRAMS - 1; i >= 0; i--) {
 		bpf_link__destroy(links[i]);
 		links[i] = NULL;
 	}
+}
+
+static int attach_programs(struct ioctl_bpf *skel, struct bpf_link *links[N_PROGRAMS])
+{
+	struct program programs[N_PROGRAMS];
+	const size_t n = list_programs(skel, programs);
+
+	for (size_t i = 0; i < n; i++) {
+		int err;
+
+		if (bpf_program__fd(programs[i].program) < 0)
+			continue;
+		links[i] = bpf_program__attach(programs[i].program);
+		if (links[i])
+			continue;
+		err = -errno;
+		detach_programs(links);
+		return err;
+	}
+	return 0;
 }
 
 static struct ioctl_control *map_control(struct ioctl_bpf *skel)
@@ -100,7 +146,7 @@ static void register_resources(struct session *s)
 			i % N_IOCTL_MEASURES == IOCTL_NS ? "ns" : "count",
 			RESOURCE_ADDITIVE,
 			GRADE_MEASURED,
-			"entries and exits of ioctl() on the server's accelerators",
+			"entries and exits of ioctl(), poll() and epoll_wait() on the server's accelerators",
 			NULL,
 		};
 
@@ -131,7 +177,10 @@ static int begin(struct session *s, struct ioctl_collector *c)
 					bpf_map__fd(c->skel->maps.uses), bpf_map__fd(c->skel->maps.inflight));
 	for (size_t i = 0; !err && i < c->n_targets; i++)
 		ioctl_devices__take_open(&c->devices, c->targets[i]);
-	return err ? err : attach_programs(c->skel, c->links);
+	if (!err)
+		err = attach_programs(c->skel, c->links);
+	c->attached = !err;
+	return err;
 }
 
 static void end(struct ioctl_collector *c)
@@ -147,10 +196,12 @@ static void end(struct ioctl_collector *c)
 
 static void write_probe(struct session *s, const struct ioctl_collector *c)
 {
-	const struct row_probe row = { "ioctl",
-				       is_typed(c->skel) ? "syscalls:sys_enter_ioctl, sys_exit_ioctl" :
-							   "raw_syscalls:sys_enter, sys_exit",
-				       0, true, NULL };
+	const struct row_probe row = {
+		"ioctl",
+		is_typed(c->skel) ? "syscalls:sys_enter_ioctl, sys_exit_ioctl and the like of poll, epoll_wait" :
+				    "raw_syscalls:sys_enter, sys_exit",
+		0, true, NULL
+	};
 
 	if (s->writer)
 		recording_writer__probe(s->writer, &row);
@@ -258,8 +309,9 @@ static int ioctl_set_enabled(struct session *s, void *state, bool on)
 	struct ioctl_collector *c = state;
 
 	(void)s;
-	if (!c->skel || on == (c->links[0] != NULL))
+	if (!c->skel || on == c->attached)
 		return 0;
+	c->attached = on;
 	if (on)
 		return attach_programs(c->skel, c->links);
 	detach_programs(c->links);
@@ -313,7 +365,7 @@ static int try_programs(struct ioctl_bpf *skel)
 	struct device_key device = { DEVICE_NODE, 1 << 20 | 3, 0 };	/* /dev/null, devices.txt */
 	struct device_state state = { .id = 1, .used = 1 };
 	struct call_key call = { .device = 1, .command = TCGETS & 0xffff, .tgid = (uint32_t)getpid() };
-	struct bpf_link *links[2] = { NULL, NULL };
+	struct bpf_link *links[N_PROGRAMS] = { NULL };
 	struct call_state seen = { .id = 0 };
 	const uint32_t pid = (uint32_t)getpid(), one = 1;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), err;

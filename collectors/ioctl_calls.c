@@ -70,7 +70,7 @@ static struct ioctl_call *find_call(struct ioctl_calls *c, const struct call_key
 		struct ioctl_call *call = &c->calls[i];
 
 		if (call->key.device == key->device && call->key.command == key->command && call->key.sub == key->sub &&
-		    call->key.poll == key->poll && call->neighbour == neighbour &&
+		    call->key.wait == key->wait && call->neighbour == neighbour &&
 		    (neighbour ? strncmp(call->comm, comm, sizeof(call->comm)) == 0 : call->key.tgid == key->tgid))
 			return call;
 	}
@@ -152,6 +152,8 @@ static int class_of(const struct ioctl_calls *c, const struct ioctl_call *call, 
 		driver_table__find(&c->devices->table, device->drivers, call->key.command, call->key.sub);
 	const struct sums sums = sums_of(call);
 
+	if (call->key.wait)
+		return IOCTL_WAIT;
 	if (known)
 		return known->class;
 	return sums.use.count && sums.use.ns / sums.use.count >= WAIT_LIKE_NS ? IOCTL_WAIT : IOCTL_CONTROL;
@@ -183,8 +185,10 @@ static void write_call(struct ioctl_calls *c, const struct ioctl_call *call)
 		.retries = (int64_t)sums.retries,
 		.unpaired = (int64_t)sums.unpaired,
 	};
-	row.known = driver_table__call_name(&c->devices->table, device->drivers, device->path, call->key.command,
-					    call->key.sub, name, sizeof(name));
+	row.known = call->key.wait || driver_table__call_name(&c->devices->table, device->drivers, device->path,
+							      call->key.command, call->key.sub, name, sizeof(name));
+	if (call->key.wait)
+		snprintf(name, sizeof(name), "%s", call->key.wait == WAIT_POLL ? "poll" : "epoll_wait");
 	recording_writer__ioctl(c->session->writer, &row);
 }
 

@@ -116,6 +116,8 @@ else
 	suite devices python3 tests/scenarios/devices.py
 	suite tamper python3 tests/tamper/run.py
 fi
+# Where tracefs is not mounted: calls into device drivers by the tracepoints of all system calls.
+suite devices-by-system-calls env TOKPROF_IOCTL_BY_SYSCALL=1 python3 tests/scenarios/devices.py --only steps
 # What older kernels take: connections by the exits of system calls, in the place of the sockets' tracepoints.
 suite scenarios-by-system-calls env TOKPROF_WIRE_BY_SYSCALL=1 \
 	python3 tests/scenarios/run.py --version 2026.10.11549

@@ -37,6 +37,7 @@ ALLOWED_PART, ALLOWED_NS = 0.02, 50_000
 # Of the kernel's own headers: NV_ESC_RM_CONTROL and NV_ESC_RM_ALLOC with 32 bytes, and numbers of nvidia-uvm.
 RM_CONTROL, RM_ALLOC, UVM_MAP, WAIT_EVENTS = 0xc020462a, 0xc020462b, 33, 0xc0184b0c
 EIO, EAGAIN = 5, 11
+POLL, EPOLL = 1, 2         # no ioctl: driver_caller.c
 CLASSES = ("submit", "wait", "alloc", "map", "copy", "control")
 ALL = []
 
@@ -245,6 +246,44 @@ def calls_queue_and_those_beside_the_steps_are_the_hosts_or_the_steps(s):
                 raise AssertionError(f"{name} in step {step}: {n}, expected {surely} to {perhaps}")
     if calls["AMDKFD_IOC_WAIT_EVENTS"]["in_step_count"] >= calls["AMDKFD_IOC_WAIT_EVENTS"]["count"]:
         raise AssertionError("every call beside the steps is in one")
+    check_law(recording.report)
+
+
+@device
+def poll_and_epoll_on_a_device_are_waits(s):
+    with built() as tools, Double(tools, ["nvidia0"], [f"{POLL}=1500"]) as double:
+        with Caller(s.version, double, f"0:{POLL},0:{EPOLL}") as caller:
+            with meter.record(caller.server.pid, "--device-root", str(double.root)) as recording:
+                caller.talk()
+            entries = caller.entries()
+    calls = by_name(recording.report)
+    for name, command in (("poll", POLL), ("epoll_wait", EPOLL)):
+        truth = [e for e in entries if e.command == command]
+        expect(f"{name}: count, in steps, failed", tuple(calls[name][k] for k in ("count", "in_step_count", "failed")),
+               (len(truth), len(truth), 0))
+        expect(f"{name}: class", calls[name]["class"], "wait")
+        expect_time(name, calls[name]["ns"], sum(e.end - e.start for e in truth), len(truth))
+        if calls[name]["ns"] < len(truth) * 1_500_000:
+            raise AssertionError(f"{name} took {calls[name]['ns']} ns, the driver {len(truth)} times 1.5 ms")
+    check_law(recording.report)
+
+
+@device
+def a_call_that_began_before_the_attach_has_no_time(s):
+    with built() as tools, Double(tools, ["kfd"], [f"{WAIT_EVENTS}=1500000"]) as double:
+        with Caller(s.version, double, f"0:{POLL}", background=f"0:{WAIT_EVENTS}") as caller:
+            caller.log[0:4] = struct.pack("I", 1)
+            time.sleep(0.3)
+            with meter.record(caller.server.pid, "--device-root", str(double.root)) as recording:
+                attached_ns = time.monotonic_ns()
+                time.sleep(3.2)
+                caller.log[0:4] = struct.pack("I", 2)
+                time.sleep(1.6)
+            entries = caller.entries()
+    waits = by_name(recording.report)["AMDKFD_IOC_WAIT_EVENTS"]
+    expect("counted", waits["count"], sum(e.start > attached_ns for e in entries))
+    expect("unpaired", waits["unpaired"], 1)
+    expect_time("waits", waits["ns"], sum(e.end - e.start for e in entries if e.start > attached_ns), waits["count"])
     check_law(recording.report)
 
 

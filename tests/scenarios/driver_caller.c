@@ -11,11 +11,13 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -26,6 +28,9 @@
 #define MAX_CALLS 16
 #define MAX_NODES 8
 #define BACKGROUND_PAUSE_US 3000
+/* Commands that are no ioctl. */
+#define POLL_COMMAND 1
+#define EPOLL_COMMAND 2
 
 struct entry {
 	uint64_t start_ns, end_ns;
@@ -46,7 +51,7 @@ struct call {
 };
 
 static struct log *shared;
-static int fds[MAX_NODES], n_nodes;
+static int fds[MAX_NODES], epolls[MAX_NODES], n_nodes;
 static struct call calls[MAX_CALLS], background[MAX_CALLS];
 static int n_calls, n_background;
 static pthread_once_t opened = PTHREAD_ONCE_INIT;
@@ -81,6 +86,7 @@ static int parse_calls(const char *text, struct call *out)
 static void make_call(const struct call *call, int from_background)
 {
 	char argument[4096] = { 0 };
+	struct epoll_event event;
 	struct entry e = { .command = call->command, .sub = call->sub, .node = (uint32_t)call->node };
 	uint32_t i;
 
@@ -89,7 +95,14 @@ static void make_call(const struct call *call, int from_background)
 	e.background = (uint32_t)from_background;
 	e.start_ns = now_ns();
 	do {
-		e.error = ioctl(fds[call->node], call->command, argument) < 0 ? errno : 0;
+		if (call->command == POLL_COMMAND)
+			e.error = poll(&(struct pollfd){ .fd = fds[call->node], .events = POLLIN }, 1, 1000) < 0 ?
+					  errno :
+					  0;
+		else if (call->command == EPOLL_COMMAND)
+			e.error = epoll_wait(epolls[call->node], &event, 1, 1000) < 0 ? errno : 0;
+		else
+			e.error = ioctl(fds[call->node], call->command, argument) < 0 ? errno : 0;
 	} while (retry && e.error == EAGAIN);
 	e.end_ns = now_ns();
 	i = __atomic_fetch_add(&shared->n, 1, __ATOMIC_RELAXED);
@@ -113,8 +126,18 @@ static void open_nodes(void)
 {
 	char *list = strdup(getenv("DRIVER_NODES")), *rest = list, *node;
 
-	while ((node = strsep(&rest, ":")) && n_nodes < MAX_NODES)
-		fds[n_nodes++] = open(node, O_RDWR | O_CLOEXEC);
+	while ((node = strsep(&rest, ":")) && n_nodes < MAX_NODES) {
+		struct epoll_event event = { .events = EPOLLIN };
+		int other[2];
+
+		fds[n_nodes] = open(node, O_RDWR | O_CLOEXEC);
+		epolls[n_nodes] = epoll_create1(EPOLL_CLOEXEC);
+		/* Beside others, as an event loop has them. */
+		for (int i = 0; i < 3 && pipe2(other, O_CLOEXEC) == 0; i++)
+			epoll_ctl(epolls[n_nodes], EPOLL_CTL_ADD, other[0], &event);
+		epoll_ctl(epolls[n_nodes], EPOLL_CTL_ADD, fds[n_nodes], &event);
+		n_nodes++;
+	}
 	free(list);
 }
 

@@ -5,7 +5,7 @@
  *
  *	driver_double [-t THREADS] [-c CMD=DELAY_US[,ERRNO[,EVERY[,OFFSET=STATUS]]]]... FILE...
  *
- * Every call of CMD takes DELAY_US; the first and then every EVERY-th fails with ERRNO, or has STATUS at OFFSET of its argument
+ * CMD 1 is poll() (as an ioctl it never gets here: FIBMAP). Every call of CMD takes DELAY_US; the first and then every EVERY-th fails with ERRNO, or has STATUS at OFFSET of its argument
  * where one is given; others return 0 at once. With fewer THREADS than callers, calls queue. Prints "ready", ends with its stdin, and then
  * prints one line for each command: CMD, calls answered. Raw protocol (include/uapi/linux/fuse.h), no library.
  */
@@ -26,6 +26,7 @@
 #define MAX_RULES 32
 #define MAX_NODES 32
 #define BUFFER 65536
+#define POLL_COMMAND 1
 
 struct rule {
 	uint32_t command;
@@ -127,7 +128,12 @@ static ssize_t answer(const struct fuse_in_header *in, const void *body, char *o
 		return (ssize_t)answer_ioctl(body, (const char *)body + sizeof(struct fuse_ioctl_in), out);
 	case FUSE_POLL: {
 		struct fuse_poll_out *reply = (struct fuse_poll_out *)out;
+		struct rule *r = find_rule(POLL_COMMAND);
 
+		if (r) {
+			wait_us(r->delay_us);
+			__atomic_fetch_add(&r->answered, 1, __ATOMIC_RELAXED);
+		}
 		memset(reply, 0, sizeof(*reply));
 		reply->revents = 1;	/* POLLIN */
 		return sizeof(*reply);
