@@ -24,6 +24,7 @@ class Bill:
     columns: tuple = ("request_id", "model", "prompt_tokens", "cached_tokens", "completion_tokens")
     form: str = "csv"
     one_sum: bool = False                # one line for all of the recording
+    windows: tuple = ()                  # rows, each the sum over a window of time
     claims: str = ""
     options: tuple = ()
 
@@ -45,6 +46,8 @@ def cells(line):
 
 
 def rows(bill):
+    if bill.windows:
+        return list(bill.windows)
     if not bill.one_sum:
         return [cells(line) for line in bill.lines]
     total = {name: sum(getattr(line, name) for line in bill.lines) for name in ("prompt", "completion")}
@@ -106,6 +109,67 @@ def honest_sum(rng, lines):
     return Bill(list(lines), columns=("prompt_tokens", "completion_tokens", "requests"), one_sum=True)
 
 
+@dataclass(frozen=True)
+class Clock:
+    """When each request began and ended, and what of that time was recorded: unix time in ns."""
+    times: dict
+    begin: int
+    end: int
+
+
+N_WINDOWS = 7
+WINDOW_COLUMNS = ("time", "time_end", "prompt_tokens", "completion_tokens", "requests")
+
+
+def in_windows(lines, clock, by_end):
+    """One line for each window in which something began, or ended; an empty window has none."""
+    width = (clock.end - clock.begin) // N_WINDOWS
+    sums = {}
+    for line in lines:
+        at = clock.times[line.id][by_end]
+        k = min((at - clock.begin) // width, N_WINDOWS - 1)
+        row = sums.setdefault(k, {"time": clock.begin + k * width,
+                                  "time_end": clock.end if k == N_WINDOWS - 1 else clock.begin + (k + 1) * width,
+                                  "prompt_tokens": 0, "completion_tokens": 0, "requests": 0})
+        row["prompt_tokens"] += line.prompt
+        row["completion_tokens"] += line.completion
+        row["requests"] += 1
+    return Bill(list(lines), columns=WINDOW_COLUMNS, windows=tuple(sums[k] for k in sorted(sums)))
+
+
+def honest_windows_by_arrival(rng, lines, clock):
+    del rng
+    return in_windows(lines, clock, False)
+
+
+def honest_windows_by_end(rng, lines, clock):
+    del rng
+    return in_windows(lines, clock, True)
+
+
+def windows_with_one_token_more(rng, lines, clock):
+    i = rng.randrange(len(lines))
+    more = [replace(line, completion=line.completion + (k == i)) for k, line in enumerate(lines)]
+    return replace(in_windows(more, clock, rng.random() < 0.5), tampered=frozenset({"the bill"}))
+
+
+def windows_with_a_request_twice(rng, lines, clock):
+    """In the window that it began in and in the one that it ended in, where these differ."""
+    width = (clock.end - clock.begin) // N_WINDOWS
+    across = [line for line in lines if len({(at - clock.begin) // width for at in clock.times[line.id]}) == 2]
+    if not across:
+        return None
+    again = rng.choice(across)
+    bill, other = in_windows(lines, clock, False), in_windows([again], clock, True).windows[0]
+    summed = [{**row, **{name: row[name] + other[name] for name in ("prompt_tokens", "completion_tokens", "requests")}}
+              if row["time"] == other["time"] else row for row in bill.windows]
+    if summed == list(bill.windows):
+        summed = sorted([*summed, other], key=lambda row: row["time"])
+    return replace(bill, windows=tuple(summed), tampered=frozenset({"the bill"}))
+
+
+HONEST_WINDOWS = (honest_windows_by_arrival, honest_windows_by_end)
+WINDOW_TAMPERINGS = (windows_with_one_token_more, windows_with_a_request_twice)
 HONEST = (honest, honest_json, honest_without_cached, honest_priced, honest_computed_apart, honest_sum)
 
 

@@ -25,6 +25,16 @@ def ids_of(recording):
         return dict(db.execute("SELECT id, api_id FROM request"))
 
 
+def clock_of(recording):
+    """As a gateway beside the server would have it."""
+    with contextlib.closing(sqlite3.connect(f"file:{recording}?mode=ro", uri=True)) as db:
+        facts = dict(db.execute("SELECT key, value FROM recording"))
+        rows = db.execute("SELECT api_id, arrival_ns, end_ns FROM request WHERE end_ns IS NOT NULL").fetchall()
+    unix, origin = int(facts["origin_unix_ns"]), int(facts["origin_mono_ns"])
+    return bills.Clock({name: (unix + begin, unix + end) for name, begin, end in rows},
+                       unix + int(facts["start_ns"]) - origin, unix + int(facts["end_ns"]) - origin)
+
+
 def verify(recording, *options):
     """(exit status, the JSON)."""
     status, out, words = meter.run("verify", recording, "--format", "json", *options)
@@ -44,6 +54,8 @@ def names_of(check, subjects, ids):
 
 def lines_of(bill, path):
     """The number in the file -> whose line it is."""
+    if bill.windows:
+        return {number: "the bill" for number in range(1, len(bill.windows) + 2)}
     if bill.one_sum:
         return {2: "the bill", 1: "the bill"}
     if bill.form == "csv":

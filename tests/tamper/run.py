@@ -127,9 +127,14 @@ class Suite:
         # Of several choices, and where clients left, more sums than one are lawful.
         if truth.n_left or any(line.several for line in truth.lines):
             unsure.add("the bill")
-        for make in bills.TAMPERINGS:
+        clock = judge.clock_of(path)
+        for make in bills.HONEST_WINDOWS:
+            bill = make(traffic.seeded(self.seed, name, make.__name__), truth.lines, clock)
+            self.results.add(title(make), name, judge.of_bill(path, bill), False)
+        for make in bills.TAMPERINGS + bills.WINDOW_TAMPERINGS:
             for again in range(3 if self.thorough else 1):
-                bill = make(traffic.seeded(self.seed, name, make.__name__, again), truth.lines)
+                rng = traffic.seeded(self.seed, name, make.__name__, again)
+                bill = make(rng, truth.lines, clock) if make in bills.WINDOW_TAMPERINGS else make(rng, truth.lines)
                 if bill:
                     self.results.add(title(make), name, judge.of_bill(path, bill), True, unsure)
 
