@@ -1722,6 +1722,55 @@ static void no_honest_bill_of_a_busy_server_is_accused_and_every_inflation_found
 	assert_true(n_open < n_tampered / 10);
 }
 
+/* Its last step accepted three tokens of which the stop may have been any: 31, 32 or 33 of them came before it or with it. */
+static void tokens_after_the_stop_are_open_within_the_last_step_and_refuted_beyond_it(void **unused)
+{
+	for (int64_t billed = 30; billed <= 34; billed++) {
+		struct scene s;
+		struct timeline_row *row;
+
+		(void)unused;
+		scene__open(&s, 0);
+		s.lines[N - 1].completion_tokens = billed;
+		scene__verify(&s);
+		verification__free(&s.v);
+		row = &s.timeline.rows[s.timeline.n_rows - 1];
+		row->phase = PHASE_VERIFY;
+		row->n_emitted = 3;
+		s.timeline.runs[row->run].emitted_proven = true;
+		s.timeline.requests[N - 1].incomplete |= INCOMPLETE_EMITTED;
+		assert_int_equal(verify__run(&s.v, &s.in), 0);
+		expect(&s, "bill.completion_tokens", N + 1, billed > 33 ? VERDICT_REFUTED : VERDICT_INCONCLUSIVE, NULL,
+		       NULL);
+		if (billed > 33)
+			expect_says(&s, "bill.completion_tokens", N + 1, "tokens after the stop included");
+		scene__close(&s);
+	}
+}
+
+/* The second request is the first one's again, which the server had answered with 503: both are billed, or one of them twice. */
+static void a_retry_is_billed_once_and_its_failure_not_at_all(void **unused)
+{
+	for (int twice = 0; twice < 2; twice++) {
+		struct scene s;
+
+		(void)unused;
+		scene__open(&s, 0);
+		s.m.recording.requests[0].status = 503;
+		if (twice) {
+			s.lines[0].request_id = s.ids[1];
+			s.lines[0].prompt_tokens = prompt_of(1);
+			s.lines[0].cached_tokens = 1;
+			s.lines[0].completion_tokens = completion_of(1);
+		}
+		scene__verify(&s);
+		expect_verdict(&s, VERDICT_REFUTED);
+		expect(&s, twice ? "bill.duplicate" : "bill.failed", twice ? 3 : 2, VERDICT_REFUTED, NULL, "0");
+		assert_int_equal(count(&s.v, VERDICT_REFUTED, twice ? "bill.failed" : "bill.duplicate"), 0);
+		scene__close(&s);
+	}
+}
+
 static void rejected_drafts_that_are_billed_are_named(void **unused)
 {
 	struct many x;
@@ -1858,6 +1907,8 @@ int main(void)
 		cmocka_unit_test(twice_the_tokens_do_not_fit_the_compute_either),
 		cmocka_unit_test(a_model_fitted_to_the_recording_itself_proves_nothing),
 		cmocka_unit_test(no_honest_bill_of_a_busy_server_is_accused_and_every_inflation_found),
+		cmocka_unit_test(tokens_after_the_stop_are_open_within_the_last_step_and_refuted_beyond_it),
+		cmocka_unit_test(a_retry_is_billed_once_and_its_failure_not_at_all),
 		cmocka_unit_test(rejected_drafts_that_are_billed_are_named),
 		cmocka_unit_test(the_same_recording_gives_the_same_bytes_and_the_verdict_stands_first),
 	};
