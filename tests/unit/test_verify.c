@@ -1150,6 +1150,33 @@ static void a_request_across_two_windows_excuses_no_more_than_its_own_tokens(voi
 	}
 }
 
+static void requests_of_a_window_are_counted_where_they_began_or_where_they_ended(void **unused)
+{
+	static const struct {
+		int64_t first, second;
+		enum verdict verdicts[2];
+	} cases[] = {
+		{ 4, 0, { VERDICT_CONFIRMED, VERDICT_CONFIRMED } },
+		{ 3, 1, { VERDICT_CONFIRMED, VERDICT_CONFIRMED } },
+		{ 5, 2, { VERDICT_REFUTED, VERDICT_REFUTED } },
+		{ 2, 1, { VERDICT_REFUTED, VERDICT_CONFIRMED } },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene s;
+
+		scene__open(&s, 0);
+		two_windows(&s);
+		s.lines[0].n_requests = cases[i].first;
+		s.lines[1].n_requests = cases[i].second;
+		scene__verify(&s);
+		expect(&s, "bill.requests", 2, cases[i].verdicts[0], NULL, NULL);
+		expect(&s, "bill.requests", 3, cases[i].verdicts[1], NULL, NULL);
+		scene__close(&s);
+	}
+}
+
 /* Two windows, of the first and the last request. The second one is of a time of which the bill does not speak. */
 static void what_ended_in_a_gap_between_windows_is_not_missing(void **unused)
 {
@@ -1881,6 +1908,7 @@ int main(void)
 		cmocka_unit_test(rounding_every_request_is_no_wrong_sum),
 		cmocka_unit_test(a_request_may_be_billed_in_the_window_that_it_ended_in),
 		cmocka_unit_test(a_request_across_two_windows_excuses_no_more_than_its_own_tokens),
+		cmocka_unit_test(requests_of_a_window_are_counted_where_they_began_or_where_they_ended),
 		cmocka_unit_test(what_ended_in_a_gap_between_windows_is_not_missing),
 		cmocka_unit_test(fewer_tokens_than_put_out_are_a_true_bill_for_a_client_that_left),
 		cmocka_unit_test(a_line_without_a_model_leaves_the_others_their_requests),
