@@ -231,12 +231,17 @@ static int put_conditions(FILE *f, const struct scorecard *cards, size_t n, cons
 		{ "", COLUMN_WRAP, 16 },
 	};
 	struct table *t;
-	bool any = false;
+	bool any = false, known = true;
 
 	for (int c = 0; c < N_CONDITIONS; c++)
 		any |= differs(cards, n, (enum condition)c);
+	for (int c = 0; c < N_CONDITIONS; c++)
+		for (size_t i = 0; i < n; i++)
+			known &= c == CONDITION_WEIGHTS || cards[i].conditions[c];
 	put_heading(f, options,
-		    any ? "Not the same in all of them" : "Same host, engine, model and tokprof in all of them");
+		    any	  ? "Not the same in all of them" :
+		    known ? "Same host, engine, model and tokprof in all of them" :
+			    "Not known of all of them: host, engine, model or tokprof; nothing is known to differ");
 	if (!any)
 		return 0;
 	put_paragraph(f, options, "What differs below may be due to these.");
