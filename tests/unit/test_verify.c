@@ -1319,20 +1319,43 @@ static void a_discount_that_begins_with_a_request_is_a_matter_of_clocks(void **u
 	scene__close(&s);
 }
 
-/* The bill says that they were made three hours later, when nothing is taken off. */
+/* The bill says that they were made three hours later, or in the hour then, when nothing is taken off. */
 static void when_a_request_was_made_the_recording_says_and_not_the_bill(void **unused)
 {
+	for (int hour = 0; hour < 2; hour++) {
+		struct scene s;
+		struct tariff t;
+
+		(void)unused;
+		scene__open(&s, 0);
+		add_prices(&s, &t, honest_prices);
+		off_peak = (struct tariff_discount){ 7 * 60, 9 * 60, 0x7f, decimal("60") };
+		t.discounts = &off_peak;
+		t.n_discounts = 1;
+		for (int i = 0; i < N; i++) {
+			s.lines[i].begin_unix_ns = UNIX_START + 3 * 3600 * SECOND;
+			s.lines[i].end_unix_ns = hour ? UNIX_START + 4 * 3600 * SECOND : ABSENT;
+		}
+		scene__verify(&s);
+		assert_int_equal(count(&s.v, VERDICT_REFUTED, "bill.price"), N);
+		scene__close(&s);
+	}
+}
+
+/* One unit too much in each, and the day beside its id: a sum of many roundings that is none. */
+static void the_day_of_a_request_makes_no_sum_of_it(void **unused)
+{
+	static const char *const prices[] = { "0.000281", "0.000289", "0.000297", "0.000306" };
 	struct scene s;
 	struct tariff t;
 
 	(void)unused;
 	scene__open(&s, 0);
-	add_prices(&s, &t, honest_prices);
-	off_peak = (struct tariff_discount){ 7 * 60, 9 * 60, 0x7f, decimal("60") };
-	t.discounts = &off_peak;
-	t.n_discounts = 1;
-	for (int i = 0; i < N; i++)
-		s.lines[i].begin_unix_ns = UNIX_START + 3 * 3600 * SECOND;
+	add_prices(&s, &t, prices);
+	for (int i = 0; i < N; i++) {
+		s.lines[i].begin_unix_ns = UNIX_START - 8 * 3600 * SECOND;
+		s.lines[i].end_unix_ns = UNIX_START + 16 * 3600 * SECOND;
+	}
 	scene__verify(&s);
 	assert_int_equal(count(&s.v, VERDICT_REFUTED, "bill.price"), N);
 	scene__close(&s);
@@ -1918,6 +1941,7 @@ int main(void)
 		cmocka_unit_test(an_off_peak_discount_applies_to_requests_at_that_time),
 		cmocka_unit_test(a_discount_that_begins_with_a_request_is_a_matter_of_clocks),
 		cmocka_unit_test(when_a_request_was_made_the_recording_says_and_not_the_bill),
+		cmocka_unit_test(the_day_of_a_request_makes_no_sum_of_it),
 		cmocka_unit_test(prices_without_a_price_list_are_noted_as_unchecked),
 		cmocka_unit_test(counts_that_no_compute_backs_are_self_reported),
 		cmocka_unit_test(compute_that_was_measured_backs_the_counts),

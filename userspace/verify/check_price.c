@@ -45,20 +45,26 @@ static size_t find_tariff(const struct claims *claims, const struct bill_line *l
 	return found;
 }
 
+/* A line that names a request is about that one, whatever day or hour it has. */
+static bool is_window(const struct bill_line *line)
+{
+	return line->end_unix_ns != ABSENT && !line->request_id;
+}
+
 static bool is_aggregate(const struct prices *p, const struct bill_line *line)
 {
-	return line->end_unix_ns != ABSENT || (line->n_requests != ABSENT && line->n_requests != 1) ||
+	return is_window(line) || (line->n_requests != ABSENT && line->n_requests != 1) ||
 	       p->window_of[line - p->in->bill->lines];
 }
 
-/* Of one request the recording says when it was made, whatever time the bill has. */
+/* Of one request the recording says when it was made. */
 static int64_t time_of(const struct prices *p, const struct bill_line *line)
 {
 	const struct books *b = p->in->books;
 	const uint32_t statement = p->statement_of[line - p->in->bill->lines];
 	int64_t arrival;
 
-	if (!statement || line->end_unix_ns != ABSENT)
+	if (!statement || is_window(line))
 		return line->begin_unix_ns;
 	arrival = books__unix_ns(
 		b, p->in->recording->requests[b->members[b->statements[statement - 1].first_member]].arrival_ns);
@@ -80,7 +86,7 @@ static int price_over(const struct prices *p, const struct tariff *t, const stru
 	int err = price_at(t, line, cached, begin, before, out);
 	struct decimal other;
 
-	if (err || t->n_discounts == 0 || line->end_unix_ns == ABSENT)
+	if (err || t->n_discounts == 0 || line->end_unix_ns == ABSENT || begin != line->begin_unix_ns)
 		return err;
 	if (line->end_unix_ns - begin > MAX_MINUTES * MINUTE_NS)
 		return -ENODATA;
@@ -201,7 +207,7 @@ static bool may_be_other_clock(struct prices *p, const struct tariff *t, const s
 {
 	const int64_t at = time_of(p, line);
 
-	if (t->n_discounts == 0 || at == ABSENT || line->end_unix_ns != ABSENT)
+	if (t->n_discounts == 0 || at == ABSENT || is_window(line))
 		return false;
 	for (int64_t off = -CLOCK_SLACK_NS; off <= CLOCK_SLACK_NS; off += 2 * CLOCK_SLACK_NS) {
 		struct decimal other;
