@@ -75,6 +75,24 @@ static void assert_price(const struct decimal *d, const char *expected)
 	assert_string_equal(text, expected);
 }
 
+static void columns_of_a_bill_have_the_names_that_the_pages_give_them(void **state)
+{
+	static const char *const pages[] = { DOCS, "docs/bills.md" };
+	char name[40];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		char *page = read_file(pages[i]);
+
+		for (int column = 0; column < N_BILL_COLUMNS; column++) {
+			snprintf(name, sizeof(name), "`%s`", bill_column_names[column]);
+			if (!strstr(page, name))
+				fail_msg("%s has no %s", pages[i], name);
+		}
+		free(page);
+	}
+}
+
 static void the_examples_of_the_docs_are_read_whole(void **state)
 {
 	char *docs = read_file(DOCS), *at = docs;
@@ -457,6 +475,7 @@ static void wrong_rows_of_tables_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(columns_of_a_bill_have_the_names_that_the_pages_give_them),
 		cmocka_unit_test(the_examples_of_the_docs_are_read_whole),
 		cmocka_unit_test(every_metric_and_key_is_in_the_docs),
 		cmocka_unit_test(figures_are_read_in_base_units_to_the_last_digit),
