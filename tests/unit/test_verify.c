@@ -1177,6 +1177,32 @@ static void requests_of_a_window_are_counted_where_they_began_or_where_they_ende
 	}
 }
 
+/* The first request asked for two choices, of 15 tokens each, and the bill has one of them, as llama.cpp's usage does. */
+static void one_of_several_choices_in_a_window_is_not_too_few(void **unused)
+{
+	static const struct {
+		int64_t more;
+		enum verdict total;
+	} cases[] = { { 0, VERDICT_INCONCLUSIVE }, { 15, VERDICT_CONFIRMED }, { 16, VERDICT_REFUTED } };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene s;
+
+		scene__open(&s, 0);
+		two_windows(&s);
+		s.lines[0].completion_tokens = 15 + 31 + 32 + cases[i].more;
+		scene__verify(&s);
+		verification__free(&s.v);
+		/* Its one generation stands for both. */
+		s.m.recording.requests[0].n = 2;
+		assert_int_equal(verify__run(&s.v, &s.in), 0);
+		expect(&s, "bill.total_completion_tokens", 0, cases[i].total, NULL, NULL);
+		assert_int_equal(count(&s.v, VERDICT_REFUTED, NULL) > 0, cases[i].total == VERDICT_REFUTED);
+		scene__close(&s);
+	}
+}
+
 /* Two windows, of the first and the last request. The second one is of a time of which the bill does not speak. */
 static void what_ended_in_a_gap_between_windows_is_not_missing(void **unused)
 {
@@ -1932,6 +1958,7 @@ int main(void)
 		cmocka_unit_test(a_request_may_be_billed_in_the_window_that_it_ended_in),
 		cmocka_unit_test(a_request_across_two_windows_excuses_no_more_than_its_own_tokens),
 		cmocka_unit_test(requests_of_a_window_are_counted_where_they_began_or_where_they_ended),
+		cmocka_unit_test(one_of_several_choices_in_a_window_is_not_too_few),
 		cmocka_unit_test(what_ended_in_a_gap_between_windows_is_not_missing),
 		cmocka_unit_test(fewer_tokens_than_put_out_are_a_true_bill_for_a_client_that_left),
 		cmocka_unit_test(a_line_without_a_model_leaves_the_others_their_requests),

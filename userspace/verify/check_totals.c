@@ -50,7 +50,19 @@ struct crossed {
 	struct total without;	/* the requests that cross */
 	bool not_by_begin, not_by_end;
 	bool lacks_figure;
+	bool has_several;	/* a request for several choices, of which a bill may have one */
 };
+
+static bool has_several(const struct books *b, const struct statement *s)
+{
+	for (size_t i = 0; i < s->n_members; i++)
+		if (b->counts[b->members[s->first_member + i]].flags & REQUEST_SEVERAL)
+			return true;
+	for (size_t i = 0; i < s->n_before; i++)
+		if (b->counts[b->crossing[s->first_crossing + i]].flags & REQUEST_SEVERAL)
+			return true;
+	return false;
+}
 
 static void add_crossed(const struct verify_input *in, struct crossed *x, const struct statement *s, enum figure figure,
 			int64_t billed)
@@ -62,6 +74,7 @@ static void add_crossed(const struct verify_input *in, struct crossed *x, const 
 		return;
 	}
 	l = statement__lawful(in, s, figure, billed);
+	x->has_several |= has_several(in->books, s);
 	x->not_by_begin |= l.how != LAWFUL_ALL && l.how != LAWFUL_DUE;
 	x->not_by_end |= !l.by_end;
 	add(&x->without, billed, l.within, is_open(in, s) || l.any_way.low == ABSENT);
@@ -90,7 +103,7 @@ static void end_crossed(const struct verify_input *in, struct total *t, const st
 		sum.high += one.high;
 	}
 	t->crossed = true;
-	add(t, billed, sum, x->without.open || x->lacks_figure);
+	add(t, billed, sum, x->without.open || x->lacks_figure || (x->has_several && billed <= sum.high));
 }
 
 /* A figure that may be billed for its statement stands for itself in the sum. */
