@@ -13,11 +13,13 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, tp_u32);
-	__type(value, struct counter_words);
+	__type(value, struct counter_control);
 } counters SEC(".maps");
 
+/* An array and not a map per CPU, so that the recorder can map it. Made by it with an entry per CPU. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, tp_u32);
 	__type(value, struct counter_cpu);
@@ -32,75 +34,59 @@ struct {
 } counter_events SEC(".maps");
 
 /* The helper reads the current CPU only, and zeroes the reading where the event is not on it. */
-static __always_inline void counters__read(const struct counter_words *w, tp_u32 cpu, tp_u32 i,
+static __always_inline void counters__read(const struct counter_control *w, tp_u32 cpu, tp_u32 i,
 					   struct counter_reading *out)
 {
 	bpf_perf_event_read_value(&counter_events, (tp_u64)(i * w->n_cpus + cpu), (struct bpf_perf_event_value *)out,
 				  sizeof(*out));
 }
 
-/* With its result used the addition is a full barrier on every architecture. */
-static __always_inline tp_u64 fenced_read(tp_u64 *word)
+/* @return whether nothing of this CPU was settled meanwhile */
+static __always_inline bool cut__try(struct record_counter_cut *r, const struct counter_control *w,
+				     const volatile struct counter_cpu *c, tp_u64 now)
 {
-	return __sync_fetch_and_add(word, 0);
-}
-
-/* The cut's CPU: what its open interval has counted so far, on top of the sums. */
-static __always_inline void cut__add_own(struct record_counter_cut *r, const struct counter_words *w,
-					 const struct counter_cpu *c, tp_u64 now)
-{
-	const tp_u64 elapsed = now > c->since_ns ? now - c->since_ns : 0;
+	const tp_u64 n_events = c->n_events, since = c->epoch == w->epoch ? c->since_ns : 0;
+	const tp_u64 elapsed = since && now > since ? now - since : 0;
 	tp_u32 i;
 
-	r->ran_ns += elapsed;
+	r->sums.ran_ns = c->sums.ran_ns + elapsed;
 	for (i = 0; i < MAX_COUNTERS; i++) {
-		struct counter_reading reading = {};
-		struct counter_change change;
+		struct counter_reading reading = {}, last;
+		struct counter_change change = {};
 
 		if (i >= w->n)
 			break;
-		counters__read(w, r->cpu, i, &reading);
-		counter__change(&c->last[i], &reading, elapsed, &change);
-		r->value[i] += change.value;
-		r->lost_ns[i] += change.lost_ns;
+		if (since) {
+			last.value = c->last[i].value;
+			last.enabled_ns = c->last[i].enabled_ns;
+			last.running_ns = c->last[i].running_ns;
+			counters__read(w, r->cpu, i, &reading);
+			counter__change(&last, &reading, elapsed, &change);
+		}
+		r->sums.value[i] = c->sums.value[i] + change.value;
+		r->sums.lost_ns[i] = c->sums.lost_ns[i] + change.lost_ns;
 	}
-}
-
-static __always_inline bool cut__try(struct record_counter_cut *r, struct counter_words *w, struct counter_cpu *c,
-				     tp_u64 now)
-{
-	const tp_u64 done = fenced_read(&w->done);
-	tp_u32 i;
-
-	r->settled = fenced_read(&w->begun);
-	if (done != r->settled)
-		return false;
-	r->ran_ns = w->ran_ns;
-	for (i = 0; i < MAX_COUNTERS; i++) {
-		r->value[i] = w->value[i];
-		r->lost_ns[i] = w->lost_ns[i];
-	}
-	if (c->since_ns && c->epoch == w->epoch)
-		cut__add_own(r, w, c, now);
-	return fenced_read(&w->begun) == r->settled;
+	return c->n_events == n_events;
 }
 
 /*
- * At a step's start or end. It can be preempted: whoever does so settles on this CPU, which the last comparison shows.
- * Budget: where nothing is counted one load; else about 60 ns per event and 0.5 us for the record.
+ * At a step's start or end. It can be preempted: whoever does so settles on this CPU, which the last comparison shows. The
+ * record is reserved before the cut has its number, so that it comes before what other CPUs tell of it.
+ * Budget: where nothing is counted one load; else about 0.14 us per event and 0.5 us for the record, whatever the number of CPUs.
  */
-static __always_inline void counters__cut(const struct meters *m, tp_u64 step, tp_u32 kind, tp_u64 now)
+static __always_inline void counters__cut(const struct meters *m, tp_u64 step, tp_u32 kind)
 {
 	struct record_counter_cut *r;
-	struct counter_words *w;
+	struct counter_control *w;
 	struct counter_cpu *c;
-	tp_u32 zero = 0;
+	tp_u32 cpu, zero = 0;
 	int i;
 
 	if (!m->n_counters)
 		return;
+	cpu = bpf_get_smp_processor_id();
 	w = bpf_map_lookup_elem(&counters, &zero);
-	c = bpf_map_lookup_elem(&counter_cpus, &zero);
+	c = bpf_map_lookup_elem(&counter_cpus, &cpu);
 	if (!w || !c)
 		return;
 	r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
@@ -108,14 +94,17 @@ static __always_inline void counters__cut(const struct meters *m, tp_u64 step, t
 		__sync_fetch_and_add(&w->n_full, 1);
 		return;
 	}
-	fill_header(&r->h, RECORD_COUNTER_CUT, sizeof(*r), now);
+	fill_header(&r->h, RECORD_COUNTER_CUT, sizeof(*r), 0);
+	__builtin_memset(&r->sums, 0, sizeof(r->sums));
 	r->step = step;
 	r->kind = kind;
-	r->cpu = bpf_get_smp_processor_id();
-	w->last_cut_ns = now;
-	for (i = 0; i < CUT_TRIES; i++)
-		if (cut__try(r, w, c, now))
+	r->cpu = cpu;
+	r->number = __sync_fetch_and_add(&w->n_cuts, 1) + 1;
+	for (i = 0; i < CUT_TRIES; i++) {
+		r->h.time_ns = bpf_ktime_get_ns();
+		if (cut__try(r, w, c, r->h.time_ns))
 			break;
+	}
 	if (i == CUT_TRIES) {
 		r->h.flags = CUT_UNSTEADY;
 		__sync_fetch_and_add(&w->n_unsteady, 1);

@@ -20,33 +20,33 @@ struct counter_reading {
 	tp_u64 running_ns;
 };
 
-/* The only entry of map `counters`; mapped into the recorder. */
-struct counter_words {
-	/*
-	 * A cut reads all sums at one instant: it is good where as many settlings had ended as had begun, and none began
-	 * while it read. A settling's number tells cuts before it (number < their `settled`) from those that it is still
-	 * missing in.
-	 */
-	tp_u64 begun;
-	tp_u64 pad0[7];
-	tp_u64 done;
-	tp_u64 last_cut_ns;
-	tp_u64 ran_ns;			/* in settled intervals */
-	tp_u64 n_backwards;		/* readings that were less than the one before */
-	tp_u64 n_full;			/* records lost: the ring buffer was full */
-	tp_u64 n_unsteady;		/* cuts that never found all CPUs between two settlings */
-	tp_u64 epoch;			/* grows when counting begins anew: what CPUs had read before is forgotten */
-	tp_u32 n;			/* events */
-	tp_u32 n_cpus;			/* event i of CPU c is entry i * n_cpus + c of map `counter_events` */
+/* The only entry of map `counters`; mapped into the recorder. Read at every switch, written at cuts only. */
+struct counter_control {
+	tp_u64 n_cuts;		/* so far: the number of the latest; a CPU that has not told of it does so at its next event */
+	tp_u64 epoch;		/* grows when counting begins anew: what CPUs had read before is forgotten */
+	tp_u32 n;		/* events */
+	tp_u32 n_cpus;		/* event i of CPU c is entry i * n_cpus + c of map `counter_events` */
+	tp_u64 n_full;		/* records lost: the ring buffer was full */
+	tp_u64 n_unsteady;	/* cuts that were preempted again and again */
+	tp_u64 n_backwards;	/* readings that were less than the one before */
+	tp_u64 pad[2];
+};
+
+struct counter_sums {
+	tp_u64 ran_ns;			/* in settled intervals of the server's threads */
 	tp_u64 value[MAX_COUNTERS];
 	tp_u64 lost_ns[MAX_COUNTERS];	/* of ran_ns: the event had no counter */
 };
 
-/* Map `counter_cpus`, per CPU. */
+/* Map `counter_cpus`, one entry per CPU, mapped into the recorder. Only its own CPU writes to it. */
 struct counter_cpu {
 	tp_u64 since_ns;	/* start of the open interval; 0: no thread of the server is counted here */
 	tp_u64 epoch;
+	tp_u64 told;		/* the latest cut that it has told of; set before the sums change */
+	tp_u64 n_events;	/* intervals begun or settled, for whom they interrupt */
+	struct counter_sums sums;
 	struct counter_reading last[MAX_COUNTERS];
+	tp_u64 pad;		/* to whole cache lines */
 };
 
 struct counter_change {
@@ -102,33 +102,35 @@ enum counter_cut_flag {
 	CUT_UNSTEADY = 1,	/* the sums are not of one instant */
 };
 
-/* RECORD_COUNTER_CUT: all sums at one instant, the open interval of the cut's own CPU included. */
+/* RECORD_COUNTER_CUT: the sums of the cut's own CPU at its instant, the open interval included. */
 struct record_counter_cut {
 	struct record_header h;		/* flags: enum counter_cut_flag */
 	tp_u64 step;
-	tp_u64 settled;			/* settlings from this number on are not in the sums */
-	tp_u64 ran_ns;
+	tp_u64 number;			/* of the cut, from 1 */
 	tp_u32 kind;			/* enum counter_cut_kind */
 	tp_u32 cpu;
-	tp_u64 value[MAX_COUNTERS];
-	tp_u64 lost_ns[MAX_COUNTERS];
+	struct counter_sums sums;
 };
 
-/* RECORD_COUNTER_SPAN: an interval in which another CPU made a cut. It ended at h.time_ns. */
+/*
+ * RECORD_COUNTER_SPAN: the first event of a CPU after one or more cuts: an interval that ended at h.time_ns, or one that begins
+ * there (of no length). Before the cuts the CPU had `before`; the interval itself counted `interval`.
+ */
 struct record_counter_span {
 	struct record_header h;
 	tp_u64 start_ns;
-	tp_u64 number;			/* of the settling */
+	tp_u64 n_cuts;			/* it tells of all cuts up to this number */
 	tp_u32 cpu;
 	tp_u32 reserved;
-	tp_u64 value[MAX_COUNTERS];
-	tp_u64 lost_ns[MAX_COUNTERS];
+	struct counter_sums before;
+	struct counter_sums interval;
 };
 
 _Static_assert(sizeof(struct counter_reading) == 24, "counter_reading");
-_Static_assert(sizeof(struct counter_words) == 128 + 16 * MAX_COUNTERS, "counter_words");
-_Static_assert(sizeof(struct counter_cpu) == 16 + 24 * MAX_COUNTERS, "counter_cpu");
-_Static_assert(sizeof(struct record_counter_cut) == 56 + 16 * MAX_COUNTERS, "record_counter_cut");
-_Static_assert(sizeof(struct record_counter_span) == 48 + 16 * MAX_COUNTERS, "record_counter_span");
+_Static_assert(sizeof(struct counter_control) == 64, "counter_control");
+_Static_assert(sizeof(struct counter_sums) == 8 + 16 * MAX_COUNTERS, "counter_sums");
+_Static_assert(sizeof(struct counter_cpu) % 64 == 0, "counter_cpu");
+_Static_assert(sizeof(struct record_counter_cut) == 48 + sizeof(struct counter_sums), "record_counter_cut");
+_Static_assert(sizeof(struct record_counter_span) == 48 + 2 * sizeof(struct counter_sums), "record_counter_span");
 
 #endif

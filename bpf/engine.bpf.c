@@ -188,7 +188,7 @@ static __always_inline void emit_step(struct step *s, tp_u64 now, int ret, tp_u1
 	const struct meters *m = meters__get();
 
 	if (m)
-		counters__cut(m, r->step, CUT_STEP_END, now);
+		counters__cut(m, r->step, CUT_STEP_END);
 	r->end_ns = now;
 	r->ret = ret;
 	r->h.flags |= flags;
@@ -252,7 +252,7 @@ static __always_inline void on_step_entry(const struct engine_probe_config *conf
 	step_now__move(&s->record, 1);
 	own_waits(&s->record.runq_ns, &s->record.blocked_ns);
 	cut(s->record.meter_start, now);
-	counters__cut(m, s->record.step, CUT_STEP_START, now);
+	counters__cut(m, s->record.step, CUT_STEP_START);
 }
 
 static __always_inline void on_step_return(tp_u64 sp, int ret)

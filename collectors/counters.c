@@ -19,6 +19,7 @@
 #include "collectors/collector.h"
 #include "collectors/skeleton.h"
 #include "counters.skel.h"
+#include "userspace/counters/budget.h"
 #include "userspace/counters/cuts.h"
 #include "userspace/counters/event_catalog.h"
 #include "userspace/counters/event_defaults.h"
@@ -42,6 +43,7 @@ struct counters {
 	size_t active[MAX_COUNTERS];	/* events of the list that are counted, in the order of the kernel's side */
 	size_t n_active;
 	size_t n_cpus;
+	struct counter_sums total;	/* of all CPUs, as of the last look at them */
 	int *sample_fds;
 	struct bpf_link **sample_links;
 	struct bpf_link *switch_link;
@@ -49,6 +51,8 @@ struct counters {
 	struct open_step steps[MAX_OPEN_STEPS];
 	size_t next_step;
 	uint64_t full_seen;
+	struct counter_budget budget;
+	bool switched_off;
 	bool noted;
 };
 
@@ -69,7 +73,7 @@ static int open_list(struct counters *c)
 {
 	int *cpus, err;
 
-	c->n_cpus = (size_t)libbpf_num_possible_cpus();
+	c->n_cpus = c->session->n_cpus;
 	cpus = malloc(c->n_cpus * sizeof(*cpus));
 	if (!cpus)
 		return -ENOMEM;
@@ -149,7 +153,7 @@ static void stop(struct counters *c)
 
 static int start(struct counters *c)
 {
-	struct counter_words *w = c->session->counters;
+	struct counter_control *w = c->session->counters;
 	int err;
 
 	/* What CPUs had read before is another time's. */
@@ -222,11 +226,19 @@ static struct share share(uint64_t part, uint64_t whole)
 /* How well event j of the kernel's side was counted. @return enum grade */
 static int judge(const struct counters *c, size_t j, char *reason, size_t size)
 {
-	const struct counter_words *w = c->session->counters;
+	const struct counter_sums *w = &c->total;
+	const uint64_t n_backwards = c->session->counters->n_backwards;
 	const struct counter_account *a = counter_cuts__account(c->cuts, j);
 	size_t n = 0;
 
 	*reason = '\0';
+	if (c->switched_off) {
+		snprintf(reason, size,
+			 "switched off: to read %zu events at every switch would cost this server more than %.0f %% of "
+			 "its CPU time; remedy: name fewer with --events",
+			 c->n_active, 100 * COUNTER_BUDGET);
+		return GRADE_UNAVAILABLE;
+	}
 	if (w->ran_ns && w->lost_ns[j] >= w->ran_ns) {
 		snprintf(reason, size,
 			 "it never had a counter while the server ran: others hold them; count fewer events");
@@ -244,9 +256,9 @@ static int judge(const struct counters *c, size_t j, char *reason, size_t size)
 				      "%s was counted on other CPUs within %d ms of a step's start or end, and is "
 				      "divided by time; ",
 				      share(a->divided, w->value[j]).s, SAMPLE_NS / 1000000);
-	if (w->n_backwards && n < size)
+	if (n_backwards && n < size)
 		n += (size_t)snprintf(reason + n, size - n, "%llu readings fell below the one before; ",
-				      (unsigned long long)w->n_backwards);
+				      (unsigned long long)n_backwards);
 	if (n >= 2 && n < size)
 		reason[n - 2] = '\0';
 	return *reason ? GRADE_DERIVED : GRADE_MEASURED;
@@ -353,54 +365,56 @@ static void counters_record(struct session *s, void *state, const struct record_
 
 	if (h->kind == RECORD_COUNTER_CUT && h->size >= sizeof(struct record_counter_cut)) {
 		const struct record_counter_cut *r = (const struct record_counter_cut *)h;
-		struct counter_cut cut = { .time_ns = h->time_ns,
-					   .step = r->step,
-					   .settled = r->settled,
-					   .ran_ns = r->ran_ns,
-					   .kind = r->kind,
-					   .cpu = r->cpu,
-					   .unsteady = h->flags & CUT_UNSTEADY };
+		const struct counter_cut cut = { .time_ns = h->time_ns,
+						 .step = r->step,
+						 .number = r->number,
+						 .kind = r->kind,
+						 .cpu = r->cpu,
+						 .unsteady = h->flags & CUT_UNSTEADY,
+						 .sums = r->sums };
 
-		memcpy(cut.value, r->value, sizeof(cut.value));
-		memcpy(cut.lost_ns, r->lost_ns, sizeof(cut.lost_ns));
 		err = counter_cuts__cut(c->cuts, &cut);
 	} else if (h->kind == RECORD_COUNTER_SPAN && h->size >= sizeof(struct record_counter_span)) {
 		const struct record_counter_span *r = (const struct record_counter_span *)h;
-		struct counter_span span = {
-			.start_ns = r->start_ns, .end_ns = h->time_ns, .number = r->number, .cpu = r->cpu
-		};
+		const struct counter_span span = { .start_ns = r->start_ns,
+						   .end_ns = h->time_ns,
+						   .n_cuts = r->n_cuts,
+						   .cpu = r->cpu,
+						   .before = r->before,
+						   .interval = r->interval };
 
-		memcpy(span.value, r->value, sizeof(span.value));
-		memcpy(span.lost_ns, r->lost_ns, sizeof(span.lost_ns));
-		err = counter_cuts__span(c->cuts, &span);
+		counter_cuts__span(c->cuts, &span);
 	}
 	if (err)
 		session__lost(s, "counters", "out of memory", 1);
 }
 
-/* A cut from here, by the rule of counters.h; it has no CPU of its own. */
+/* The sums first, and what the CPU has told of after them: it says so before it changes them (bpf/counters.bpf.c). */
+static uint64_t sums_of(void *ctx, uint32_t cpu, struct counter_sums *out)
+{
+	const struct counters *c = ctx;
+	const struct counter_cpu *entry = &c->session->counter_cpus[cpu];
+
+	*out = entry->sums;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&entry->told, __ATOMIC_ACQUIRE);
+}
+
+static void add_up(struct counters *c)
+{
+	memset(&c->total, 0, sizeof(c->total));
+	for (size_t cpu = 0; cpu < c->n_cpus; cpu++)
+		counter_sums__add(&c->total, &c->session->counter_cpus[cpu].sums);
+}
+
+/* A cut from here: between steps, and on no CPU of its own. */
 static void cut_now(struct counters *c)
 {
-	struct counter_words *w = c->session->counters;
-	struct counter_cut cut = { .kind = CUT_SAMPLE, .cpu = CUT_NO_CPU, .unsteady = true };
+	struct counter_cut cut = { .kind = CUT_SAMPLE, .cpu = CUT_NO_CPU };
 
+	cut.number = __atomic_add_fetch((uint64_t *)&c->session->counters->n_cuts, 1, __ATOMIC_SEQ_CST);
 	cut.time_ns = monotonic_ns();
-	__atomic_store_n((uint64_t *)&w->last_cut_ns, cut.time_ns, __ATOMIC_SEQ_CST);
-	for (int i = 0; i < 100 && cut.unsteady; i++) {
-		const uint64_t done = __atomic_load_n((uint64_t *)&w->done, __ATOMIC_SEQ_CST);
-
-		cut.settled = __atomic_load_n((uint64_t *)&w->begun, __ATOMIC_SEQ_CST);
-		if (done != cut.settled)
-			continue;
-		cut.ran_ns = __atomic_load_n((uint64_t *)&w->ran_ns, __ATOMIC_SEQ_CST);
-		for (size_t j = 0; j < c->n_active; j++) {
-			cut.value[j] = __atomic_load_n((uint64_t *)&w->value[j], __ATOMIC_SEQ_CST);
-			cut.lost_ns[j] = __atomic_load_n((uint64_t *)&w->lost_ns[j], __ATOMIC_SEQ_CST);
-		}
-		cut.unsteady = __atomic_load_n((uint64_t *)&w->begun, __ATOMIC_SEQ_CST) != cut.settled;
-	}
-	/* A sample that is not good is left out: the next one is a second away. */
-	if (!cut.unsteady && counter_cuts__cut(c->cuts, &cut))
+	if (counter_cuts__cut(c->cuts, &cut))
 		session__lost(c->session, "counters", "out of memory", 1);
 }
 
@@ -459,6 +473,13 @@ static int choose_events(struct session *s, struct event_list *list)
 	return err;
 }
 
+static struct counter_cuts *new_cuts(struct counters *c)
+{
+	const struct counter_cuts_calls calls = { on_point, sums_of, c };
+
+	return counter_cuts__new(c->n_active, c->n_cpus, &calls);
+}
+
 static int counters_open(struct session *s, void **out)
 {
 	struct counters *c = calloc(1, sizeof(*c));
@@ -480,7 +501,7 @@ static int counters_open(struct session *s, void **out)
 		else
 			session__note(s, "counters", "absent", reason);
 		/* Who asked for them by name reads in the report why they are not there. */
-		c->cuts = counter_cuts__new(1, on_point, c);
+		c->cuts = new_cuts(c);
 		if (c->cuts) {
 			write_probes(c);
 			register_resources(c);
@@ -488,7 +509,7 @@ static int counters_open(struct session *s, void **out)
 		err = -ENODEV;
 	}
 	if (!err) {
-		c->cuts = counter_cuts__new(c->n_active, on_point, c);
+		c->cuts = new_cuts(c);
 		err = c->cuts ? load(c) : -ENOMEM;
 	}
 	if (err) {
@@ -523,12 +544,34 @@ static void note_losses(struct counters *c)
 	c->full_seen = full;
 }
 
+/* Only of the default set: who names events wants them. */
+static void keep_to_budget(struct counters *c)
+{
+	uint64_t readings = 0;
+	char reason[200];
+
+	if (strcmp(c->session->options.events, EVENTS_DEFAULT) != 0 || !c->switch_link)
+		return;
+	for (size_t cpu = 0; cpu < c->n_cpus; cpu++)
+		readings += __atomic_load_n(&c->session->counter_cpus[cpu].n_events, __ATOMIC_RELAXED);
+	add_up(c);
+	if (!counter_budget__is_spent(&c->budget, c->n_active, readings, c->total.ran_ns))
+		return;
+	stop(c);
+	c->switched_off = true;
+	judge(c, 0, reason, sizeof(reason));
+	session__note(c->session, "counters", "absent", reason);
+}
+
 static void counters_tick(struct session *s, void *state, uint64_t now_ns)
 {
 	struct counters *c = state;
 
 	(void)now_ns;
 	(void)s;
+	if (c->switched_off)
+		return;
+	keep_to_budget(c);
 	cut_now(c);
 	note_losses(c);
 }
@@ -545,20 +588,20 @@ static int counters_set_enabled(struct session *s, void *state, bool on)
 
 	(void)s;
 	if (on)
-		return c->switch_link ? 0 : start(c);
+		return c->switch_link || c->switched_off ? 0 : start(c);
 	stop(c);
 	return 0;
 }
 
 static void write_totals(const struct counters *c)
 {
-	const struct counter_words *w = c->session->counters;
+	const struct counter_sums *w = &c->total;
 
 	for (size_t j = 0; j < c->n_active; j++) {
 		struct row_total row = { c->list.events[c->active[j]].resource, 0, "performance events, all intervals",
 					 ABSENT, NULL };
 
-		if (w->lost_ns[j] && w->lost_ns[j] >= w->ran_ns)
+		if (c->switched_off || (w->lost_ns[j] && w->lost_ns[j] >= w->ran_ns))
 			continue;
 		row.value = (int64_t)counter__scale(w->value[j], w->ran_ns, w->lost_ns[j]);
 		recording_writer__total(c->session->writer, &row);
@@ -573,6 +616,7 @@ static void counters_close(struct session *s, void *state)
 	stop(c);
 	counter_cuts__settle(c->cuts, UINT64_MAX);
 	note_losses(c);
+	add_up(c);
 	if (s->writer) {
 		register_resources(c);
 		write_totals(c);

@@ -106,8 +106,11 @@ static int make_map(int *fd, enum bpf_map_type type, const char *name, uint32_t 
 static int make_shared_maps(struct session *s)
 {
 	uint32_t ring = s->options.ring_bytes ? s->options.ring_bytes : DEFAULT_RING_BYTES;
-	int n_cpus = libbpf_num_possible_cpus(), err;
+	int err, n_cpus = libbpf_num_possible_cpus();
 
+	if (n_cpus <= 0)
+		return n_cpus ? n_cpus : -ENODEV;
+	s->n_cpus = (size_t)n_cpus;
 	/* As declared in bpf/common.bpf.h; the ring's size is the user's. */
 	err = make_map(&s->events_fd, BPF_MAP_TYPE_RINGBUF, "events", 0, 0, ring, 0);
 	if (!err)
@@ -122,22 +125,28 @@ static int make_shared_maps(struct session *s)
 	if (!err)
 		err = make_map(&s->losses_fd, BPF_MAP_TYPE_PERCPU_ARRAY, "losses", 4, 8, N_LOSSES, 0);
 	if (!err)
-		err = make_map(&s->cpus_fd, BPF_MAP_TYPE_ARRAY, "cpus", 4, sizeof(struct cpu_state),
-			       n_cpus > 0 ? (uint32_t)n_cpus : 1, 0);
+		err = make_map(&s->cpus_fd, BPF_MAP_TYPE_ARRAY, "cpus", 4, sizeof(struct cpu_state), (uint32_t)s->n_cpus,
+			       0);
 	if (!err)
-		err = make_map(&s->counters_fd, BPF_MAP_TYPE_ARRAY, "counters", 4, sizeof(struct counter_words), 1,
+		err = make_map(&s->counters_fd, BPF_MAP_TYPE_ARRAY, "counters", 4, sizeof(struct counter_control), 1,
 			       BPF_F_MMAPABLE);
 	if (!err)
-		err = make_map(&s->counter_cpus_fd, BPF_MAP_TYPE_PERCPU_ARRAY, "counter_cpus", 4,
-			       sizeof(struct counter_cpu), 1, 0);
+		err = make_map(&s->counter_cpus_fd, BPF_MAP_TYPE_ARRAY, "counter_cpus", 4, sizeof(struct counter_cpu),
+			       (uint32_t)s->n_cpus, BPF_F_MMAPABLE);
 	if (!err)
 		err = make_map(&s->counter_events_fd, BPF_MAP_TYPE_PERF_EVENT_ARRAY, "counter_events", 4, 4,
-			       MAX_COUNTERS * (uint32_t)libbpf_num_possible_cpus(), 0);
+			       MAX_COUNTERS * (uint32_t)s->n_cpus, 0);
 	if (err)
 		return err;
-	s->counters = mmap(NULL, sizeof(struct counter_words), PROT_READ | PROT_WRITE, MAP_SHARED, s->counters_fd, 0);
+	s->counters = mmap(NULL, sizeof(struct counter_control), PROT_READ | PROT_WRITE, MAP_SHARED, s->counters_fd, 0);
 	if (s->counters == MAP_FAILED) {
 		s->counters = NULL;
+		return -errno;
+	}
+	s->counter_cpus = mmap(NULL, s->n_cpus * sizeof(struct counter_cpu), PROT_READ | PROT_WRITE, MAP_SHARED,
+			       s->counter_cpus_fd, 0);
+	if (s->counter_cpus == MAP_FAILED) {
+		s->counter_cpus = NULL;
 		return -errno;
 	}
 	s->meters = mmap(NULL, sizeof(struct meters), PROT_READ | PROT_WRITE, MAP_SHARED, s->meters_fd, 0);
@@ -693,8 +702,11 @@ void session__close(struct session *s)
 		munmap(s->meters, sizeof(struct meters));
 	s->meters = NULL;
 	if (s->counters)
-		munmap(s->counters, sizeof(struct counter_words));
+		munmap(s->counters, sizeof(struct counter_control));
 	s->counters = NULL;
+	if (s->counter_cpus)
+		munmap(s->counter_cpus, s->n_cpus * sizeof(struct counter_cpu));
+	s->counter_cpus = NULL;
 	for (i = 0; i < sizeof(shared_maps) / sizeof(shared_maps[0]); i++)
 		if (*shared_fd(s, i) >= 0)
 			close(*shared_fd(s, i));

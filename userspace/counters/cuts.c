@@ -7,28 +7,31 @@
 
 __extension__ typedef unsigned __int128 u128;
 
+struct pending {
+	struct counter_cut cut;		/* its sums grow to those of all CPUs */
+	size_t n_told;
+	uint64_t told[CUT_MAX_CPUS / 64];
+};
+
 struct counter_cuts {
-	size_t n;
-	void (*done)(void *ctx, const struct counter_point *);
-	void *ctx;
-	struct counter_cut *cuts;	/* that wait, in order of time */
-	size_t n_cuts, cuts_capacity;
-	struct counter_span *spans;	/* in order of arrival: a cut's record may come after those of its spans */
-	size_t n_spans, spans_capacity;
-	struct counter_cut last;	/* handed on */
+	size_t n, n_cpus;
+	struct counter_cuts_calls calls;
+	struct pending *pending;	/* in order of time */
+	size_t n_pending, capacity;
+	struct counter_sums last;	/* handed on */
 	struct counter_point point;
 	struct counter_account accounts[MAX_COUNTERS];
 };
 
-struct counter_cuts *counter_cuts__new(size_t n, void (*done)(void *ctx, const struct counter_point *), void *ctx)
+struct counter_cuts *counter_cuts__new(size_t n, size_t n_cpus, const struct counter_cuts_calls *calls)
 {
-	struct counter_cuts *c = calloc(1, sizeof(*c));
+	struct counter_cuts *c = n_cpus > CUT_MAX_CPUS ? NULL : calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
 	c->n = n;
-	c->done = done;
-	c->ctx = ctx;
+	c->n_cpus = n_cpus;
+	c->calls = *calls;
 	return c;
 }
 
@@ -36,8 +39,7 @@ void counter_cuts__free(struct counter_cuts *c)
 {
 	if (!c)
 		return;
-	free(c->cuts);
-	free(c->spans);
+	free(c->pending);
 	free(c);
 }
 
@@ -46,17 +48,54 @@ const struct counter_account *counter_cuts__account(const struct counter_cuts *c
 	return &c->accounts[event];
 }
 
-static void *reserve(void *array, size_t *capacity, size_t n, size_t size)
+void counter_sums__add(struct counter_sums *to, const struct counter_sums *sums)
 {
-	const size_t more = *capacity ? 2 * *capacity : 64;
-	void *moved;
+	to->ran_ns += sums->ran_ns;
+	for (size_t i = 0; i < MAX_COUNTERS; i++) {
+		to->value[i] += sums->value[i];
+		to->lost_ns[i] += sums->lost_ns[i];
+	}
+}
 
-	if (n < *capacity)
-		return array;
-	moved = realloc(array, more * size);
-	if (moved)
-		*capacity = more;
-	return moved;
+/* --- gathering ----------------------------------------------------------------------------------------------------- */
+
+static bool has_told(const struct pending *p, uint32_t cpu)
+{
+	return p->told[cpu / 64] >> cpu % 64 & 1;
+}
+
+static void tell(struct pending *p, uint32_t cpu, const struct counter_sums *sums)
+{
+	p->told[cpu / 64] |= UINT64_C(1) << cpu % 64;
+	p->n_told++;
+	counter_sums__add(&p->cut.sums, sums);
+}
+
+int counter_cuts__cut(struct counter_cuts *c, const struct counter_cut *cut)
+{
+	struct pending *p;
+	size_t at;
+
+	if (c->n_pending == c->capacity) {
+		const size_t capacity = c->capacity ? 2 * c->capacity : 64;
+
+		p = realloc(c->pending, capacity * sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		c->pending = p;
+		c->capacity = capacity;
+	}
+	for (at = c->n_pending; at > 0 && c->pending[at - 1].cut.time_ns > cut->time_ns; at--)
+		c->pending[at] = c->pending[at - 1];
+	p = &c->pending[at];
+	memset(p, 0, sizeof(*p));
+	p->cut = *cut;
+	if (cut->cpu < c->n_cpus) {
+		p->told[cut->cpu / 64] |= UINT64_C(1) << cut->cpu % 64;
+		p->n_told = 1;
+	}
+	c->n_pending++;
+	return 0;
 }
 
 static uint64_t part(uint64_t whole, uint64_t before_ns, uint64_t length_ns)
@@ -64,58 +103,62 @@ static uint64_t part(uint64_t whole, uint64_t before_ns, uint64_t length_ns)
 	return (uint64_t)((u128)whole * before_ns / length_ns);
 }
 
-/* The part of a span before a cut that does not have it in its sums. */
-static void apply(struct counter_cuts *c, struct counter_cut *cut, struct counter_span *span)
+/* What the CPU of a span had counted at a time. */
+static void sums_at(const struct counter_span *span, uint64_t time_ns, struct counter_sums *out)
 {
-	const uint64_t length = span->end_ns > span->start_ns ? span->end_ns - span->start_ns : 1;
-	uint64_t before;
+	const uint64_t length = span->end_ns - span->start_ns, before = time_ns - span->start_ns;
 
-	if (span->number < cut->settled || span->cpu == cut->cpu || span->start_ns >= cut->time_ns)
+	*out = span->before;
+	if (time_ns <= span->start_ns)
 		return;
-	before = cut->time_ns - span->start_ns;
-	if (before > length)
-		before = length;
-	cut->ran_ns += before;
-	for (size_t i = 0; i < c->n; i++) {
-		cut->value[i] += part(span->value[i], before, length);
-		cut->lost_ns[i] += part(span->lost_ns[i], before, length);
-		if (!span->divided)
-			c->accounts[i].divided += span->value[i];
+	if (time_ns >= span->end_ns) {
+		counter_sums__add(out, &span->interval);
+		return;
 	}
-	span->divided = true;
+	out->ran_ns += part(span->interval.ran_ns, before, length);
+	for (size_t i = 0; i < MAX_COUNTERS; i++) {
+		out->value[i] += part(span->interval.value[i], before, length);
+		out->lost_ns[i] += part(span->interval.lost_ns[i], before, length);
+	}
 }
 
-int counter_cuts__cut(struct counter_cuts *c, const struct counter_cut *cut)
+void counter_cuts__span(struct counter_cuts *c, const struct counter_span *span)
 {
-	struct counter_cut *moved = reserve(c->cuts, &c->cuts_capacity, c->n_cuts, sizeof(*moved));
-	size_t at;
+	bool divided = false;
 
-	if (!moved)
-		return -ENOMEM;
-	c->cuts = moved;
-	for (at = c->n_cuts; at > 0 && c->cuts[at - 1].time_ns > cut->time_ns; at--)
-		c->cuts[at] = c->cuts[at - 1];
-	c->cuts[at] = *cut;
-	c->n_cuts++;
-	for (size_t i = 0; i < c->n_spans; i++)
-		apply(c, &c->cuts[at], &c->spans[i]);
-	return 0;
+	if (span->cpu >= c->n_cpus)
+		return;
+	for (size_t k = 0; k < c->n_pending; k++) {
+		struct pending *p = &c->pending[k];
+		struct counter_sums sums;
+
+		if (p->cut.number > span->n_cuts || has_told(p, span->cpu))
+			continue;
+		sums_at(span, p->cut.time_ns, &sums);
+		tell(p, span->cpu, &sums);
+		divided |= p->cut.time_ns > span->start_ns && p->cut.time_ns < span->end_ns;
+	}
+	for (size_t i = 0; divided && i < c->n; i++)
+		c->accounts[i].divided += span->interval.value[i];
 }
 
-int counter_cuts__span(struct counter_cuts *c, const struct counter_span *span)
+/* CPUs that have had no event since the cut. @return whether all are there */
+static bool complete(struct counter_cuts *c, struct pending *p, bool anyway)
 {
-	struct counter_span *moved = reserve(c->spans, &c->spans_capacity, c->n_spans, sizeof(*moved));
+	for (uint32_t cpu = 0; cpu < c->n_cpus && p->n_told < c->n_cpus; cpu++) {
+		struct counter_sums sums;
+		uint64_t told;
 
-	if (!moved)
-		return -ENOMEM;
-	c->spans = moved;
-	c->spans[c->n_spans] = *span;
-	c->spans[c->n_spans].divided = false;
-	for (size_t i = 0; i < c->n_cuts; i++)
-		apply(c, &c->cuts[i], &c->spans[c->n_spans]);
-	c->n_spans++;
-	return 0;
+		if (has_told(p, cpu))
+			continue;
+		told = c->calls.sums(c->calls.ctx, cpu, &sums);
+		if (told < p->cut.number || anyway)
+			tell(p, cpu, &sums);
+	}
+	return p->n_told == c->n_cpus;
 }
+
+/* --- handing on ---------------------------------------------------------------------------------------------------- */
 
 uint64_t counter__scale(uint64_t value, uint64_t ran_ns, uint64_t lost_ns)
 {
@@ -128,10 +171,10 @@ static uint64_t grown(uint64_t now, uint64_t before)
 }
 
 /* What an event counted since the last cut. Parts by time may overtake what a CPU then measured: a meter never falls. */
-static void advance(struct counter_cuts *c, size_t i, uint64_t ran_ns, const struct counter_cut *cut)
+static void advance(struct counter_cuts *c, size_t i, uint64_t ran_ns, const struct counter_sums *now)
 {
-	const uint64_t value = grown(cut->value[i], c->last.value[i]);
-	const uint64_t lost = grown(cut->lost_ns[i], c->last.lost_ns[i]);
+	const uint64_t value = grown(now->value[i], c->last.value[i]);
+	const uint64_t lost = grown(now->lost_ns[i], c->last.lost_ns[i]);
 
 	if (lost && lost >= ran_ns) {
 		c->accounts[i].unknown_ns += ran_ns;
@@ -141,42 +184,43 @@ static void advance(struct counter_cuts *c, size_t i, uint64_t ran_ns, const str
 		if (lost)
 			c->accounts[i].scaled_ns += ran_ns;
 	}
-	if (cut->value[i] > c->last.value[i])
-		c->last.value[i] = cut->value[i];
-	if (cut->lost_ns[i] > c->last.lost_ns[i])
-		c->last.lost_ns[i] = cut->lost_ns[i];
+	c->last.value[i] += value;
+	c->last.lost_ns[i] += lost;
 }
 
 static void hand_on(struct counter_cuts *c, const struct counter_cut *cut)
 {
-	const uint64_t ran_ns = grown(cut->ran_ns, c->last.ran_ns);
+	const uint64_t ran_ns = grown(cut->sums.ran_ns, c->last.ran_ns);
 
 	/* Sums that are of no instant tell nothing of this one; the next good cut has all of them again. */
 	for (size_t i = 0; i < c->n; i++) {
 		if (cut->unsteady)
 			c->point.n_gaps[i]++;
 		else
-			advance(c, i, ran_ns, cut);
+			advance(c, i, ran_ns, &cut->sums);
 	}
-	if (!cut->unsteady && cut->ran_ns > c->last.ran_ns)
-		c->last.ran_ns = cut->ran_ns;
+	if (!cut->unsteady)
+		c->last.ran_ns += ran_ns;
 	c->point.time_ns = cut->time_ns;
 	c->point.step = cut->step;
 	c->point.kind = cut->kind;
-	c->done(c->ctx, &c->point);
+	c->calls.done(c->calls.ctx, &c->point);
 }
 
 void counter_cuts__settle(struct counter_cuts *c, uint64_t now_ns)
 {
-	size_t n = 0, kept = 0;
+	const bool all = now_ns == UINT64_MAX;
+	size_t n = 0;
 
-	while (n < c->n_cuts && (now_ns == UINT64_MAX || c->cuts[n].time_ns + CUT_WAIT_NS <= now_ns))
-		hand_on(c, &c->cuts[n++]);
-	memmove(c->cuts, c->cuts + n, (c->n_cuts - n) * sizeof(*c->cuts));
-	c->n_cuts -= n;
-	/* A span is of use until every cut before its end has been handed on. */
-	for (size_t i = 0; i < c->n_spans; i++)
-		if (now_ns != UINT64_MAX && c->spans[i].end_ns + CUT_WAIT_NS > now_ns)
-			c->spans[kept++] = c->spans[i];
-	c->n_spans = kept;
+	for (; n < c->n_pending; n++) {
+		struct pending *p = &c->pending[n];
+
+		if (!all && p->cut.time_ns + CUT_WAIT_NS > now_ns)
+			break;
+		if (!complete(c, p, all || p->cut.time_ns + CUT_GIVE_UP_NS <= now_ns))
+			break;
+		hand_on(c, &p->cut);
+	}
+	memmove(c->pending, c->pending + n, (c->n_pending - n) * sizeof(*c->pending));
+	c->n_pending -= n;
 }
