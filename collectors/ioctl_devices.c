@@ -242,42 +242,102 @@ static bool read_link(uint32_t pid, const char *fd, char *link, size_t size)
 	return true;
 }
 
-static size_t each_open(struct ioctl_devices *d, uint32_t pid, bool take)
+struct open_node {
+	struct stat st;
+	char path[IOCTL_NODE_SIZE];
+};
+
+/* Calls `each` for what the process has open until it returns false. */
+static void each_open(const struct ioctl_devices *d, uint32_t pid,
+		      bool (*each)(void *ctx, const struct open_node *node), void *ctx)
 {
-	char folder[64], link[PATH_MAX], path[IOCTL_NODE_SIZE];
+	char folder[64], link[PATH_MAX];
+	struct open_node node;
 	struct dirent *entry;
-	size_t count = 0;
+	bool go_on = true;
 	DIR *dir;
 
 	snprintf(folder, sizeof(folder), "/proc/%" PRIu32 "/fd", pid);
 	dir = opendir(folder);
 	if (!dir)
-		return 0;	/* it has ended, or tokprof has no descriptor left to look with: next time */
-	while ((entry = readdir(dir)) && (take || !count)) {
-		struct stat st;
-
+		return;		/* it has ended, or tokprof has no descriptor left to look with: next time */
+	while (go_on && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' || !read_link(pid, entry->d_name, link, sizeof(link)) ||
-		    !node_of_link(d, link, path, sizeof(path)) || fstatat(dirfd(dir), entry->d_name, &st, 0))
+		    !node_of_link(d, link, node.path, sizeof(node.path)) ||
+		    fstatat(dirfd(dir), entry->d_name, &node.st, 0))
 			continue;
-		if (!S_ISCHR(st.st_mode) && !(S_ISREG(st.st_mode) && d->root[0]))
-			continue;
-		count++;
-		if (take)
-			take_node(d, &st, path, pid);
+		if (S_ISCHR(node.st.st_mode) || (S_ISREG(node.st.st_mode) && d->root[0]))
+			go_on = each(ctx, &node);
 	}
 	closedir(dir);
-	return count;
+}
+
+static bool find_any(void *ctx, const struct open_node *node)
+{
+	(void)node;
+	*(bool *)ctx = true;
+	return false;
 }
 
 bool ioctl_devices__has_open(const struct ioctl_devices *d, uint32_t pid)
 {
-	return each_open((struct ioctl_devices *)d, pid, false) > 0;
+	bool found = false;
+
+	each_open(d, pid, find_any, &found);
+	return found;
+}
+
+struct taking {
+	struct ioctl_devices *devices;
+	uint32_t pid;
+};
+
+static bool take_open(void *ctx, const struct open_node *node)
+{
+	const struct taking *t = ctx;
+
+	take_node(t->devices, &node->st, node->path, t->pid);
+	return true;
 }
 
 void ioctl_devices__take_open(struct ioctl_devices *d, uint32_t pid)
 {
-	each_open(d, pid, true);
+	struct taking taking = { d, pid };
+
+	each_open(d, pid, take_open, &taking);
 	d->next_seen = d->control->next_device;
+}
+
+struct listing {
+	const struct ioctl_devices *devices;
+	struct ioctl_open_device *out;
+	size_t n, max;
+};
+
+static bool list_open(void *ctx, const struct open_node *node)
+{
+	const bool is_node = S_ISCHR(node->st.st_mode);
+	struct listing *l = ctx;
+	uint64_t drivers;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->out[i].path, node->path) == 0)
+			return true;
+	if (l->n == l->max)
+		return false;
+	drivers = driver_table__of_node(&l->devices->table, node->path, l->devices->root,
+					is_node ? major(node->st.st_rdev) : 0, is_node ? minor(node->st.st_rdev) : 0);
+	snprintf(l->out[l->n].path, sizeof(l->out[l->n].path), "%s", node->path);
+	l->out[l->n++].driver = driver_table__name(&l->devices->table, drivers);
+	return true;
+}
+
+size_t ioctl_devices__list_open(const struct ioctl_devices *d, uint32_t pid, struct ioctl_open_device *out, size_t max)
+{
+	struct listing listing = { d, out, 0, max };
+
+	each_open(d, pid, list_open, &listing);
+	return listing.n;
 }
 
 /* --- devices that the programs have met ------------------------------------------------------------------------------ */

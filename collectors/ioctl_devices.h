@@ -41,6 +41,13 @@ size_t ioctl_devices__count_nodes(const struct ioctl_devices *d);
 /* Has the process a device open that may be an accelerator? Reads the names of its descriptors only. */
 bool ioctl_devices__has_open(const struct ioctl_devices *d, uint32_t pid);
 
+struct ioctl_open_device {
+	char path[IOCTL_NODE_SIZE];
+	const char *driver;		/* of the table; "": none that is known */
+};
+/* Devices that the process has open, each once. @return number, at most `max` */
+size_t ioctl_devices__list_open(const struct ioctl_devices *d, uint32_t pid, struct ioctl_open_device *out, size_t max);
+
 /* From here on the programs' maps are there. Every node of a known driver is made known to them. @return 0, -ENOMEM */
 int ioctl_devices__use(struct ioctl_devices *d, int devices_fd, int arguments_fd, struct ioctl_control *control);
 /* Make what the process has open known, as devices that the server uses. */

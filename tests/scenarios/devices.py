@@ -8,6 +8,7 @@ Ends with 'N passed, N failed'.
 """
 import collections
 import contextlib
+import json
 import mmap
 import os
 import pathlib
@@ -183,6 +184,11 @@ def calls_in_steps_are_counted_timed_and_charged_to_the_right_step(s):
             with meter.record(caller.server.pid, "--device-root", str(double.root)) as recording:
                 caller.talk()
             entries = caller.entries()
+            status, out, _ = meter.run("list", "--json", "--device-root", double.root)
+            expect("exit status of list", status, 0)
+            listed, = [x for x in json.loads(out)["servers"] if x["pid"] == caller.server.pid]
+            expect("devices listed", sorted((d["device"], d["driver"]) for d in listed["devices"]),
+                   [("/dev/nvidia-uvm", "nvidia-uvm"), ("/dev/nvidiactl", "nvidia")])
         sums, steps = step_sums(recording.path)
     calls = by_name(recording.report)
     for name, command, failed in (("NV_ESC_RM_CONTROL", RM_CONTROL, 0), ("UVM_MAP_EXTERNAL_ALLOCATION", UVM_MAP, None)):

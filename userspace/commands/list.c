@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collectors/ioctl_devices.h"
 #include "output/figure.h"
 #include "output/json_model.h"
 #include "output/json_writer.h"
@@ -21,9 +22,11 @@
 
 #define MAX_SERVERS 256
 #define LISTEN_SIZE 256
+#define MAX_DEVICES 32
 
 enum {
 	OPTION_JSON = 256,
+	OPTION_DEVICE_ROOT,
 	OPTION_EVENTS,
 };
 
@@ -31,6 +34,8 @@ struct server {
 	struct engine_instance *engine;
 	struct model_file *models; /* mapped */
 	size_t n_models;
+	struct ioctl_open_device devices[MAX_DEVICES]; /* accelerators that it has open */
+	size_t n_devices;
 	char listen[LISTEN_SIZE]; /* addresses, separated by ", "; "" none */
 };
 
@@ -38,6 +43,7 @@ struct server_list {
 	struct server servers[MAX_SERVERS];
 	size_t n;
 	size_t n_refused; /* processes that this one may not look into */
+	struct ioctl_devices devices;
 };
 
 extern const struct command command_list;
@@ -80,6 +86,7 @@ static int look_at(struct server_list *list, uint32_t pid, const struct engine_p
 		return 0;
 	model_file__all(pid, &s->models, &s->n_models);
 	find_addresses(s, pid);
+	s->n_devices = ioctl_devices__list_open(&list->devices, pid, s->devices, MAX_DEVICES);
 	list->n++;
 	return 0;
 }
@@ -106,6 +113,8 @@ static void free_list(struct server_list *list)
 		free(list->servers[i].engine);
 		free(list->servers[i].models);
 	}
+	if (list)
+		ioctl_devices__close(&list->devices);
 	free(list);
 }
 
@@ -137,6 +146,18 @@ static void write_models(struct json_writer *w, const struct server *s)
 	for (size_t i = 0; i < s->n_models; i++) {
 		model_file__row(&s->models[i], &row);
 		json_model__write(w, &row);
+	}
+	json_writer__end_array(w);
+}
+
+static void write_devices(struct json_writer *w, const struct server *s)
+{
+	json_writer__put_array(w, "devices");
+	for (size_t i = 0; i < s->n_devices; i++) {
+		json_writer__begin_object(w);
+		json_writer__put_string(w, "device", s->devices[i].path);
+		json_writer__put_string(w, "driver", or_null(s->devices[i].driver));
+		json_writer__end_object(w);
 	}
 	json_writer__end_array(w);
 }
@@ -173,6 +194,7 @@ static void write_server(struct json_writer *w, const struct server *s)
 	json_writer__put_string(w, "build_id", or_null(e->modules[0].build_id));
 	json_writer__put_string(w, "rows", e->layout_source);
 	write_models(w, s);
+	write_devices(w, s);
 	json_writer__end_object(w);
 }
 
@@ -205,7 +227,12 @@ static void write_details(FILE *f, const struct server *s, int columns)
 			text__wrap(f, note, 0, 4, columns);
 			putc('\n', f);
 		}
-
+	for (i = 0; i < s->n_devices; i++) {
+		snprintf(note, sizeof(note), "open in %u: %s (%s)", e->pid, s->devices[i].path,
+			 s->devices[i].driver[0] ? s->devices[i].driver : "of no driver that is known");
+		text__wrap(f, note, 0, 4, columns);
+		putc('\n', f);
+	}
 	for (i = 0; i < e->n_missing; i++) {
 		snprintf(note, sizeof(note), "not probed in %u: %s: %s", e->pid, e->missing[i].point,
 			 e->missing[i].reason);
@@ -263,16 +290,19 @@ static int write_text(FILE *f, const struct server_list *list)
 	return err;
 }
 
-static int list_servers(bool json)
+static int list_servers(bool json, const char *device_root)
 {
 	struct server_list *list = calloc(1, sizeof(*list));
 	struct engine_profiles profiles = { 0 };
 	char error[512] = "out of memory";
 	int err = list ? engine_profiles__load(&profiles, NULL, error, sizeof(error)) : -ENOMEM;
 
+	if (!err)
+		err = ioctl_devices__open(&list->devices, device_root, NULL, error, sizeof(error));
 	if (err) {
 		message__error("correct or remove the file", "%s", error);
-		free(list);
+		engine_profiles__free(&profiles);
+		free_list(list);
 		return EXIT_CODE_USAGE;
 	}
 	err = gather(list, &profiles);
@@ -310,12 +340,15 @@ static int run(int argc, char **argv)
 {
 	bool json = false, events = false;
 	struct options o;
+	const char *device_root = NULL;
 	int key;
 
 	options__begin(&o, &command_list, argc, argv);
 	while ((key = options__next(&o)) > 0) {
 		json = json || key == OPTION_JSON;
 		events = events || key == OPTION_EVENTS;
+		if (key == OPTION_DEVICE_ROOT)
+			device_root = o.value;
 	}
 	if (key == OPTIONS_STOP)
 		return o.exit_code;
@@ -323,10 +356,12 @@ static int run(int argc, char **argv)
 		return options__fail(&command_list, "%s: %s", o.operands[events ? 1 : 0],
 				     events ? "one pattern is all that --events takes" :
 					      "the command takes no operand");
-	return events ? list_events(o.operands[0], json) : list_servers(json);
+	return events ? list_events(o.operands[0], json) : list_servers(json, device_root);
 }
 
 static const struct option_spec list_options[] = {
+	{ OPTION_DEVICE_ROOT, "device-root", "DIR",
+	  "look for devices in DIR/dev and DIR/sys, where files may\nstand for them (default: /dev and /sys)" },
 	{ OPTION_EVENTS, "events", NULL,
 	  "events that can be counted on this host, in libpfm4's names; with a\npattern those that have it in their "
 	  "name" },
@@ -340,8 +375,9 @@ const struct command command_list = {
 	.usage = "[OPTIONS]\n--events [PATTERN]",
 	.description = "Looks into every process for a known engine and prints its version, where it\n"
 		       "listens, how many of the probe points were found, and the model file that it\n"
-		       "has mapped, with what its header says. Points that were not found follow with\n"
-		       "the reason. Nothing is attached. Without root only your own processes are seen.",
+		       "has mapped, with what its header says. Accelerators that it has open follow, and\n"
+		       "points that were not found, with the reason. Nothing is attached. Without root only your own "
+		       "processes are seen.",
 	.options = list_options,
 	.examples = "  tokprof list\n"
 		    "  tokprof list --events cache\n"
