@@ -125,8 +125,8 @@ static int make_shared_maps(struct session *s)
 	if (!err)
 		err = make_map(&s->losses_fd, BPF_MAP_TYPE_PERCPU_ARRAY, "losses", 4, 8, N_LOSSES, 0);
 	if (!err)
-		err = make_map(&s->cpus_fd, BPF_MAP_TYPE_ARRAY, "cpus", 4, sizeof(struct cpu_state), (uint32_t)s->n_cpus,
-			       0);
+		err = make_map(&s->cpus_fd, BPF_MAP_TYPE_ARRAY, "cpus", 4, sizeof(struct cpu_state),
+			       (uint32_t)s->n_cpus, 0);
 	if (!err)
 		err = make_map(&s->counters_fd, BPF_MAP_TYPE_ARRAY, "counters", 4, sizeof(struct counter_control), 1,
 			       BPF_F_MMAPABLE);

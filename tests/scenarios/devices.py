@@ -92,13 +92,15 @@ class Double:
 class Caller:
     """A llama.cpp server that calls into a double's nodes."""
 
-    def __init__(self, version, double, calls, background="", retry=False, **options):
+    def __init__(self, version, double, calls, background="", retry=False, open_early=True, **options):
         self.double = double
         self.path = double.root / "log"
         self.path.write_bytes(bytes(LOG_SIZE))
         environment = {"LD_PRELOAD": str(double.tools / "driver_caller.so"), "DRIVER_LOG": str(self.path),
                        "DRIVER_NODES": ":".join(map(str, double.nodes)), "DRIVER_CALLS": calls,
-                       "DRIVER_BACKGROUND": background, "DRIVER_OPEN_EARLY": "1"}
+                       "DRIVER_BACKGROUND": background}
+        if open_early:
+            environment["DRIVER_OPEN_EARLY"] = "1"
         if retry:
             environment["DRIVER_RETRY"] = "1"
         os.environ.update(environment)
@@ -333,6 +335,52 @@ def it_does_not_matter_how_a_process_came_by_a_descriptor(s):
     expected = {f"nvidia7:F:{getattr(device_user, way):#04x}": device_user.CALLS for way in ways}
     expect("calls by the way of their descriptor", counts, expected)
     check_law(report)
+
+
+@device
+def a_device_that_is_opened_while_recording_is_found(s):
+    with built() as tools, Double(tools, ["kfd"], [f"{WAIT_EVENTS}=500"]) as double:
+        with Caller(s.version, double, f"0:{WAIT_EVENTS}", open_early=False) as caller:
+            with meter.record(caller.server.pid, "--device-root", str(double.root)) as recording:
+                expect_words(recording.words, "the server has had no accelerator open")
+                caller.talk(6, 60)
+            entries = caller.entries()
+    late = sum(e.start > entries[0].start + 1_000_000_000 for e in entries)
+    count = by_name(recording.report)["AMDKFD_IOC_WAIT_EVENTS"]["count"]
+    if not 0 < late <= count <= len(entries):
+        raise AssertionError(f"{count} calls of {len(entries)}, {late} of them more than a second after the first")
+    check_law(recording.report)
+
+
+@device
+def a_killed_recorder_leaves_calls_that_add_up(s):
+    with built() as tools, Double(tools, ["kfd"], [f"{WAIT_EVENTS}=500"]) as double:
+        with Caller(s.version, double, f"0:{WAIT_EVENTS}") as caller:
+            recording = meter.record(caller.server.pid, "--device-root", str(double.root))
+            caller.talk(2)
+            time.sleep(2.5)
+            recording.kill()
+            entries = caller.entries()
+            report = recording.read()
+    expect("complete", report["recording"]["complete"], False)
+    expect("calls", by_name(report)["AMDKFD_IOC_WAIT_EVENTS"]["count"], len(entries))
+    expect("their sum", report["totals"]["ioctl"]["wait"]["count"], len(entries))
+    expect("grade", report["evidence"]["ioctl"]["grade"], "derived")
+    check_law(report)
+
+
+@device
+def overhead_switches_them_off_and_on(s):
+    with built() as tools, Double(tools, ["kfd"], [f"{WAIT_EVENTS}=200"]) as double:
+        with Caller(s.version, double, f"0:{WAIT_EVENTS}", background=f"0:{WAIT_EVENTS}") as caller:
+            caller.log[0:4] = struct.pack("I", 1)
+            with faults.load(caller.server.port):
+                status, out, words = meter.run("overhead", "-p", caller.server.pid, "-d", 5, "--json",
+                                               "--device-root", double.root)
+            caller.log[0:4] = struct.pack("I", 2)
+    expect(f"exit status ({words})", status, 0)
+    if not json.loads(out)["by_collector"]["ioctl"]["hits"] > 0:
+        raise AssertionError(f"no hits: {out}")
 
 
 @device

@@ -5,7 +5,7 @@
  *
  * A step computes its graph by GOMP_parallel, which is ours here: before handing on it makes the calls of $DRIVER_CALLS, a list by
  * commas of NODE:CMD[:SUB@OFFSET], NODE being an index into the list by colons of $DRIVER_NODES. Those of $DRIVER_BACKGROUND are made every few
- * milliseconds. With $DRIVER_RETRY a call that ends with EAGAIN is made again until it does not, as libdrm does. The log, $DRIVER_LOG, is shared memory: its first word is set to 1 by the test to begin, 2 to stop; the second counts entries.
+ * milliseconds. With $DRIVER_RETRY a call that ends with EAGAIN is made again until it does not, as libdrm does. Nodes are opened at the first call, or at the start with $DRIVER_OPEN_EARLY. The log, $DRIVER_LOG, is shared memory: its first word is set to 1 by the test to begin, 2 to stop; the second counts entries.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -38,16 +38,18 @@
 #define LONGEST_WINDOW_MS 300
 #define SETTLE_MS 3		/* after a switch: caches and pipelines as they were */
 #define ACCOUNT_SHARE 5		/* one part in so many of the time goes to the accounted cost */
-#define MAX_PROGRAMS 32
+#define MAX_PROGRAMS 64
 /* What a hit costs on a host without a hypervisor, at most; metering.md's sources: 0.65-0.9 us. */
 #define HIT_NS_ON_METAL 1000
 static const struct hit_cost on_metal = { HIT_NS_ON_METAL, HIT_NS_ON_METAL };
 
-enum { OPT_JSON = 256, OPT_EVENTS };
+enum { OPT_JSON = 256, OPT_EVENTS, OPT_DEVICE_ROOT };
 
 static const struct option_spec overhead_options[] = {
 	{ 'p', "pid", "PID", "the server's process" },
 	{ 'd', "duration", "SECONDS", "measure so long (default: 60); more windows, narrower interval" },
+	{ OPT_DEVICE_ROOT, "device-root", "DIR",
+	  "look for devices in DIR/dev and DIR/sys, where files may\nstand for them (default: /dev and /sys)" },
 	{ OPT_EVENTS, "events", "LIST", "events to count meanwhile, as for record" },
 	{ OPT_JSON, "json", NULL, "print JSON (schema tokprof.overhead/1)" },
 	{ 0, NULL, NULL, NULL },
@@ -460,10 +462,11 @@ static int measure(struct overhead *o, const struct target *target, int64_t dura
 	return stream__finish(stdout, "the result", json ? print_json(o) : print_text(o));
 }
 
-static int measure_target(const struct target *target, int64_t duration_ns, const char *events, bool json)
+static int measure_target(const struct target *target, int64_t duration_ns, const struct session_options *asked,
+			  			  bool json)
 {
 	struct sigaction action = { .sa_handler = on_signal };
-	struct session_options options = { .events = events };
+	struct session_options options = *asked;
 	struct overhead *o = calloc(1, sizeof(*o));
 	int code = EXIT_CODE_PRIVILEGE, err;
 	char error[512];
@@ -512,7 +515,7 @@ static int overhead_run(int argc, char **argv)
 	struct target_request request = { 0 };
 	struct target target = { 0 };
 	int64_t value, duration_ns = DEFAULT_SECONDS * 1000000000LL;
-	const char *events = EVENTS_DEFAULT;
+	struct session_options options = { .events = EVENTS_DEFAULT };
 	bool json = false;
 	struct options opts;
 	char error[512];
@@ -534,7 +537,10 @@ static int overhead_run(int argc, char **argv)
 		case OPT_EVENTS:
 			if (events_option__check(opts.value))
 				return EXIT_CODE_USAGE;
-			events = opts.value;
+			options.events = opts.value;
+			break;
+		case OPT_DEVICE_ROOT:
+			options.device_root = opts.value;
 			break;
 		case OPT_JSON:
 			json = true;
@@ -555,13 +561,13 @@ static int overhead_run(int argc, char **argv)
 		message__error("tokprof list shows the servers running here", "%s", error);
 		return EXIT_CODE_TARGET;
 	}
-	return measure_target(&target, duration_ns, events, json);
+	return measure_target(&target, duration_ns, &options, json);
 }
 
 const struct command command_overhead = {
 	.name = "overhead",
 	.summary = "measure what tokprof costs a server, on its own live traffic",
-	.usage = "-p PID [-d SECONDS] [--events LIST] [--json]",
+	.usage = "-p PID [-d SECONDS] [--device-root DIR] [--events LIST] [--json]",
 	.description = "Switches all probes on and off in random windows of 50 to 300 ms while the server\n"
 		       "works, and compares the gaps between the tokens that it sends: a slow-down with a\n"
 		       "95 % interval. Beside it the accounted cost: probe hits, run time of the BPF\n"
@@ -570,5 +576,4 @@ const struct command command_overhead = {
 		       "The server must be generating tokens in streams while this runs.",
 	.options = overhead_options,
 	.examples = "tokprof overhead -p 4711 -d 120",
-	.run = overhead_run,
-};
+	.run = overhead_run
