@@ -463,7 +463,7 @@ static int measure(struct overhead *o, const struct target *target, int64_t dura
 }
 
 static int measure_target(const struct target *target, int64_t duration_ns, const struct session_options *asked,
-			  			  bool json)
+			  bool json)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	struct session_options options = *asked;
@@ -576,4 +576,5 @@ const struct command command_overhead = {
 		       "The server must be generating tokens in streams while this runs.",
 	.options = overhead_options,
 	.examples = "tokprof overhead -p 4711 -d 120",
-	.run = overhead_run
+	.run = overhead_run,
+};
