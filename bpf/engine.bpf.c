@@ -163,23 +163,39 @@ static __always_inline void own_waits(tp_u64 *runq_ns, tp_u64 *blocked_ns)
 		      ts->times.blocked_other_ns - *blocked_ns;
 }
 
-static __always_inline void step_now__add(tp_u32 key, tp_u64 amount)
+static __always_inline void step_now__add(tp_u32 process, tp_u64 amount)
 {
-	tp_u64 *now = bpf_map_lookup_elem(&step_now, &key);
+	tp_u32 key = process | STEP_OF_PROCESS;
+	tp_u64 *now = bpf_map_lookup_elem(&step_now, &key), none = 0;
 
+	if (!now) {
+		bpf_map_update_elem(&step_now, &key, &none, BPF_NOEXIST);	/* or another thread was first */
+		now = bpf_map_lookup_elem(&step_now, &key);
+	}
 	if (now)
 		__sync_fetch_and_add(now, amount);
-	else
-		bpf_map_update_elem(&step_now, &key, &amount, BPF_NOEXIST);
 }
 
-/* @sign 1 or -1: the thread has entered the step, or left it */
-static __always_inline void step_now__move(const struct record_step *r, tp_u64 sign)
+/* A nested step's use is inside that of the step around it. */
+static __always_inline void step_now__enter(const struct record_step *r)
 {
+	tp_u32 tid = r->h.tid;
+	tp_u64 step = r->step;
+
 	if (r->h.flags & STEP_NESTED)
-		return;		/* its use is inside that of the step around it */
-	step_now__add(r->h.tid, sign * r->step);
-	step_now__add(r->h.tgid | STEP_OF_PROCESS, sign * (STEP_ONE + r->step));
+		return;
+	bpf_map_update_elem(&step_now, &tid, &step, BPF_ANY);
+	step_now__add(r->h.tgid, STEP_ONE + step);
+}
+
+static __always_inline void step_now__leave(const struct record_step *r)
+{
+	tp_u32 tid = r->h.tid;
+
+	if (r->h.flags & STEP_NESTED)
+		return;
+	bpf_map_delete_elem(&step_now, &tid);
+	step_now__add(r->h.tgid, -(STEP_ONE + r->step));
 }
 
 static __always_inline void emit_step(struct step *s, tp_u64 now, int ret, tp_u16 flags)
@@ -196,7 +212,7 @@ static __always_inline void emit_step(struct step *s, tp_u64 now, int ret, tp_u1
 		r->h.flags |= STEP_PARTS_UNKNOWN;
 	cut(r->meter_end, now);
 	own_waits(&r->runq_ns, &r->blocked_ns);
-	step_now__move(r, -1);
+	step_now__leave(r);
 	if (bpf_ringbuf_output(&events, r, sizeof(*r), wakeup_flags()))
 		count_loss(LOSS_ENGINE_RING);
 	s->sp = 0;
@@ -249,7 +265,7 @@ static __always_inline void on_step_entry(const struct engine_probe_config *conf
 	} else if (config->batch_argument) {
 		s->filled = batch;
 	}
-	step_now__move(&s->record, 1);
+	step_now__enter(&s->record);
 	own_waits(&s->record.runq_ns, &s->record.blocked_ns);
 	cut(s->record.meter_start, now);
 	counters__cut(m, s->record.step, CUT_STEP_START);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "collectors/collector.h"
+#include "userspace/driver_table.h"
 #include "userspace/file_digest.h"
 #include "userspace/message.h"
 #include "userspace/model_file.h"
@@ -155,20 +156,6 @@ static void see_map(struct files *c, uint32_t pid, const struct process_map *map
 	f->resident_now = f->resident_now == ABSENT || resident < 0 ? ABSENT : f->resident_now + resident;
 }
 
-/* "/dev/nvidia0" and the like; not what every program has open. */
-static bool is_accelerator(const char *path)
-{
-	static const char *const others[] = { "null", "zero", "full", "random", "urandom", "tty", "pts/",   "ptmx",
-					      "fuse", "net/", "shm/", "kmsg",	"hpet",	   "rtc", "console" };
-
-	if (strncmp(path, "/dev/", 5) != 0)
-		return false;
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (strncmp(path + 5, others[i], strlen(others[i])) == 0)
-			return false;
-	return true;
-}
-
 static void see_device(struct files *c, const char *path)
 {
 	const size_t n = strlen(c->devices), length = strlen(path);
@@ -193,7 +180,7 @@ static int see_open(void *ctx, const struct process_open_file *file)
 	char path[64];
 
 	if (file->is_device) {
-		if (is_accelerator(file->path))
+		if (!device_node__is_common(file->path))
 			see_device(l->c, file->path);
 		return 0;
 	}
@@ -238,7 +225,7 @@ static void look(struct files *c, struct watched *w, uint64_t now)
 		w->gone = true;
 	for (size_t i = 0; i < n; i++) {
 		see_map(c, w->pid, &maps[i], now);
-		if (is_accelerator(maps[i].path))
+		if (!device_node__is_common(maps[i].path))
 			see_device(c, maps[i].path);
 	}
 	free(maps);

@@ -3,7 +3,7 @@
  * Calls into device drivers: which, how many, how long, in which step; the server's own, and others' on the same devices.
  *
  * While any tracepoint of system calls is on, every system call of the host takes the kernel's slow path. So nothing is
- * loaded before a process of the server is seen to have an accelerator open: looked for when it joins, and ten times a second
+ * attached before a process of the server is seen to have an accelerator open: looked for when it joins, and ten times a second
  * as long as none is found, for at most a hundredth of the time.
  */
 #include <bpf/bpf.h>
@@ -30,9 +30,10 @@
 struct ioctl_collector {
 	struct ioctl_devices devices;
 	struct ioctl_calls calls;
-	struct ioctl_bpf *skel;		/* NULL: no accelerator is open */
+	struct ioctl_bpf *skel;		/* NULL: not loaded */
 	struct ioctl_control *control;	/* mapped */
 	struct bpf_link *links[N_PROGRAMS];
+	bool begun;			/* an accelerator is open, or was */
 	bool attached, failed;
 	uint64_t look_ns;		/* when to look again */
 	uint32_t targets[MAX_TARGETS];
@@ -154,7 +155,18 @@ static void register_resources(struct session *s)
 	}
 }
 
-static int begin(struct session *s, struct ioctl_collector *c)
+static void unload(struct ioctl_collector *c)
+{
+	detach_programs(c->links);
+	ioctl_calls__close(&c->calls);
+	if (c->control)
+		munmap(c->control, sizeof(*c->control));
+	c->control = NULL;
+	ioctl_bpf__destroy(c->skel);
+	c->skel = NULL;
+}
+
+static int load(struct session *s, struct ioctl_collector *c)
 {
 	int err;
 
@@ -170,28 +182,26 @@ static int begin(struct session *s, struct ioctl_collector *c)
 		err = c->control ? 0 : -errno;
 	}
 	if (!err)
-		err = ioctl_devices__use(&c->devices, bpf_map__fd(c->skel->maps.devices),
-					 bpf_map__fd(c->skel->maps.arguments), c->control);
-	if (!err)
 		err = ioctl_calls__open(&c->calls, s, &c->devices, bpf_map__fd(c->skel->maps.calls),
 					bpf_map__fd(c->skel->maps.uses), bpf_map__fd(c->skel->maps.inflight));
+	if (err)
+		unload(c);
+	return err;
+}
+
+static int begin(struct session *s, struct ioctl_collector *c)
+{
+	int err = c->skel ? 0 : load(s, c);
+
+	if (!err)
+		err = ioctl_devices__use(&c->devices, bpf_map__fd(c->skel->maps.devices),
+					 bpf_map__fd(c->skel->maps.arguments), c->control);
 	for (size_t i = 0; !err && i < c->n_targets; i++)
 		ioctl_devices__take_open(&c->devices, c->targets[i]);
 	if (!err)
 		err = attach_programs(c->skel, c->links);
-	c->attached = !err;
+	c->begun = c->attached = !err;
 	return err;
-}
-
-static void end(struct ioctl_collector *c)
-{
-	detach_programs(c->links);
-	ioctl_calls__close(&c->calls);
-	if (c->control)
-		munmap(c->control, sizeof(*c->control));
-	c->control = NULL;
-	ioctl_bpf__destroy(c->skel);
-	c->skel = NULL;
 }
 
 static void write_probe(struct session *s, const struct ioctl_collector *c)
@@ -226,7 +236,7 @@ static void look(struct session *s, struct ioctl_collector *c, uint64_t now_ns)
 		write_probe(s, c);
 		return;
 	}
-	end(c);
+	unload(c);
 	c->failed = true;
 	snprintf(reason, sizeof(reason), "the programs could not be loaded: %s", strerror(-err));
 	session__note(s, "ioctl", "absent", reason);
@@ -247,6 +257,14 @@ static int ioctl_open(struct session *s, void **out)
 		free(c);
 		return err;
 	}
+	/* Loading takes a good part of a second: where there are accelerators, not when the server has just opened one. */
+	if (ioctl_devices__count_nodes(&c->devices) > 0)
+		err = load(s, c);
+	if (err) {
+		ioctl_devices__close(&c->devices);
+		free(c);
+		return err;
+	}
 	*out = c;
 	return 0;
 }
@@ -262,11 +280,11 @@ static int ioctl_attach(struct session *s, void *state, uint32_t pid)
 		return -ENOSPC;
 	if (i == c->n_targets)
 		c->targets[c->n_targets++] = pid;
-	if (c->skel)
+	if (c->begun)
 		ioctl_devices__take_open(&c->devices, pid);
 	else if (!c->failed)
 		look(s, c, monotonic_ns());
-	if (!c->skel && !c->failed)
+	if (!c->begun && !c->failed)
 		session__note(s, "ioctl", "absent", "the server has had no accelerator open");
 	return 0;
 }
@@ -276,7 +294,7 @@ static void ioctl_record(struct session *s, void *state, const struct record_hea
 	struct ioctl_collector *c = state;
 
 	(void)s;
-	if (c->skel && h->size >= sizeof(struct record_step) && !(h->flags & STEP_NESTED))
+	if (c->begun && h->size >= sizeof(struct record_step) && !(h->flags & STEP_NESTED))
 		ioctl_calls__step_ended(&c->calls, (int64_t)((const struct record_step *)h)->step);
 }
 
@@ -284,7 +302,7 @@ static void ioctl_turn(struct session *s, void *state, uint64_t now_ns)
 {
 	struct ioctl_collector *c = state;
 
-	if (c->skel) {
+	if (c->begun) {
 		ioctl_devices__resolve(&c->devices);
 		ioctl_calls__drain(&c->calls, now_ns, false);
 	} else if (!c->failed && now_ns >= c->look_ns) {
@@ -298,7 +316,7 @@ static void ioctl_tick(struct session *s, void *state, uint64_t now_ns)
 
 	(void)s;
 	(void)now_ns;
-	if (!c->skel)
+	if (!c->begun)
 		return;
 	ioctl_calls__forget_threads(&c->calls);
 	ioctl_calls__write(&c->calls);
@@ -309,7 +327,7 @@ static int ioctl_set_enabled(struct session *s, void *state, bool on)
 	struct ioctl_collector *c = state;
 
 	(void)s;
-	if (!c->skel || on == c->attached)
+	if (!c->begun || on == c->attached)
 		return 0;
 	c->attached = on;
 	if (on)
@@ -343,7 +361,7 @@ static void ioctl_close(struct session *s, void *state)
 {
 	struct ioctl_collector *c = state;
 
-	if (c->skel) {
+	if (c->begun) {
 		detach_programs(c->links);
 		ioctl_calls__settle(&c->calls);
 		ioctl_devices__resolve(&c->devices);
@@ -351,8 +369,8 @@ static void ioctl_close(struct session *s, void *state)
 		ioctl_calls__drain(&c->calls, monotonic_ns(), true);
 		if (s->writer)
 			write_totals(s, c);
-		end(c);
 	}
+	unload(c);
 	ioctl_devices__close(&c->devices);
 	free(c);
 }

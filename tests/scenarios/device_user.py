@@ -3,7 +3,7 @@
 
     device_user.py NODE
 
-Waits half a second after the first open, so that a recorder that looks for devices has found it.
+Waits after the first open, so that a recorder that looks for devices ten times a second has found it on a busy host too.
 """
 import array
 import fcntl
@@ -42,7 +42,7 @@ def receive(receiver, kept):
 def main():
     node = sys.argv[1]
     fd = os.open(node, os.O_RDWR)
-    time.sleep(0.5)
+    time.sleep(1.5)
     call(fd, OPENED)
     call(os.dup(fd), DUPED)
     # A number that was another file's, and becomes another file's again.

@@ -36,7 +36,9 @@ MAX_ENTRIES = 200000
 LOG_SIZE = HEADER + MAX_ENTRIES * ENTRY.size
 ALLOWED_PART, ALLOWED_NS = 0.02, 50_000
 # Of the kernel's own headers: NV_ESC_RM_CONTROL and NV_ESC_RM_ALLOC with 32 bytes, and numbers of nvidia-uvm.
-RM_CONTROL, RM_ALLOC, UVM_MAP, WAIT_EVENTS = 0xc020462a, 0xc020462b, 33, 0xc0184b0c
+RM_CONTROL, RM_ALLOC, UVM_MAP = 0xc020462a, 0xc020462b, 33
+# Of KFD's.
+CREATE_QUEUE, WAIT_EVENTS = 0xc0184b02, 0xc0184b0c
 EIO, EAGAIN = 5, 11
 POLL, EPOLL = 1, 2         # no ioctl: driver_caller.c
 CLASSES = ("submit", "wait", "alloc", "map", "copy", "control")
@@ -234,21 +236,22 @@ def a_status_in_the_argument_is_a_failure_and_retries_are_one_call(s):
 @device
 def calls_queue_and_those_beside_the_steps_are_the_hosts_or_the_steps(s):
     """One driver thread; the server's second thread calls all the time: what spans steps is in none."""
-    with built() as tools, Double(tools, ["kfd"], [f"{WAIT_EVENTS}=2000", f"{0xc0184b02}=500"], threads=1) as double:
-        with Caller(s.version, double, f"0:{0xc0184b02}", background=f"0:{WAIT_EVENTS}") as caller:
+    with built() as tools, Double(tools, ["kfd"], [f"{WAIT_EVENTS}=2000", f"{CREATE_QUEUE}=500"], threads=1) as double:
+        with Caller(s.version, double, f"0:{CREATE_QUEUE}", background=f"0:{WAIT_EVENTS}") as caller:
             with meter.record(caller.server.pid, "--device-root", str(double.root)) as recording:
                 caller.talk()
             entries = caller.entries()
         sums, steps = step_sums(recording.path)
     calls = by_name(recording.report)
-    for name, command in (("AMDKFD_IOC_WAIT_EVENTS", WAIT_EVENTS), ("AMDKFD_IOC_CREATE_QUEUE", 0xc0184b02)):
+    for name, command, delay_ns in (("AMDKFD_IOC_WAIT_EVENTS", WAIT_EVENTS, 2_000_000),
+                                    ("AMDKFD_IOC_CREATE_QUEUE", CREATE_QUEUE, 500_000)):
         truth = [e for e in entries if e.command == command]
         expect(f"{name} count", calls[name]["count"], len(truth))
         expect_time(name, calls[name]["ns"], sum(e.end - e.start for e in truth), len(truth))
-        # Of another thread's calls it is known to the microsecond, not to the nanosecond, where a step ends.
+        # What the kernel saw lies inside what the caller did, and is no shorter than the driver's delay.
         for step, start, end in steps:
             surely = sum(start + 50_000 <= e.start and e.end <= end - 50_000 for e in truth)
-            perhaps = sum(start - 50_000 <= e.start and e.end <= end + 50_000 for e in truth)
+            perhaps = sum(min(e.end, end) - max(e.start, start) >= delay_ns - 50_000 for e in truth)
             n, _ = sums.get((step, command & 0xffff), (0, 0))
             if not surely <= n <= perhaps:
                 raise AssertionError(f"{name} in step {step}: {n}, expected {surely} to {perhaps}")
@@ -343,12 +346,14 @@ def a_device_that_is_opened_while_recording_is_found(s):
         with Caller(s.version, double, f"0:{WAIT_EVENTS}", open_early=False) as caller:
             with meter.record(caller.server.pid, "--device-root", str(double.root)) as recording:
                 expect_words(recording.words, "the server has had no accelerator open")
-                caller.talk(6, 60)
+                end = time.monotonic() + 4
+                while time.monotonic() < end:
+                    caller.talk(1, 40)
             entries = caller.entries()
-    late = sum(e.start > entries[0].start + 1_000_000_000 for e in entries)
+    late = sum(e.start > entries[0].start + 2_000_000_000 for e in entries)
     count = by_name(recording.report)["AMDKFD_IOC_WAIT_EVENTS"]["count"]
     if not 0 < late <= count <= len(entries):
-        raise AssertionError(f"{count} calls of {len(entries)}, {late} of them more than a second after the first")
+        raise AssertionError(f"{count} calls of {len(entries)}, {late} of them more than two seconds after the first")
     check_law(recording.report)
 
 
