@@ -42,7 +42,7 @@ def receive(receiver, kept):
 def main():
     node = sys.argv[1]
     fd = os.open(node, os.O_RDWR)
-    time.sleep(1.5)
+    time.sleep(4)
     call(fd, OPENED)
     call(os.dup(fd), DUPED)
     # A number that was another file's, and becomes another file's again.
