@@ -35,6 +35,11 @@ struct open_step {
 	struct counter_point start;
 };
 
+struct sample {
+	int fd;			/* until the link has it; -1 */
+	struct bpf_link *link;
+};
+
 struct counters {
 	struct session *session;
 	struct counters_bpf *skel;
@@ -44,8 +49,7 @@ struct counters {
 	size_t n_active;
 	size_t n_cpus;
 	struct counter_sums total;	/* of all CPUs, as of the last look at them */
-	int *sample_fds;
-	struct bpf_link **sample_links;
+	struct sample *samples;		/* one per CPU */
 	struct bpf_link *switch_link;
 	struct counter_cuts *cuts;
 	struct open_step steps[MAX_OPEN_STEPS];
@@ -105,15 +109,11 @@ static int fill_map(struct counters *c)
 
 static void close_samples(struct counters *c)
 {
-	for (size_t cpu = 0; cpu < c->n_cpus; cpu++) {
-		if (c->sample_links)
-			bpf_link__destroy(c->sample_links[cpu]);
-		if (c->sample_fds && c->sample_fds[cpu] >= 0)
-			close(c->sample_fds[cpu]);
-		if (c->sample_links)
-			c->sample_links[cpu] = NULL;
-		if (c->sample_fds)
-			c->sample_fds[cpu] = -1;
+	for (size_t cpu = 0; c->samples && cpu < c->n_cpus; cpu++) {
+		bpf_link__destroy(c->samples[cpu].link);
+		if (c->samples[cpu].fd >= 0)
+			close(c->samples[cpu].fd);
+		c->samples[cpu] = (struct sample){ .fd = -1 };
 	}
 }
 
@@ -134,11 +134,11 @@ static int open_samples(struct counters *c)
 			continue;
 		if (fd < 0)
 			return fd;
-		c->sample_fds[cpu] = fd;
-		c->sample_links[cpu] = bpf_program__attach_perf_event(c->skel->progs.on_counter_sample, fd);
-		if (!c->sample_links[cpu])
+		c->samples[cpu].fd = fd;
+		c->samples[cpu].link = bpf_program__attach_perf_event(c->skel->progs.on_counter_sample, fd);
+		if (!c->samples[cpu].link)
 			return -errno;
-		c->sample_fds[cpu] = -1;	/* the link's now */
+		c->samples[cpu].fd = -1;
 	}
 	return 0;
 }
@@ -173,12 +173,11 @@ static int load(struct counters *c)
 	struct session *s = c->session;
 	int err;
 
-	c->sample_fds = malloc(c->n_cpus * sizeof(*c->sample_fds));
-	c->sample_links = calloc(c->n_cpus, sizeof(*c->sample_links));
-	if (!c->sample_fds || !c->sample_links)
+	c->samples = calloc(c->n_cpus, sizeof(*c->samples));
+	if (!c->samples)
 		return -ENOMEM;
 	for (size_t cpu = 0; cpu < c->n_cpus; cpu++)
-		c->sample_fds[cpu] = -1;
+		c->samples[cpu].fd = -1;
 	c->skel = counters_bpf__open();
 	if (!c->skel)
 		return -errno;
@@ -426,13 +425,11 @@ static void counters__free(struct counters *c)
 		return;
 	if (c->switch_link)
 		stop(c);
-	if (c->sample_fds && c->sample_links)
-		close_samples(c);
+	close_samples(c);
 	counters_bpf__destroy(c->skel);
 	open_events__close(&c->open, &perf_calls__kernel);
 	counter_cuts__free(c->cuts);
-	free(c->sample_fds);
-	free(c->sample_links);
+	free(c->samples);
 	free(c);
 }
 

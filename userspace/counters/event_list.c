@@ -117,7 +117,7 @@ static int add(struct event_list *list, const char *name, size_t length, int gro
 int event_list__parse(struct event_list *out, const char *text, char *error, size_t error_size, char *remedy,
 		      size_t remedy_size)
 {
-	bool braces = false, after_brace = false;
+	bool braces = false;
 	int group = 0, rc = event_catalog__begin();
 
 	memset(out, 0, sizeof(*out));
@@ -146,24 +146,16 @@ int event_list__parse(struct event_list *out, const char *text, char *error, siz
 			end--;
 		while (begin < end && isspace((unsigned char)*begin))
 			begin++;
-		if (!after_brace || begin != end) {
-			if (after_brace)
-				return fail(error, error_size, "--events: text after a closing brace in '%s'", text);
-			rc = add(out, begin, (size_t)(end - begin), group, error, error_size, remedy, remedy_size);
-			if (rc)
-				return rc;
-		}
-		after_brace = false;
+		rc = add(out, begin, (size_t)(end - begin), group, error, error_size, remedy, remedy_size);
+		if (rc)
+			return rc;
 		if (*at == '}') {
 			if (!braces)
 				return fail(error, error_size, "--events: '}' without '{' in '%s'", text);
 			braces = false;
-			after_brace = true;
-			/* What follows the brace is a comma or the end: read it as an empty rest. */
 			at += strspn(at + 1, " \t\n") + 1;
 			if (*at && *at != ',')
 				return fail(error, error_size, "--events: text after a closing brace in '%s'", text);
-			after_brace = false;
 		}
 		if (!*at)
 			break;
