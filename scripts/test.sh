@@ -33,6 +33,7 @@ count() {
 	failed=$((failed + f))
 	table+=("$(printf '%-34s %6d passed %4d failed %5d s' "$name" "$p" "$f" "$seconds")")
 	echo "${table[-1]}"
+	grep -E '^skip ' "$log"
 	if [ "$f" -gt 0 ]; then
 		grep -nE 'FAILED|[Ee]rror|ERROR|FAIL' "$log" | head -n 20
 		tail -n 25 "$log" | sed 's/^/    /'

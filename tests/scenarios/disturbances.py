@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Evidence of what disturbs a step, on a real server: each kind is brought about on purpose and has to be in the steps that it fell
-on, and in no others. (Preemption, which needs a calibrated server: shares.py.)
+on, and in no others.
 
     disturbances.py [--all] [--only PART] [--version V]
 
@@ -9,9 +9,12 @@ Ends with 'N passed, N failed'.
 """
 import contextlib
 import ctypes
+import json
 import os
 import pathlib
 import shutil
+import sqlite3
+import subprocess
 import sys
 import tempfile
 import threading
@@ -32,6 +35,9 @@ from faults import expect, expect_words  # noqa: E402
 FAST, SLOW = 3000000, 1500000
 ROUND = 25000           # kHz: what a frequency is rounded to
 LONG_NS = 1000000       # steps shorter than this are not judged by a meter of microseconds
+TAKEN_S, EVERY_S = 0.2, 1.2     # of a CPU, by a program of real-time priority: what the scheduler allows it at most is 95 %
+TURNS = 2
+CALIBRATE_S = 15
 MADV_PAGEOUT = 21
 PIDFD_OPEN, PROCESS_MADVISE = 434, 440
 ALL = []
@@ -213,6 +219,125 @@ def steps_that_read_their_weights_from_a_disk_again_have_waited_for_it(s):
         raise faults.Skipped("the kernel dropped no page of the weights: they are on no disk, or something else has them mapped")
     if not any(after):
         raise AssertionError(f"{faulted} major faults, and no step has waited")
+
+
+def cpu_times(pid):
+    """tid -> CPU time so far."""
+    return {int(tid.name): int((tid / "schedstat").read_text().split()[0]) for tid in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+
+
+def pin_worker(server, cpus):
+    """The thread that computes beside the one that takes the steps gets the last CPU for itself, all others share the rest."""
+    with meter.record(server.pid) as recording:
+        client.completion(server.port, "Who computes", n_predict=40)
+        leader = recording_leader(recording)
+    used = cpu_times(server.pid)
+    worker = max((tid for tid in used if tid not in (leader, server.pid)), key=used.get)
+    for tid in used:
+        os.sched_setaffinity(tid, {cpus[-1]} if tid == worker else set(cpus[:-1]))
+
+
+def recording_leader(recording):
+    """The thread that took the last step."""
+    recording.stop()
+    return meter.report(recording.path, "--by", "step")["steps"][-1]["tid"]
+
+
+@contextlib.contextmanager
+def hogged(cpu, busy_s, every_s, times):
+    """`times` receives when the CPU was taken."""
+    hog = subprocess.Popen([sys.executable, str(HERE / "hog.py"), str(cpu), str(busy_s), str(every_s)],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield
+    finally:
+        hog.kill()
+        out, words = hog.communicate()
+    if hog.returncode == 77:
+        raise faults.Skipped(f"no real-time priority on this host: {words.strip()}")
+    times += [tuple(map(int, line.split())) for line in out.splitlines()]
+
+
+@contextlib.contextmanager
+def environment(**more):
+    """For every child of ours."""
+    before = dict(os.environ)
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name in more:
+            os.environ.pop(name)
+            if name in before:
+                os.environ[name] = before[name]
+
+
+@contextlib.contextmanager
+def calibrated_spinning_server(version, cpus):
+    """With two threads that wait for each other on the CPU: where they sleep nobody pays for a wait, since the step takes longer and hardly
+    any CPU time more."""
+    with tempfile.TemporaryDirectory() as folder, environment(TOKPROF_FITS=folder, GOMP_SPINCOUNT="infinite"):
+        with faults.before_others():
+            server = engine.start(version, "small-f16", threads=2, ctx=4096)
+        with server:
+            client.completion(server.port, "Warm", n_predict=40)
+            pin_worker(server, cpus)
+            calibrate(server)
+            yield server
+
+
+def calibrate(server):
+    """A fit of CPU time. Threads that spin while they wait are, seen from outside, somebody else's work."""
+    with faults.before_others():
+        status, _, words = meter.run("calibrate", "-p", server.pid, "--seconds", CALIBRATE_S, "--busy-ok", timeout=120)
+    if status == 2 and "are needed for a fit" in words:
+        raise faults.Skipped(f"no fit of this server in {CALIBRATE_S} s on a host this busy: {words.strip()}")
+    expect(f"exit status of calibrate ({words})", status, 0)
+
+
+def trust_fit(path):
+    """Twelve seconds may not tell what a prompt's attention costs. Steps of one row do not have any, and are all that is asked of it here."""
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE fit SET identified = 1, reason = NULL")
+
+
+def displaced(steps, begin, end):
+    """Steps in which other threads than the step's own waited for most of this time."""
+    return [step for step in steps if step["start_ns"] < end and step["end_ns"] > begin
+            and step["server_runq_ns"] - step["runq_ns"] > (end - begin) / 2]
+
+
+@disturbance
+def what_a_displaced_worker_costs_is_a_disturbance_and_is_named(s):
+    """A program takes the worker's CPU for a fifth of a second now and then. The step that it fell on cannot end before, and its own
+    thread spins meanwhile: CPU time that no row has caused."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        raise faults.Skipped("one CPU: there is no worker beside the step's own thread")
+    with calibrated_spinning_server(s.version, cpus) as server:
+        for _ in range(TURNS):
+            times = []
+            with meter.record(server.pid) as recording, hogged(cpus[-1], TAKEN_S, EVERY_S, times), generating(server.port, 300):
+                pass
+            trust_fit(recording.path)
+            report = recording.read("--by", "step")
+            steps = report["steps"]
+            law.check(report)
+            inside = [t for t in times if steps[0]["start_ns"] < t[0] and t[1] < steps[-1]["end_ns"]]
+            hit = [displaced(steps, *t) for t in inside]
+            pricing = report["attribution"]["by_resource"]["cpu_ns"]["target"]
+            excess, account = report["attribution"]["excess"], report["accounts"]["disturbance"]["cpu_ns"]
+            print(f"    taken {len(inside)} times, in {sum(map(len, hit))} steps; excess {excess}; {account / 1e6:.1f} ms in disturbance; "
+                  f"off by {pricing['median_residual']:.1%}, drifted: {pricing['drifted']}")
+            if pricing["drifted"] or not inside:
+                continue        # other programs have the CPUs: nothing is called a disturbance then
+            if not any(hit):
+                raise AssertionError("the worker's CPU was taken, and no step has waited for it")
+            if not excess["workers_preempted"] or account <= 0:
+                raise AssertionError("the excess of a displaced worker is no disturbance")
+            expect_words(" ".join(meter.run("report", recording.path)[1].split()), "with other threads of the server preempted")
+            return
+    raise faults.Skipped("on a host this busy the steps are not those of a moment before: the fit has drifted each time")
 
 
 if __name__ == "__main__":
