@@ -193,9 +193,10 @@ int driver__listen(struct driver *d, uint64_t duration_ns)
 	if (d->seen.n_steps > n_steps || d->n_foreign)
 		return fail(d, -EBUSY, "the server works for other clients");
 	if (used > IDLE_SHARE * (double)duration_ns)
-		return fail(d, -EBUSY,
-			    "the server uses the CPU though nothing was asked of it: it works for other clients, or its "
-			    "threads spin while they wait");
+		return fail(
+			d, -EBUSY,
+			"the server uses the CPU though nothing was asked of it: it works for other clients, or its "
+			"threads spin while they wait");
 	return 0;
 }
 
