@@ -144,10 +144,10 @@ static __always_inline void cut(tp_u64 *out, tp_u64 now)
 	out[METER_KERNEL_NS] = meter__read(m->word[METER_KERNEL_NS].value, now - m->base_ns);
 	out[METER_FAULTS] = m->word[METER_FAULTS].value;
 	out[METER_RUNQ_NS] = m->word[METER_RUNQ_NS].value;
-	out[METER_FAULT_WAIT_NS] = m->word[METER_FAULT_WAIT_NS].value;
+	out[METER_FAULT_WAIT_NS] = m->rare[METER_FAULT_WAIT_NS - METER_RARE];
 	out[METER_CLOCK] = clock__read(m->word[METER_CLOCK].value, now - m->base_ns);
-	out[METER_CLOCK_BLIND] = m->word[METER_CLOCK_BLIND].value;
-	out[METER_CLOCK_CHANGES] = m->word[METER_CLOCK_CHANGES].value;
+	out[METER_CLOCK_BLIND] = m->rare[METER_CLOCK_BLIND - METER_RARE];
+	out[METER_CLOCK_CHANGES] = m->rare[METER_CLOCK_CHANGES - METER_RARE];
 }
 
 /* What the thread waited since the attach. At entry kept in the record, at the end subtracted from it. */

@@ -46,8 +46,8 @@ int on_cpu_frequency(struct bpf_raw_tracepoint_args *ctx)
 	__sync_fetch_and_add(&m->word[METER_CLOCK].value,
 			     clock__start(weight - (before & CPU_FREQUENCY), bpf_ktime_get_ns() - m->base_ns));
 	if (before & CPU_FREQUENCY)
-		__sync_fetch_and_add(&m->word[METER_CLOCK_CHANGES].value, 1);
+		__sync_fetch_and_add(&m->rare[METER_CLOCK_CHANGES - METER_RARE], 1);
 	else
-		__sync_fetch_and_add(&m->word[METER_CLOCK_BLIND].value, -1);
+		__sync_fetch_and_add(&m->rare[METER_CLOCK_BLIND - METER_RARE], -1);
 	return 0;
 }

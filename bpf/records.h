@@ -54,8 +54,8 @@ enum meter {
 	METER_KERNEL_NS = 1,	/* the part of it between system call entry and exit, or in an interrupt */
 	METER_FAULTS = 2,	/* page faults taken in user mode */
 	METER_RUNQ_NS = 3,	/* waits of all threads for a CPU, of 20 us or more each, counted when they end */
-	METER_FAULT_WAIT_NS = 4,	/* waits of all threads for a disk in page faults, counted when they end */
-	METER_CLOCK = 5,	/* threads on a CPU times the CPU's frequency, integrated over time (shared.h: CLOCK_ONE) */
+	METER_CLOCK = 4,	/* threads on a CPU times the CPU's frequency, integrated over time (shared.h: CLOCK_ONE) */
+	METER_FAULT_WAIT_NS = 5,	/* waits of all threads for a disk in page faults, counted when they end */
 	METER_CLOCK_CHANGES = 6, /* changes of the frequency of a CPU while a thread of the server was on it */
 	METER_CLOCK_BLIND =
 		7, /* CPU_BLIND for each start of a thread on a CPU of unknown frequency, 1 for each that is there now */

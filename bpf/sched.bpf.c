@@ -4,7 +4,7 @@
  *
  * Sums stay in map `threads`; the server's running and in-kernel integrals go into `meters`, which the step probes read.
  * Budget: two map look-ups (about 60 ns) per context switch of the host, about 150 ns per switch of a server's thread, and
- * 20 ns more where the CPU's frequency is known (frequency.bpf.c); nothing per token. System calls: about 0.3 us each, the
+ * 10 ns more where the CPU's frequency is known (frequency.bpf.c); nothing per token. System calls: about 0.3 us each, the
  * kernel's slow path included; where that is too much they and interrupts are timed in bursts only (collectors/sched_bursts.h).
  */
 #include <asm/unistd.h>
@@ -97,7 +97,7 @@ static __always_inline void cpu__starts_server(struct meters *m, tp_u64 t)
 	if (before & CPU_FREQUENCY)
 		__sync_fetch_and_add(&m->word[METER_CLOCK].value, clock__start(before & CPU_FREQUENCY, t));
 	else
-		__sync_fetch_and_add(&m->word[METER_CLOCK_BLIND].value, CPU_BLIND + 1);
+		__sync_fetch_and_add(&m->rare[METER_CLOCK_BLIND - METER_RARE], CPU_BLIND + 1);
 }
 
 static __always_inline void cpu__stops_server(struct meters *m, tp_u64 t)
@@ -114,7 +114,7 @@ static __always_inline void cpu__stops_server(struct meters *m, tp_u64 t)
 	if (before & CPU_FREQUENCY)
 		__sync_fetch_and_add(&m->word[METER_CLOCK].value, clock__stop(before & CPU_FREQUENCY, t));
 	else
-		__sync_fetch_and_add(&m->word[METER_CLOCK_BLIND].value, -1);
+		__sync_fetch_and_add(&m->rare[METER_CLOCK_BLIND - METER_RARE], -1);
 }
 
 static __always_inline void thread__starts_running(struct thread_state *ts, struct meters *m, tp_u64 now)
@@ -224,7 +224,7 @@ static __always_inline void end_wait(struct thread_state *ts, tp_u64 now)
 	case BLOCKED_FAULT:
 		m = meters__get();
 		if (m)
-			__sync_fetch_and_add(&m->word[METER_FAULT_WAIT_NS].value, waited);
+			__sync_fetch_and_add(&m->rare[METER_FAULT_WAIT_NS - METER_RARE], waited);
 		ts->times.blocked_io_ns += waited;
 		break;
 	case BLOCKED_IO:

@@ -359,10 +359,10 @@ int64_t session__mean_khz(const struct session *s, const tp_u64 start[N_METERS],
 
 void session__cut_now(struct session *s, int64_t out[METER_RESOURCES])
 {
-	tp_u64 now = monotonic_ns() - s->meters->base_ns, values[N_METERS];
+	tp_u64 now = monotonic_ns() - s->meters->base_ns, values[N_METERS] = { 0 };
 	int i;
 
-	for (i = 0; i < N_METERS; i++) {
+	for (i = 0; i <= METER_FAULTS; i++) {
 		values[i] = __atomic_load_n((uint64_t *)&s->meters->word[i].value, __ATOMIC_RELAXED);
 		if (i <= METER_KERNEL_NS)
 			values[i] = meter__read(values[i], now);

@@ -35,7 +35,7 @@ from faults import expect, expect_words  # noqa: E402
 FAST, SLOW = 3000000, 1500000
 ROUND = 25000           # kHz: what a frequency is rounded to
 LONG_NS = 1000000       # steps shorter than this are not judged by a meter of microseconds
-TAKEN_S, EVERY_S = 0.2, 1.2     # of a CPU, by a program of real-time priority: what the scheduler allows it at most is 95 %
+TAKEN_S, EVERY_S = 0.2, 0.8     # of a CPU, by a program of real-time priority: what the scheduler allows it at most is 95 %
 TURNS = 2
 CALIBRATE_S = 15
 MADV_PAGEOUT = 21
@@ -126,10 +126,12 @@ def steps_have_the_frequency_that_the_kernel_told_of(s):
     changes = sum(step["clock_changes"] for step in recording.steps)
     print(f"    {slow[0]} steps at {SLOW} kHz, {fast[0]} at {FAST}; {changes} of {len(frequencies.changes)} changes under a "
           "thread of the server")
-    if min(slow[0], fast[0]) < 20 or not 0 < changes <= len(frequencies.changes):
+    if min(slow[0], fast[0]) < 20 or changes > len(frequencies.changes):
         raise AssertionError("too few steps, or changes that nobody made")
     expect("excess by frequency is a count", isinstance(recording.report["attribution"]["excess"]["frequency"], int), True)
     law.check(recording.report)
+    if not changes:
+        raise faults.Skipped("no thread of the server was on a CPU at any of the changes, on a host this busy: they could not be counted")
 
 
 @disturbance
@@ -276,20 +278,17 @@ def environment(**more):
 def calibrated_spinning_server(version, cpus):
     """With two threads that wait for each other on the CPU: where they sleep nobody pays for a wait, since the step takes longer and hardly
     any CPU time more."""
-    with tempfile.TemporaryDirectory() as folder, environment(TOKPROF_FITS=folder, GOMP_SPINCOUNT="infinite"):
-        with faults.before_others():
-            server = engine.start(version, "small-f16", threads=2, ctx=4096)
-        with server:
-            client.completion(server.port, "Warm", n_predict=40)
-            pin_worker(server, cpus)
-            calibrate(server)
-            yield server
+    with tempfile.TemporaryDirectory() as folder, environment(TOKPROF_FITS=folder, GOMP_SPINCOUNT="infinite"), \
+            engine.start(version, "small-f16", threads=2, ctx=4096) as server:
+        client.completion(server.port, "Warm", n_predict=40)
+        pin_worker(server, cpus)
+        calibrate(server)
+        yield server
 
 
 def calibrate(server):
     """A fit of CPU time. Threads that spin while they wait are, seen from outside, somebody else's work."""
-    with faults.before_others():
-        status, _, words = meter.run("calibrate", "-p", server.pid, "--seconds", CALIBRATE_S, "--busy-ok", timeout=120)
+    status, _, words = meter.run("calibrate", "-p", server.pid, "--seconds", CALIBRATE_S, "--busy-ok", timeout=120)
     if status == 2 and "are needed for a fit" in words:
         raise faults.Skipped(f"no fit of this server in {CALIBRATE_S} s on a host this busy: {words.strip()}")
     expect(f"exit status of calibrate ({words})", status, 0)
@@ -314,11 +313,13 @@ def what_a_displaced_worker_costs_is_a_disturbance_and_is_named(s):
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         raise faults.Skipped("one CPU: there is no worker beside the step's own thread")
-    with calibrated_spinning_server(s.version, cpus) as server:
+    with faults.before_others(), calibrated_spinning_server(s.version, cpus) as server:
         for _ in range(TURNS):
             times = []
-            with meter.record(server.pid) as recording, hogged(cpus[-1], TAKEN_S, EVERY_S, times), generating(server.port, 300):
-                pass
+            with meter.record(server.pid) as recording, hogged(cpus[-1], TAKEN_S, EVERY_S, times):
+                until = time.monotonic() + 5 * EVERY_S
+                while time.monotonic() < until:
+                    client.completion(server.port, "On and on", n_predict=200, cache_prompt=False, ignore_eos=True)
             trust_fit(recording.path)
             report = recording.read("--by", "step")
             steps = report["steps"]
