@@ -143,17 +143,24 @@ static int compare_i64(const void *a, const void *b)
 
 static int find_usual_khz(struct survey *s, const struct recording *r)
 {
-	int64_t *khz = array__zeroed(r->n_steps, sizeof(*khz));
+	int64_t *khz;
 	size_t n = 0;
 
+	s->usual_khz = ABSENT;
+	for (size_t i = 0; i < r->n_steps; i++)
+		n += r->steps[i].mean_khz != ABSENT;
+	if (n < CLOCK_LEAST)
+		return 0;
+	khz = array__zeroed(n, sizeof(*khz));
 	if (!khz)
 		return -ENOMEM;
+	n = 0;
 	for (size_t i = 0; i < r->n_steps; i++) {
 		if (r->steps[i].mean_khz != ABSENT)
 			khz[n++] = r->steps[i].mean_khz;
 	}
 	qsort(khz, n, sizeof(*khz), compare_i64);
-	s->usual_khz = n >= CLOCK_LEAST ? khz[n / 2] : ABSENT;
+	s->usual_khz = khz[n / 2];
 	free(khz);
 	return 0;
 }
