@@ -15,8 +15,8 @@ bool statement__is_recorded(const struct books *b, const struct statement *s)
 
 bool statement__may_share(const struct books *b, const struct verify_input *in, const struct statement *s)
 {
-	if (s->excuse || statement__is_all(b, in, s))
-		return s->excuse;
+	if (s->excuse || s->n_edges || statement__is_all(b, in, s))
+		return s->excuse || s->n_edges;
 	for (size_t i = 0; i < s->n_members; i++)
 		if (b->counts[b->members[s->first_member + i]].flags & REQUEST_AMBIGUOUS)
 			return true;

@@ -120,6 +120,7 @@ void books__close(struct books *b)
 	free(b->statements);
 	free(b->members);
 	free(b->crossing);
+	free(b->edges);
 	free(b->windows);
 	free(b->orphans);
 	memset(b, 0, sizeof(*b));

@@ -58,8 +58,16 @@ struct statement {
 	 * billed where they began or where they ended.
 	 */
 	size_t first_crossing, n_before, n_after;
+	int64_t begin_unix_ns, end_unix_ns;	/* of its window; both 0: none */
+	size_t first_edge,
+		n_edges; /* in books.edges: requests that other clocks may have on the other side of its ends */
 	int64_t n_requests;
 	int64_t prompt, cached, completion, reasoning;	/* as billed; ABSENT */
+};
+
+struct edge {
+	uint32_t request;
+	bool own;		/* it is one of its members */
 };
 
 struct bill_window {
@@ -87,6 +95,8 @@ struct books {
 	size_t n_members, members_capacity;
 	uint32_t *crossing;		/* the same */
 	size_t n_crossing, crossing_capacity;
+	struct edge *edges;
+	size_t n_edges, edges_capacity;
 	struct bill_window *windows;		/* of the bill's lines, by time, joined where they meet */
 	size_t n_windows;
 	struct orphan *orphans;		/* by line */
@@ -150,7 +160,7 @@ int64_t statement__cached(const struct books *b, const struct statement *s);
  */
 const char *statement__doubt(const struct books *b, struct verification *v, const struct verify_input *in,
 			     const struct statement *s, struct check *c);
-enum figure { FIGURE_PROMPT, FIGURE_CACHED, FIGURE_COMPLETION };
+enum figure { FIGURE_PROMPT, FIGURE_CACHED, FIGURE_COMPLETION, FIGURE_REQUESTS };
 
 enum lawfulness {
 	LAWFUL_NOT = 0,
@@ -185,7 +195,13 @@ int64_t lawful__excess(const struct lawful *l, int64_t billed);
 /* Of a sum that requests cross the ends of: a clause that says so. "" of others. */
 const char *statement__whichever(const struct statement *s);
 /* Why a difference of a sum proves nothing; NULL: it does. */
-const char *statement__excuse(const struct books *b, const struct statement *s, const struct lawful *l, int64_t billed);
+const char *statement__excuse(const struct verify_input *in, const struct statement *s, const struct lawful *l,
+			      int64_t billed);
+/*
+ * Whether all its figures are sums over those requests that began, or that ended, in its window by a clock that differs from the host's a
+ * little. NULL: they are not
+ */
+const char *statement__other_clock(const struct verify_input *in, const struct statement *s);
 /* Not those that failed, whose client left, or that the recording has not whole. */
 bool books__must_be_billed(const struct books *b, const struct verify_input *in, uint32_t request);
 /* It is about all requests, and every generation is one of theirs: which is whose may be open, the sum is not. */

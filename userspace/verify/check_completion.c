@@ -71,7 +71,7 @@ static void judge(struct verification *v, const struct verify_input *in, const s
 {
 	const struct lawful l = statement__lawful(in, s, FIGURE_COMPLETION, s->completion);
 	const char *doubt = statement__doubt(in->books, v, in, s, c);
-	const char *excuse = statement__excuse(in->books, s, &l, s->completion);
+	const char *excuse = statement__excuse(in, s, &l, s->completion);
 	const bool known = l.span.low != ABSENT;
 
 	c->rule = RULE;

@@ -188,6 +188,8 @@ static int check_number(struct verification *v, const struct verify_input *in, c
 	if (!c)
 		return -ENOMEM;
 	doubt = s->open ? s->open : !within && any_way ? s->excuse : NULL;
+	if (!doubt && !within)
+		doubt = statement__other_clock(in, s);
 	c->unit = "requests";
 	c->rule = COUNT_RULE;
 	c->grade = GRADE_MEASURED;

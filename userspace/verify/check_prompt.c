@@ -64,7 +64,7 @@ static void judge(struct verification *v, const struct verify_input *in, const s
 {
 	const struct lawful l = statement__lawful(in, s, cached ? FIGURE_CACHED : FIGURE_PROMPT, billed);
 	const char *doubt = statement__doubt(in->books, v, in, s, c);
-	const char *excuse = statement__excuse(in->books, s, &l, billed);
+	const char *excuse = statement__excuse(in, s, &l, billed);
 	const bool exact = l.how == LAWFUL_ALL || l.how == LAWFUL_DUE || l.how == LAWFUL_ENDED;
 
 	c->rule = cached ? CACHED_RULE : PROMPT_RULE;

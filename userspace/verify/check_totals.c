@@ -50,6 +50,7 @@ struct crossed {
 	struct total without;	/* the requests that cross */
 	bool not_by_begin, not_by_end;
 	bool lacks_figure;
+	bool by_clock;		/* one is what another clock makes of it */
 	bool has_several;	/* a request for several choices, of which a bill may have one */
 };
 
@@ -75,6 +76,7 @@ static void add_crossed(const struct verify_input *in, struct crossed *x, const 
 	}
 	l = statement__lawful(in, s, figure, billed);
 	x->has_several |= has_several(in->books, s);
+	x->by_clock |= !l.how && statement__other_clock(in, s);
 	x->not_by_begin |= l.how != LAWFUL_ALL && l.how != LAWFUL_DUE;
 	x->not_by_end |= !l.by_end;
 	add(&x->without, billed, l.within, is_open(in, s) || l.any_way.low == ABSENT);
@@ -103,7 +105,10 @@ static void end_crossed(const struct verify_input *in, struct total *t, const st
 		sum.high += one.high;
 	}
 	t->crossed = true;
-	add(t, billed, sum, x->without.open || x->lacks_figure || (x->has_several && billed <= sum.high));
+	/* Windows share requests among each other, and with times that the bill does not cover. */
+	add(t, billed, sum,
+	    x->without.open || x->lacks_figure || (x->has_several && billed <= sum.high) ||
+		    (x->by_clock && (billed < sum.low || billed > sum.high)));
 }
 
 /* A figure that may be billed for its statement stands for itself in the sum. */
@@ -118,7 +123,7 @@ static void add_statement(const struct verify_input *in, struct total *t, const 
 	if (l.how)
 		add(t, billed, (struct span){ billed, billed }, is_open(in, s));
 	else
-		add(t, billed, l.span, is_open(in, s) || statement__excuse(in->books, s, &l, billed));
+		add(t, billed, l.span, is_open(in, s) || statement__excuse(in, s, &l, billed));
 }
 
 static void add_orphan(struct total *totals, const struct orphan *o)

@@ -7,7 +7,7 @@
 
 struct span count__figure(const struct request_count *q, enum figure figure)
 {
-	const int64_t exact = figure == FIGURE_PROMPT ? q->prompt : q->cached;
+	const int64_t exact = figure == FIGURE_PROMPT ? q->prompt : figure == FIGURE_CACHED ? q->cached : 1;
 
 	return figure == FIGURE_COMPLETION ? q->completion : (struct span){ exact, exact };
 }
@@ -185,8 +185,10 @@ const char *statement__whichever(const struct statement *s)
 	return s->excuse ? ", whichever window those requests are of that went over its ends" : "";
 }
 
-const char *statement__excuse(const struct books *b, const struct statement *s, const struct lawful *l, int64_t billed)
+const char *statement__excuse(const struct verify_input *in, const struct statement *s, const struct lawful *l,
+			      int64_t billed)
 {
+	const struct books *b = in->books;
 	const char *crossing = s->excuse && is_explained(l, billed) ? s->excuse : NULL;
 
 	/* What all of them took together is more than any way of counting gives. */
@@ -199,5 +201,5 @@ const char *statement__excuse(const struct books *b, const struct statement *s, 
 		return "some of its requests need not be billed, since their clients left or they failed: the bill is "
 		       "between "
 		       "the sums without and with them";
-	return crossing;
+	return crossing || l->how ? crossing : statement__other_clock(in, s);
 }

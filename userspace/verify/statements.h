@@ -7,6 +7,8 @@
 
 /* Clocks of the host and of the biller, and whether a request's time is its arrival or its answer, differ by so much. */
 #define CLOCK_SLACK_NS 2000000000ll
+/* The same of windows of time, whose requests may be those that began or those that ended in them. */
+#define WINDOW_SLACK_NS 250000000ll
 
 struct pairing {
 	struct books *b;

@@ -252,6 +252,50 @@ static int add_crossing(struct windows *w, size_t statement, uint32_t request, b
 	return 0;
 }
 
+static bool is_near(int64_t unix_ns, const struct statement *s)
+{
+	return (unix_ns >= s->begin_unix_ns - WINDOW_SLACK_NS && unix_ns < s->begin_unix_ns + WINDOW_SLACK_NS) ||
+	       (unix_ns >= s->end_unix_ns - WINDOW_SLACK_NS && unix_ns < s->end_unix_ns + WINDOW_SLACK_NS);
+}
+
+static int add_edge(struct books *b, struct statement *s, uint32_t request, bool own)
+{
+	struct edge *moved = array__reserve(b->edges, &b->edges_capacity, b->n_edges + 1, sizeof(*moved));
+
+	if (!moved)
+		return -ENOMEM;
+	b->edges = moved;
+	moved[b->n_edges++] = (struct edge){ request, own };
+	s->n_edges++;
+	return 0;
+}
+
+/* Requests that begin or end near an end of the window, or go over one: not those that a line with an id is about. */
+static int add_edges(struct windows *w, struct statement *s)
+{
+	const struct pairing *p = w->p;
+	int err = 0;
+
+	s->first_edge = p->b->n_edges;
+	for (uint32_t i = first_from(w, s->begin_unix_ns - w->longest_ns - WINDOW_SLACK_NS);
+	     i < p->in->recording->n_requests && !err; i++) {
+		const int64_t begin = books__unix_ns(p->b, p->in->recording->requests[i].arrival_ns),
+			      end = end_of(w, i);
+		const uint32_t at = p->statement_of[i];
+		const struct statement *other = at ? &p->b->statements[at - 1] : NULL;
+
+		if (begin >= s->end_unix_ns + WINDOW_SLACK_NS)
+			break;
+		if (!is_of(w, i, s->model) ||
+		    (other && other != s && (!other->window || compare_texts(other->model, s->model) != 0)))
+			continue;
+		if (is_near(begin, s) || is_near(end, s) || (begin < s->begin_unix_ns && end >= s->begin_unix_ns) ||
+		    (begin < s->end_unix_ns && end >= s->end_unix_ns))
+			err = add_edge(p->b, s, i, other == s);
+	}
+	return err;
+}
+
 static int fill_window(struct windows *w, struct statement *s)
 {
 	struct pairing *p = w->p;
@@ -283,7 +327,11 @@ static int fill_window(struct windows *w, struct statement *s)
 		if (!err && timed && end_of(w, i) >= end)
 			err = add_crossing(w, at, i, false);
 	}
-	return err;
+	if (err || !timed)
+		return err;
+	s->begin_unix_ns = begin;
+	s->end_unix_ns = end;
+	return add_edges(w, s);
 }
 
 static int add_window(struct windows *w, size_t from, size_t to)
