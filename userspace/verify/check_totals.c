@@ -50,7 +50,7 @@ struct crossed {
 	struct total without;	/* the requests that cross */
 	bool not_by_begin, not_by_end;
 	bool lacks_figure;
-	bool by_clock;		/* one is what another clock makes of it */
+	bool by_clock;		/* one of the windows is */
 	bool has_several;	/* a request for several choices, of which a bill may have one */
 };
 
@@ -76,10 +76,18 @@ static void add_crossed(const struct verify_input *in, struct crossed *x, const 
 	}
 	l = statement__lawful(in, s, figure, billed);
 	x->has_several |= has_several(in->books, s);
-	x->by_clock |= !l.how && statement__other_clock(in, s);
 	x->not_by_begin |= l.how != LAWFUL_ALL && l.how != LAWFUL_DUE;
 	x->not_by_end |= !l.by_end;
 	add(&x->without, billed, l.within, is_open(in, s) || l.any_way.low == ABSENT);
+}
+
+/* Not all of its figures may be billed as they are, but all of them are what another clock makes of them. */
+static bool is_by_clock(const struct verify_input *in, const struct statement *s, const int64_t billed[3])
+{
+	for (int f = FIGURE_PROMPT; f <= FIGURE_COMPLETION; f++)
+		if (billed[f] != ABSENT && !statement__lawful(in, s, (enum figure)f, billed[f]).how)
+			return statement__other_clock(in, s);
+	return false;
 }
 
 static void end_crossed(const struct verify_input *in, struct total *t, const struct crossed *x, enum figure figure)
@@ -188,11 +196,15 @@ static int run(struct verification *v, const struct verify_input *in)
 			[FIGURE_PROMPT] = s->prompt, [FIGURE_CACHED] = s->cached, [FIGURE_COMPLETION] = s->completion
 		};
 
-		for (int f = FIGURE_PROMPT; f <= FIGURE_COMPLETION; f++)
-			if (s->n_before + s->n_after)
+		const bool crosses = s->n_before + s->n_after, by_clock = crosses && is_by_clock(in, s, billed);
+
+		for (int f = FIGURE_PROMPT; f <= FIGURE_COMPLETION; f++) {
+			crossed[f].by_clock |= by_clock;
+			if (crosses)
 				add_crossed(in, &crossed[f], s, (enum figure)f, billed[f]);
 			else
 				add_statement(in, &all->totals[f], s, (enum figure)f, billed[f]);
+		}
 		all->any_statement = true;
 		all->any_unbacked |= statement__grade(b, s) != GRADE_MEASURED;
 	}

@@ -9,7 +9,7 @@
 #include "userspace/verify/statements.h"
 
 #define N_FIGURES (FIGURE_REQUESTS + 1)
-#define OTHER_CLOCK                                                                                                     \
+#define OTHER_CLOCK                                                                                                    \
 	"requests that began or ended near the ends of its window were counted on the other side, as by a clock that " \
 	"differs by less than a quarter of a second, or is read so much later"
 /* Clocks are tried one by one; of more requests near the ends any number may be on either side. */
@@ -28,10 +28,11 @@ static const struct edge *edge_of(const struct clock *c, size_t i)
 	return &c->in->books->edges[c->s->first_edge + i];
 }
 
-/* What may be billed of a request: nothing of one that need not be. ABSENT: not known */
+/* What may be billed of a request: nothing of one that need not be, a part of several choices. ABSENT: not known */
 static void add(const struct clock *c, struct span sums[N_FIGURES], uint32_t request, int sign)
 {
-	const bool due = books__must_be_billed(c->in->books, c->in, request);
+	const bool due = books__must_be_billed(c->in->books, c->in, request) &&
+			 !(c->in->books->counts[request].flags & REQUEST_SEVERAL);
 
 	for (int f = 0; f < N_FIGURES; f++) {
 		const struct span one = count__figure(&c->in->books->counts[request], (enum figure)f);
@@ -94,8 +95,8 @@ static bool is_by_some_clock(const struct clock *c)
 {
 	for (size_t i = 0; i < c->s->n_edges; i++) {
 		const int64_t at = time_of(c, i);
-		const int64_t late[] = { c->s->begin_unix_ns - at, c->s->begin_unix_ns - at - 1,
-					 c->s->end_unix_ns - at, c->s->end_unix_ns - at - 1 };
+		const int64_t late[] = { c->s->begin_unix_ns - at, c->s->begin_unix_ns - at - 1, c->s->end_unix_ns - at,
+					 c->s->end_unix_ns - at - 1 };
 
 		for (size_t k = 0; k < sizeof(late) / sizeof(late[0]); k++)
 			if (late[k] > -WINDOW_SLACK_NS && late[k] < WINDOW_SLACK_NS && is_with(c, late[k]))
