@@ -62,6 +62,7 @@ struct step {
 	tp_u64 batch;		/* address of the public batch; 0: none */
 	tp_u64 filled;		/* address of a batch that calls fill; 0: none */
 	tp_u64 told;		/* the rows of the whole step are out, by its batch */
+	tp_u64 shown;		/* it is in map step_now */
 	struct record_step record;
 };
 
@@ -176,23 +177,26 @@ static __always_inline void step_now__add(tp_u32 process, tp_u64 amount)
 		__sync_fetch_and_add(now, amount);
 }
 
-/* A nested step's use is inside that of the step around it. */
-static __always_inline void step_now__enter(const struct record_step *r)
+/* A nested step's use is inside that of the step around it. Two map operations, where anybody asks which step it is. */
+static __always_inline void step_now__enter(const struct meters *m, struct step *s)
 {
+	const struct record_step *r = &s->record;
 	tp_u32 tid = r->h.tid;
 	tp_u64 step = r->step;
 
-	if (r->h.flags & STEP_NESTED)
+	if (!m->shows_steps || r->h.flags & STEP_NESTED)
 		return;
+	s->shown = 1;
 	bpf_map_update_elem(&step_now, &tid, &step, BPF_ANY);
 	step_now__add(r->h.tgid, STEP_ONE + step);
 }
 
-static __always_inline void step_now__leave(const struct record_step *r)
+static __always_inline void step_now__leave(const struct step *s)
 {
+	const struct record_step *r = &s->record;
 	tp_u32 tid = r->h.tid;
 
-	if (r->h.flags & STEP_NESTED)
+	if (!s->shown)
 		return;
 	bpf_map_delete_elem(&step_now, &tid);
 	step_now__add(r->h.tgid, -(STEP_ONE + r->step));
@@ -212,7 +216,7 @@ static __always_inline void emit_step(struct step *s, tp_u64 now, int ret, tp_u1
 		r->h.flags |= STEP_PARTS_UNKNOWN;
 	cut(r->meter_end, now);
 	own_waits(&r->runq_ns, &r->blocked_ns);
-	step_now__leave(r);
+	step_now__leave(s);
 	if (bpf_ringbuf_output(&events, r, sizeof(*r), wakeup_flags()))
 		count_loss(LOSS_ENGINE_RING);
 	s->sp = 0;
@@ -265,7 +269,7 @@ static __always_inline void on_step_entry(const struct engine_probe_config *conf
 	} else if (config->batch_argument) {
 		s->filled = batch;
 	}
-	step_now__enter(&s->record);
+	step_now__enter(m, s);
 	own_waits(&s->record.runq_ns, &s->record.blocked_ns);
 	cut(s->record.meter_start, now);
 	counters__cut(m, s->record.step, CUT_STEP_START);

@@ -61,12 +61,13 @@ struct meters {			/* the only entry of map `meters`; mapped into the recorder */
 	tp_u64 base_ns;		/* origin of the meters' time; 0: not started */
 	tp_u64 next_step;
 	tp_u64 kernel_epoch;	/* grows when the timing of system calls ends: what threads were in then is forgotten */
+	tp_u64 shows_steps;	/* the map step_now is kept up; 0: nobody reads it */
 	tp_u64 n_counters;	/* events that are cut at steps (counters.h); 0: none */
 	tp_u64 rare[N_METERS - METER_RARE];	/* meters that seldom move, on a line that every cut reads anyhow */
 	/* The next line: what no cut needs. */
 	tp_u64 next_connection;
 	tp_u64 kernel_on;	/* interrupts are timed: 0 between bursts */
-	tp_u64 pad[7];
+	tp_u64 pad[6];
 };
 
 static inline tp_u64 meter__start(tp_u64 t)

@@ -186,6 +186,8 @@ static int load(struct session *s, struct ioctl_collector *c)
 					bpf_map__fd(c->skel->maps.uses), bpf_map__fd(c->skel->maps.inflight));
 	if (err)
 		unload(c);
+	else
+		s->meters->shows_steps = 1;
 	return err;
 }
 
