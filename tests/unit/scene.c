@@ -64,6 +64,8 @@ void scene__decode(struct scene *s, int n_rows, int n_steps)
 void scene__report(struct scene *s, const struct ledger_options *options, bool with_fit)
 {
 	for (size_t i = 0; i < s->m.recording.n_requests; i++) {
+		if (s->m.recording.requests[i].client_left)
+			continue;
 		s->m.recording.requests[i].end_ns = s->m.recording.requests[i].first_byte_ns = s->now;
 		s->m.recording.requests[i].status = 200;
 	}

@@ -30,7 +30,7 @@ void scene__open(struct scene *s, int n_requests);
 struct row_step *scene__step(struct scene *s, const struct part *parts, size_t n);
 /* Steps of one token of each of sequences 0, 1, ... */
 void scene__decode(struct scene *s, int n_rows, int n_steps);
-/* All requests end now. Asserts that the law holds and that every match is exact. */
+/* All requests end now, but those whose client has left. Asserts that the law holds and that every match is exact. */
 void scene__report(struct scene *s, const struct ledger_options *options, bool with_fit);
 void scene__close(struct scene *s);
 

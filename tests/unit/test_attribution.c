@@ -149,6 +149,104 @@ static void a_cached_prompt_costs_nothing_at_prefill(void **unused)
 	scene__close(&s);
 }
 
+/* The server goes on for a moment, and somebody has to pay for it. */
+static void a_request_whose_client_left_keeps_what_it_cost(void **unused)
+{
+	struct scene stayed, left;
+
+	(void)unused;
+	for (int k = 0; k < 2; k++) {
+		struct scene *s = k ? &left : &stayed;
+
+		scene__open(s, 2);
+		scene__step(s, (struct part[]){ { 0, 20, 1 }, { 1, 300, 1 } }, 2);
+		scene__decode(s, 2, 10);
+		if (k) {
+			struct row_request *q = &s->m.recording.requests[1];
+
+			q->client_left = true;
+			q->end_ns = s->now;
+		}
+		scene__decode(s, 2, 3);
+		scene__decode(s, 1, 10);
+		scene__report(s, NULL, true);
+	}
+	assert_int_equal(cost(&left, 0), cost(&stayed, 0));
+	assert_int_equal(cost(&left, 1), cost(&stayed, 1));
+	assert_int_equal(cost(&left, 0) + cost(&left, 1), left.meter);
+	scene__close(&stayed);
+	scene__close(&left);
+}
+
+static void an_encoders_steps_are_the_requests_in_a_phase_of_their_own(void **unused)
+{
+	struct scene s;
+	struct row_step *step;
+	int64_t encoded;
+
+	(void)unused;
+	scene__open(&s, 1);
+	step = scene__step(&s, (struct part[]){ { 0, 60, 0 } }, 1);
+	step->kind = STEP_ENCODE;
+	encoded = s.meter;
+	s.pos[0] = 0;		/* the decoder's own context begins */
+	scene__decode(&s, 1, 20);
+	scene__report(&s, NULL, true);
+	assert_int_equal(request(&s, 0)->by_phase[PHASE_ENCODE][cpu(&s)], encoded);
+	assert_int_equal(cost(&s, 0), s.meter);
+	scene__close(&s);
+}
+
+/* Whatever a later collector brings: a row in `resource`, figures of steps, and a fit of its own. */
+static void another_resource_is_shared_by_a_fit_of_its_own(void **unused)
+{
+	static const struct row_resource energy = { RESOURCE_ENERGY_UJ, "energy_uj", "uJ", RESOURCE_ADDITIVE,
+						    GRADE_MEASURED,	"rapl",	     NULL };
+	struct made_fit fit;
+	struct scene s;
+	int64_t total = 0, joules[2] = { 0, 0 };
+	size_t k;
+
+	(void)unused;
+	scene__open(&s, 2);
+	maker__resource(&s.m, &energy);
+	make_fit(&fit, "target", RESOURCE_ENERGY_UJ);
+	for (size_t t = 0; t < COST_TERMS; t++)
+		fit.fit.cost.value[t] *= t == COST_TERM_CONTEXT ? 2e-3 : 1e-3;
+	for (size_t i = 0; i < (size_t)MADE_DRAWS * COST_TERMS; i++)
+		fit.draws[i] *= i % COST_TERMS == COST_TERM_CONTEXT ? 2e-3 : 1e-3;
+	for (int step = 0; step < 40; step++) {
+		struct cost_row rows[2] = { { 1, (uint32_t)s.pos[0], 1, 0 }, { 1, (uint32_t)s.pos[1], 1, 1 } };
+		double shares[2];
+		int64_t use;
+
+		if (step == 0) {
+			rows[0].n_tokens = 20;
+			rows[1].n_tokens = 400;
+		}
+		use = (int64_t)llround(cost__predict(fit.fit.cost.value, rows, 2));
+		assert_int_equal(cost__share(fit.fit.cost.value, rows, 2, FIXED_BY_ROW, shares), 0);
+		scene__step(&s, (struct part[]){ { 0, rows[0].n_tokens, 1 }, { 1, rows[1].n_tokens, 1 } }, 2);
+		maker__cut(&s.m, RESOURCE_ENERGY_UJ, total, use);
+		total += use;
+		joules[0] += llround(shares[0]);
+		joules[1] += llround(shares[1]);
+	}
+	maker__total(&s.m, RESOURCE_ENERGY_UJ, total, "rapl");
+	maker__fit(&s.m, &fit.fit);
+	scene__report(&s, NULL, true);
+	for (k = 0; s.ledger.resources[k].row->id != RESOURCE_ENERGY_UJ; k++)
+		;
+	assert_string_equal(s.ledger.pricing[ROLE_TARGET][k].rule->name, "shapley");
+	for (size_t i = 0; i < 2; i++) {
+		assert_in_range(request(&s, i)->cost[k] - joules[i] + 80, 0, 160);
+		assert_true(request(&s, i)->low[k] <= request(&s, i)->cost[k] &&
+			    request(&s, i)->cost[k] <= request(&s, i)->high[k]);
+	}
+	assert_int_equal(request(&s, 0)->cost[k] + request(&s, 1)->cost[k], total);
+	scene__close(&s);
+}
+
 /* -------------------------------------------------------------------------------------------------------- disturbance --- */
 
 /* What the next disturbed step has of it, and the frequency of the others; reset by each use. */
@@ -1086,6 +1184,9 @@ int main(void)
 		cmocka_unit_test(a_longer_prompt_is_paid_by_its_own_request),
 		cmocka_unit_test(parts_of_a_step_are_shared_each_by_itself),
 		cmocka_unit_test(a_cached_prompt_costs_nothing_at_prefill),
+		cmocka_unit_test(a_request_whose_client_left_keeps_what_it_cost),
+		cmocka_unit_test(an_encoders_steps_are_the_requests_in_a_phase_of_their_own),
+		cmocka_unit_test(another_resource_is_shared_by_a_fit_of_its_own),
 		cmocka_unit_test(what_a_preemption_added_is_a_disturbance_and_no_ones_cost),
 		cmocka_unit_test(a_worker_that_waited_for_a_cpu_is_evidence_too),
 		cmocka_unit_test(a_moment_of_waiting_is_no_evidence),
