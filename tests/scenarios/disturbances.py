@@ -92,23 +92,47 @@ def expect_khz(step, khz):
         raise AssertionError(f"a step at {khz} kHz has {step['mean_khz']}: {step}")
 
 
+@contextlib.contextmanager
+def environment(**more):
+    """For every child of ours."""
+    before = dict(os.environ)
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name in more:
+            os.environ.pop(name)
+            if name in before:
+                os.environ[name] = before[name]
+
+
+@contextlib.contextmanager
+def spinning_server(version):
+    """With two threads that wait for each other on the CPU, and that come before other people's. Those that sleep are on no CPU while one of
+    them is kept from it, and let nobody pay for the wait."""
+    with faults.before_others(), environment(GOMP_SPINCOUNT="infinite"), \
+            engine.start(version, "small-f16", threads=2, ctx=4096) as server:
+        client.completion(server.port, "Warm", n_predict=40)
+        yield server
+
+
 @disturbance
 def steps_have_the_frequency_that_the_kernel_told_of(s):
     """The program that the tracepoint runs is told of changes that no hardware makes; threads, CPUs and times are real."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, spinning_server(s.version) as server:
         frequencies = made_up.Frequencies(folder, FAST)
-        with recorded_with(frequencies, folder, s.server.pid) as recording, generating(s.port):
-            wait_steps(s.port, 20)
+        with recorded_with(frequencies, folder, server.pid) as recording, generating(server.port, 600):
+            wait_steps(server.port, 20)
             frequencies.set(SLOW)
-            wait_steps(s.port, 60)
+            wait_steps(server.port, 60)
             for _ in range(20):
                 frequencies.set(FAST)
                 time.sleep(0.007)
                 frequencies.set(SLOW)
                 time.sleep(0.011)
-            wait_steps(s.port, 60)
+            wait_steps(server.port, 60)
             frequencies.set(FAST)
-            wait_steps(s.port, 20)
+            wait_steps(server.port, 20)
     slow, fast = [0], [0]
     first, last = frequencies.changes[0][0], frequencies.changes[-1][1]
     n = len(frequencies.cpus)
@@ -260,32 +284,6 @@ def hogged(cpu, busy_s, every_s, times):
     times += [tuple(map(int, line.split())) for line in out.splitlines()]
 
 
-@contextlib.contextmanager
-def environment(**more):
-    """For every child of ours."""
-    before = dict(os.environ)
-    os.environ.update(more)
-    try:
-        yield
-    finally:
-        for name in more:
-            os.environ.pop(name)
-            if name in before:
-                os.environ[name] = before[name]
-
-
-@contextlib.contextmanager
-def calibrated_spinning_server(version, cpus):
-    """With two threads that wait for each other on the CPU: where they sleep nobody pays for a wait, since the step takes longer and hardly
-    any CPU time more."""
-    with tempfile.TemporaryDirectory() as folder, environment(TOKPROF_FITS=folder, GOMP_SPINCOUNT="infinite"), \
-            engine.start(version, "small-f16", threads=2, ctx=4096) as server:
-        client.completion(server.port, "Warm", n_predict=40)
-        pin_worker(server, cpus)
-        calibrate(server)
-        yield server
-
-
 def calibrate(server):
     """A fit of CPU time. Threads that spin while they wait are, seen from outside, somebody else's work."""
     status, _, words = meter.run("calibrate", "-p", server.pid, "--seconds", CALIBRATE_S, "--busy-ok", timeout=120)
@@ -313,7 +311,9 @@ def what_a_displaced_worker_costs_is_a_disturbance_and_is_named(s):
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         raise faults.Skipped("one CPU: there is no worker beside the step's own thread")
-    with faults.before_others(), calibrated_spinning_server(s.version, cpus) as server:
+    with tempfile.TemporaryDirectory() as folder, environment(TOKPROF_FITS=folder), spinning_server(s.version) as server:
+        pin_worker(server, cpus)
+        calibrate(server)
         for _ in range(TURNS):
             times = []
             with meter.record(server.pid) as recording, hogged(cpus[-1], TAKEN_S, EVERY_S, times):
