@@ -155,7 +155,7 @@ struct row_step {
 };
 
 struct row_step_resource {		/* cumulative meters of the server at the step's start, and the use inside it */
-	int64_t step;
+	uint32_t step;			/* narrow, since these rows are the most; a recording ends long before 2^32 steps */
 	int resource;
 	int64_t start_value, value;
 };

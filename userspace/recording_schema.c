@@ -183,7 +183,7 @@ static const struct column step_columns[] = {
 };
 
 static const struct column step_resource_columns[] = {
-	COLUMN(row_step_resource, step, COLUMN_ID, "", "step.id"),
+	COLUMN(row_step_resource, step, COLUMN_U32, "", "step.id"),
 	COLUMN(row_step_resource, resource, COLUMN_COUNT_INT, "", "resource.id"),
 	COLUMN(row_step_resource, start_value, COLUMN_METER, "of the resource", "the server's meter at its start"),
 	COLUMN(row_step_resource, value, COLUMN_COUNT, "of the resource", "what the whole server used in it"),
