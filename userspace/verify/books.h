@@ -202,6 +202,8 @@ const char *statement__excuse(const struct verify_input *in, const struct statem
  * little. NULL: they are not
  */
 const char *statement__other_clock(const struct verify_input *in, const struct statement *s);
+/* A sum over windows, without and with requests that such a clock may have moved out of all of them, or into one. */
+struct span bill_clocks__widen(const struct verify_input *in, struct span sum, enum figure figure);
 /* Not those that failed, whose client left, or that the recording has not whole. */
 bool books__must_be_billed(const struct books *b, const struct verify_input *in, uint32_t request);
 /* It is about all requests, and every generation is one of theirs: which is whose may be open, the sum is not. */

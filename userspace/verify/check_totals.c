@@ -81,6 +81,11 @@ static void add_crossed(const struct verify_input *in, struct crossed *x, const 
 	add(&x->without, billed, l.within, is_open(in, s) || l.any_way.low == ABSENT);
 }
 
+static bool holds(struct span sum, int64_t billed)
+{
+	return billed >= sum.low && billed <= sum.high;
+}
+
 /* Not all of its figures may be billed as they are, but all of them are what another clock makes of them. */
 static bool is_by_clock(const struct verify_input *in, const struct statement *s, const int64_t billed[3])
 {
@@ -113,10 +118,10 @@ static void end_crossed(const struct verify_input *in, struct total *t, const st
 		sum.high += one.high;
 	}
 	t->crossed = true;
-	/* Windows share requests among each other, and with times that the bill does not cover. */
 	add(t, billed, sum,
 	    x->without.open || x->lacks_figure || (x->has_several && billed <= sum.high) ||
-		    (x->by_clock && (billed < sum.low || billed > sum.high)));
+		    (x->by_clock && (billed < sum.low || billed > sum.high) &&
+		     holds(bill_clocks__widen(in, sum, figure), billed)));
 }
 
 /* A figure that may be billed for its statement stands for itself in the sum. */
@@ -196,7 +201,8 @@ static int run(struct verification *v, const struct verify_input *in)
 			[FIGURE_PROMPT] = s->prompt, [FIGURE_CACHED] = s->cached, [FIGURE_COMPLETION] = s->completion
 		};
 
-		const bool crosses = s->n_before + s->n_after, by_clock = crosses && is_by_clock(in, s, billed);
+		const bool by_clock = s->n_edges && is_by_clock(in, s, billed);
+		const bool crosses = s->n_before + s->n_after || by_clock;
 
 		for (int f = FIGURE_PROMPT; f <= FIGURE_COMPLETION; f++) {
 			crossed[f].by_clock |= by_clock;

@@ -127,3 +127,37 @@ const char *statement__other_clock(const struct verify_input *in, const struct s
 	c.by_end = true;
 	return is_by_some_clock(&c) ? OTHER_CLOCK : NULL;
 }
+
+static bool is_inside(const struct books *b, int64_t unix_ns)
+{
+	for (size_t i = 0; i < b->n_windows; i++)
+		if (unix_ns - WINDOW_SLACK_NS >= b->windows[i].begin_unix_ns &&
+		    unix_ns + WINDOW_SLACK_NS < b->windows[i].end_unix_ns)
+			return true;
+	return false;
+}
+
+static void widen(const struct verify_input *in, struct span *sum, enum figure figure, const struct edge *edge)
+{
+	const struct books *b = in->books;
+	const struct row_request *q = &in->recording->requests[edge->request];
+	const struct request_count *n = &b->counts[edge->request];
+	const struct span one = count__figure(n, figure);
+	const bool stays = is_inside(b, books__unix_ns(b, q->arrival_ns)) &&
+			   is_inside(b, books__unix_ns(b, q->end_ns ? q->end_ns : recording__end_ns(in->recording)));
+
+	if (one.low == ABSENT)
+		return;
+	/* Those that go over one end of all windows are in the sum as what need not be. */
+	if (edge->own && !stays && (n->flags & REQUEST_ENDED_IN || !(n->flags & REQUEST_ENDED_OUT)))
+		sum->low -= books__must_be_billed(b, in, edge->request) ? one.low : 0;
+	else if (!edge->own && !(n->flags & (REQUEST_BILLED | REQUEST_ENDED_IN)))
+		sum->high += one.high;
+}
+
+struct span bill_clocks__widen(const struct verify_input *in, struct span sum, enum figure figure)
+{
+	for (size_t i = 0; i < in->books->n_edges; i++)
+		widen(in, &sum, figure, &in->books->edges[i]);
+	return sum;
+}
