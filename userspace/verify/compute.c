@@ -24,6 +24,8 @@
  * a quiet machine took between 0.93 and 1.16 of their median in stretches of 20 s over hours (docs/accuracy.md).
  */
 #define MOOD 0.25
+/* With an interval wider than that, half of the tokens may be missing and nothing would be seen: no word for the counts. */
+#define BACKS_AT_MOST 0.5
 
 struct summing {
 	struct compute *c;
@@ -297,12 +299,12 @@ struct compute_scope compute__recording(const struct compute *c)
 
 enum backing compute__judge(const struct compute *c, double needed, double measured, struct compute_scope scope)
 {
-	const double least = needed * (1 - compute__half_width(c, scope));
+	const double half = compute__half_width(c, scope), least = needed * (1 - half);
 
 	if (!(least > 0))
 		return needed > 0 ? BACKING_OPEN : BACKING_HOLDS;
 	if (measured >= least)
-		return BACKING_HOLDS;
+		return half > BACKS_AT_MOST ? BACKING_OPEN : BACKING_HOLDS;
 	return c->drifted && measured >= least / DRIFT_AT_MOST ? BACKING_OPEN : BACKING_SHORT;
 }
 
