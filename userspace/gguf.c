@@ -460,9 +460,14 @@ static int read_memory(void *ctx, uint64_t offset, void *out, size_t n)
 	return 0;
 }
 
+struct gguf_source gguf_source__of_bytes(const void *bytes, size_t n)
+{
+	return (struct gguf_source){ .read = read_memory, .ctx = (void *)(uintptr_t)bytes, .size = n };
+}
+
 int gguf__read_bytes(struct model_facts *out, const void *bytes, size_t n, char *error, size_t size)
 {
-	struct gguf_source source = { .read = read_memory, .ctx = (void *)(uintptr_t)bytes, .size = n };
+	const struct gguf_source source = gguf_source__of_bytes(bytes, n);
 
 	return gguf__read(out, &source, error, size);
 }

@@ -75,6 +75,8 @@ struct gguf_source {
 
 /* A regular file; *fd must live as long. @return 0; a negative errno and a sentence */
 int gguf_source__of_fd(struct gguf_source *out, int *fd, char *error, size_t size);
+/* Bytes in memory, which must live as long. */
+struct gguf_source gguf_source__of_bytes(const void *bytes, size_t n);
 
 /*
  * @error	where a sentence goes: what, at which byte, why; GGUF_ERROR_SIZE is enough

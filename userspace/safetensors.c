@@ -493,15 +493,9 @@ int safetensors__read_fd(struct model_facts *out, int fd, char *error, size_t si
 	return safetensors__read(out, &source, error, size);
 }
 
-static int read_memory(void *ctx, uint64_t offset, void *out, size_t n)
-{
-	memcpy(out, (const char *)ctx + offset, n);
-	return 0;
-}
-
 int safetensors__read_bytes(struct model_facts *out, const void *bytes, size_t n, char *error, size_t size)
 {
-	struct gguf_source source = { .read = read_memory, .ctx = (void *)(uintptr_t)bytes, .size = n };
+	const struct gguf_source source = gguf_source__of_bytes(bytes, n);
 
 	return safetensors__read(out, &source, error, size);
 }

@@ -151,6 +151,21 @@ const struct row_model *recording__model(const struct recording *r)
 	return largest;
 }
 
+size_t recording__first_chunk(const struct recording *r, int64_t request_id)
+{
+	size_t low = 0, high = r->n_chunks;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (r->chunks[middle].request < request_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 int64_t recording__step_use(const struct recording *r, int64_t step_id, int resource_id)
 {
 	size_t low = 0, high = r->n_step_resources;

@@ -50,6 +50,8 @@ const struct row_model *recording__model(const struct recording *r);
 
 /* What a step used of a resource; ABSENT where it was not measured. */
 int64_t recording__step_use(const struct recording *r, int64_t step_id, int resource_id);
+/* Index of a request's first chunk in recording.chunks; where it has none that of the next one's. */
+size_t recording__first_chunk(const struct recording *r, int64_t request_id);
 /* "target", "draft", or NULL where the context is not known. */
 const char *recording__context_role(const struct recording *r, int context_id);
 

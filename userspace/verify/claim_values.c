@@ -148,28 +148,13 @@ enum value value_of_success(const struct judgement *j, uint32_t i, double *low, 
 
 /* ------------------------------------------------------------------------------------------------- gaps between chunks --- */
 
-static size_t first_chunk_of(const struct recording *r, int64_t request)
-{
-	size_t low = 0, high = r->n_chunks;
-
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-
-		if (r->chunks[middle].request < request)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 int sample__add_gaps(struct sample *s, const struct judgement *j, uint32_t i)
 {
 	const struct recording *r = j->in->recording;
 	const struct row_request *q = &r->requests[i];
 	const bool lossy = j->in->timeline->requests[i].incomplete & SAMPLE_LOSSY;
 	const uint64_t end_ns = q->end_ns ? q->end_ns : recording__end_ns(r);
-	size_t at = first_chunk_of(r, q->id);
+	size_t at = recording__first_chunk(r, q->id);
 	uint64_t last = 0;
 	int err = 0;
 

@@ -134,24 +134,9 @@ void scorecard_samples__close(struct scorecard_samples *s)
 
 /* --------------------------------------------------------------------------------------------------------------- values --- */
 
-static size_t first_chunk(const struct recording *r, int64_t request)
-{
-	size_t low = 0, high = r->n_chunks;
-
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-
-		if (r->chunks[middle].request < request)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 static int64_t second_chunk_after(const struct recording *r, int64_t request)
 {
-	const size_t k = first_chunk(r, request);
+	const size_t k = recording__first_chunk(r, request);
 
 	if (k + 1 >= r->n_chunks || r->chunks[k].request != request || r->chunks[k + 1].request != request)
 		return ABSENT;
@@ -234,7 +219,7 @@ static int64_t gather_chunks(struct scorecard_samples *s)
 		if (s->outcomes[i] != OUTCOME_SUCCEEDED || !r->requests[i].stream)
 			continue;
 		begun = n;
-		for (size_t k = first_chunk(r, r->requests[i].id) + 1;
+		for (size_t k = recording__first_chunk(r, r->requests[i].id) + 1;
 		     k < r->n_chunks && r->chunks[k].request == r->requests[i].id &&
 		     r->chunks[k - 1].request == r->chunks[k].request;
 		     k++)
