@@ -567,7 +567,7 @@ static int overhead_run(int argc, char **argv)
 const struct command command_overhead = {
 	.name = "overhead",
 	.summary = "measure what tokprof costs a server, on its own live traffic",
-	.usage = "-p PID [-d SECONDS] [--device-root DIR] [--events LIST] [--json]",
+	.usage = "-p PID [-d SECONDS] [OPTIONS]",
 	.description = "Switches all probes on and off in random windows of 50 to 300 ms while the server\n"
 		       "works, and compares the gaps between the tokens that it sends: a slow-down with a\n"
 		       "95 % interval. Beside it the accounted cost: probe hits, run time of the BPF\n"
