@@ -167,7 +167,7 @@ void verdict__print(const struct verification *v)
 }
 
 void billing__expect(const struct billing *s, const char *id, int64_t line, enum verdict verdict, const char *claimed,
-		   const char *measured)
+		     const char *measured)
 {
 	const struct check *c = verdict__find(&s->v, id, line);
 

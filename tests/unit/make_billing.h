@@ -52,7 +52,7 @@ void verdict__print(const struct verification *v);
 const struct note *verdict__note(const struct verification *v, const char *id);
 size_t verdict__count(const struct verification *v, enum verdict verdict, const char *id);
 void billing__expect(const struct billing *s, const char *id, int64_t line, enum verdict verdict, const char *claimed,
-		   const char *measured);
+		     const char *measured);
 void billing__expect_says(const struct billing *s, const char *id, int64_t line, const char *words);
 void billing__expect_verdict(const struct billing *s, enum verdict verdict);
 

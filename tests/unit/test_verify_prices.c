@@ -299,7 +299,8 @@ int main(void)
 		cmocka_unit_test(prices_follow_the_price_list_to_the_last_digit),
 		cmocka_unit_test(rounding_every_request_is_no_wrong_sum),
 		cmocka_unit_test(prices_by_the_month_begin_anew_with_each),
-		cmocka_unit_test(prices_of_a_bill_that_begins_in_mid_month_are_open_unless_the_price_list_says_what_was_before),
+		cmocka_unit_test(
+			prices_of_a_bill_that_begins_in_mid_month_are_open_unless_the_price_list_says_what_was_before),
 		cmocka_unit_test(an_off_peak_discount_applies_to_requests_at_that_time),
 		cmocka_unit_test(a_discount_that_begins_with_a_request_is_a_matter_of_clocks),
 		cmocka_unit_test(when_a_request_was_made_the_recording_says_and_not_the_bill),

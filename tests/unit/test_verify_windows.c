@@ -109,7 +109,8 @@ static void a_sum_over_several_choices_is_no_excuse_for_more_than_all_of_them(vo
 		s.lines[0].completion_tokens = 30 + 31 + 32 + 33 + 12 + more;
 		s.bill.n = 1;
 		billing__verify(&s);
-		billing__expect(&s, "bill.completion_tokens", 0, more ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL, NULL);
+		billing__expect(&s, "bill.completion_tokens", 0, more ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL,
+				NULL);
 		billing__close(&s);
 	}
 }
@@ -167,8 +168,10 @@ static void twins_are_open_by_themselves_and_not_in_the_sum(void **unused)
 		s.bill.n = 1;
 		assert_int_equal(verify__run(&s.v, &s.in), 0);
 		billing__expect(&s, "bill.prompt_tokens", 0, VERDICT_CONFIRMED, NULL, NULL);
-		billing__expect(&s, "bill.completion_tokens", 0, more ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL, NULL);
-		billing__expect(&s, "bill.total_completion_tokens", 0, more ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL, NULL);
+		billing__expect(&s, "bill.completion_tokens", 0, more ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL,
+				NULL);
+		billing__expect(&s, "bill.total_completion_tokens", 0, more ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL,
+				NULL);
 		billing__close(&s);
 	}
 }
@@ -285,12 +288,14 @@ static void a_request_may_be_billed_in_the_window_that_it_ended_in(void **unused
 		s.lines[1].completion_tokens = 33 * times;
 		billing__verify(&s);
 		billing__expect_verdict(&s, times > 1 ? VERDICT_REFUTED : VERDICT_CONFIRMED);
-		billing__expect(&s, "compute.recording", 0, times > 1 ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL, NULL);
+		billing__expect(&s, "compute.recording", 0, times > 1 ? VERDICT_REFUTED : VERDICT_CONFIRMED, NULL,
+				NULL);
 		if (times == 1) {
 			billing__expect_says(&s, "bill.completion_tokens", 3, "ended in its window");
 			billing__expect(&s, "bill.total_completion_tokens", 0, VERDICT_CONFIRMED, "126", "126");
 		} else {
-			billing__expect_says(&s, "bill.completion_tokens", 3, "1254 more billed than put out, whichever window");
+			billing__expect_says(&s, "bill.completion_tokens", 3,
+					     "1254 more billed than put out, whichever window");
 		}
 		billing__close(&s);
 	}

@@ -24,7 +24,7 @@
  * a quiet machine took between 0.93 and 1.16 of their median in stretches of 20 s over hours (docs/accuracy.md).
  */
 #define MOOD 0.25
-/* With an interval wider than that, half of the tokens may be missing and nothing would be seen: no word for the counts. */
+/* With a 95 % interval wider than that, half of the tokens may be missing and nothing would be seen: no word for the counts. */
 #define BACKS_AT_MOST 0.5
 
 struct summing {
@@ -299,13 +299,15 @@ struct compute_scope compute__recording(const struct compute *c)
 
 enum backing compute__judge(const struct compute *c, double needed, double measured, struct compute_scope scope)
 {
-	const double half = compute__half_width(c, scope), least = needed * (1 - half);
+	/* To accuse one of many takes more than to believe one. */
+	const double half = compute__half_width(c, (struct compute_scope){ Z95, scope.n_minutes });
+	const double least = needed * (1 - compute__half_width(c, scope));
 
-	if (!(least > 0))
-		return needed > 0 ? BACKING_OPEN : BACKING_HOLDS;
-	if (measured >= least)
-		return half > BACKS_AT_MOST ? BACKING_OPEN : BACKING_HOLDS;
-	return c->drifted && measured >= least / DRIFT_AT_MOST ? BACKING_OPEN : BACKING_SHORT;
+	if (!(needed > 0))
+		return BACKING_HOLDS;
+	if (measured < least)
+		return c->drifted && measured >= least / DRIFT_AT_MOST ? BACKING_OPEN : BACKING_SHORT;
+	return !c->drifted && half <= BACKS_AT_MOST && measured >= needed * (1 - half) ? BACKING_HOLDS : BACKING_OPEN;
 }
 
 double compute__inflation(const struct compute *c, double needed, double measured, struct compute_scope scope)
