@@ -315,13 +315,13 @@ static void write_step(struct counters *c, const struct counter_point *start, co
 {
 	for (size_t j = 0; j < c->n_active; j++) {
 		struct row_step_resource row = {
-			.step = (int64_t)end->step,
+			.step = (uint32_t)end->step,
 			.resource = c->list.events[c->active[j]].resource,
 			.start_value = start->meter[j],
 			.value = end->meter[j] - start->meter[j],
 		};
 
-		if (start->n_gaps[j] == end->n_gaps[j])
+		if (start->n_gaps[j] == end->n_gaps[j] && end->step <= UINT32_MAX)
 			recording_writer__step_resource(c->session->writer, &row);
 	}
 }

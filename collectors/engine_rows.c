@@ -238,11 +238,13 @@ static void write_step_resources(struct session *s, const struct record_step *r)
 	int64_t start[METER_RESOURCES], end[METER_RESOURCES];
 	int i;
 
+	if (r->step > UINT32_MAX)
+		return;		/* the rows' numbers are narrow: no figure is better than another step's */
 	session__cut(s, r->meter_start, start);
 	session__cut(s, r->meter_end, end);
 	for (i = 0; i < METER_RESOURCES; i++) {
 		struct row_step_resource row = {
-			.step = (int64_t)r->step,
+			.step = (uint32_t)r->step,
 			.resource = meter_resources[i],
 			.start_value = start[i],
 			.value = end[i] - start[i],
