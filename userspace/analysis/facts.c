@@ -166,22 +166,29 @@ size_t recording__first_chunk(const struct recording *r, int64_t request_id)
 	return low;
 }
 
-int64_t recording__step_use(const struct recording *r, int64_t step_id, int resource_id)
+const struct row_step_resource *recording__find_step_use(const struct recording *r, int64_t step_id, int resource_id)
 {
 	size_t low = 0, high = r->n_step_resources;
 
 	while (low < high) {
-		size_t middle = low + (high - low) / 2;
+		const size_t middle = low + (high - low) / 2;
 		const struct row_step_resource *use = &r->step_resources[middle];
 
 		if (use->step == step_id && use->resource == resource_id)
-			return use->value;
+			return use;
 		if (use->step < step_id || (use->step == step_id && use->resource < resource_id))
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return recording__step_calls(r, step_id, resource_id);
+	return NULL;
+}
+
+int64_t recording__step_use(const struct recording *r, int64_t step_id, int resource_id)
+{
+	const struct row_step_resource *use = recording__find_step_use(r, step_id, resource_id);
+
+	return use ? use->value : recording__step_calls(r, step_id, resource_id);
 }
 
 const char *recording__context_role(const struct recording *r, int context_id)

@@ -48,6 +48,8 @@ void recording__each_loss(const struct recording *r, void (*each)(void *ctx, con
 const struct row_engine *recording__engine(const struct recording *r);
 const struct row_model *recording__model(const struct recording *r);
 
+/* Its meters of a resource, where these were read at steps; NULL. The table is sorted by step and resource. */
+const struct row_step_resource *recording__find_step_use(const struct recording *r, int64_t step_id, int resource_id);
 /* What a step used of a resource; ABSENT where it was not measured. */
 int64_t recording__step_use(const struct recording *r, int64_t step_id, int resource_id);
 /* Index of a request's first chunk in recording.chunks; where it has none that of the next one's. */

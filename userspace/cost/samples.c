@@ -7,6 +7,7 @@
 
 #include "bpf/records.h"
 #include "userspace/analysis/array.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/analysis/runs.h"
 #include "userspace/analysis/steps.h"
 
@@ -19,25 +20,15 @@ struct gatherer {
 	size_t n_rows, n_parts;
 };
 
-/* Of the resource in a step; ABSENT. The table is sorted by step and resource. */
+/* Of the resource in a step; ABSENT. */
 static int64_t step__value(const struct recording *r, const struct row_step *step, int resource)
 {
-	size_t low = 0, high = r->n_step_resources;
+	const struct row_step_resource *use;
 
 	if (resource == COST_RESOURCE_WALL)
 		return (int64_t)step__duration_ns(step);
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-		const struct row_step_resource *at = &r->step_resources[middle];
-
-		if (at->step == step->id && at->resource == resource)
-			return at->value;
-		if (at->step < step->id || (at->step == step->id && at->resource < resource))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return ABSENT;
+	use = recording__find_step_use(r, step->id, resource);
+	return use ? use->value : ABSENT;
 }
 
 static uint32_t row__owner(const struct timeline *t, size_t step, const struct row_row *row)

@@ -8,25 +8,6 @@
 #include "userspace/analysis/array.h"
 #include "userspace/verify/judge.h"
 
-static const struct row_step_resource *use_of(const struct recording *r, int64_t step, int resource)
-{
-	size_t low = 0, high = r->n_step_resources;
-
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-		const struct row_step_resource *at = &r->step_resources[middle];
-
-		if (at->step < step || (at->step == step && at->resource < resource))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < r->n_step_resources && r->step_resources[low].step == step &&
-			       r->step_resources[low].resource == resource ?
-		       &r->step_resources[low] :
-		       NULL;
-}
-
 static double emitted_by(const struct timeline *t, size_t step)
 {
 	double sum = 0;
@@ -48,7 +29,7 @@ static int read_energy(struct judgement *j, int resource)
 	int err = tokens && joules ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < r->n_steps && !err; i++) {
-		const struct row_step_resource *use = use_of(r, r->steps[i].id, resource);
+		const struct row_step_resource *use = recording__find_step_use(r, r->steps[i].id, resource);
 
 		if (use && last && use->start_value >= last->start_value) {
 			tokens[n] = emitted;
