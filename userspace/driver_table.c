@@ -55,11 +55,6 @@ void driver_table__free(struct driver_table *t)
 	memset(t, 0, sizeof(*t));
 }
 
-uint32_t driver_table__command(bool whole, uint32_t command)
-{
-	return whole ? command : command & 0xffff;
-}
-
 bool driver_table__is_whole(const struct driver_table *t, uint64_t drivers)
 {
 	for (int i = 0; i < t->n_drivers; i++)

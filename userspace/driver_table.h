@@ -44,7 +44,7 @@ struct driver {
 
 struct driver_call {
 	int driver;			/* index */
-	uint32_t command;		/* driver_table__command() */
+	uint32_t command;		/* magic and number, or of a driver whose commands are compared as a whole all of it */
 	bool has_sub;
 	uint64_t sub;
 	char name[DRIVER_CALL_NAME_SIZE];
@@ -76,8 +76,6 @@ uint64_t driver_table__of_node(const struct driver_table *t, const char *path, c
 			       unsigned int minor);
 /* Does any driver of the set compare whole commands? */
 bool driver_table__is_whole(const struct driver_table *t, uint64_t drivers);
-/* What a command is looked up by: magic and number, or all of it. */
-uint32_t driver_table__command(bool whole, uint32_t command);
 /* NULL: not in the table. A call without a sub-command stands for those that are not there. */
 const struct driver_call *driver_table__find(const struct driver_table *t, uint64_t drivers, uint32_t command,
 					     uint64_t sub);

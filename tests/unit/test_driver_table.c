@@ -80,7 +80,8 @@ static void host__remove(const struct host *h)
 static void is_call(const char *root, const char *node, uint32_t command, uint64_t sub, const char *name, int class)
 {
 	const uint64_t drivers = driver_table__of_node(&table, node, root, 0, 0);
-	const uint32_t key = driver_table__command(driver_table__is_whole(&table, drivers), command);
+	/* As the kernel's side looks it up: by magic and number, or by all of it. */
+	const uint32_t key = driver_table__is_whole(&table, drivers) ? command : command & 0xffff;
 	const struct driver_call *call = driver_table__find(&table, drivers, key, sub);
 	char called[96];
 

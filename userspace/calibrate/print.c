@@ -217,8 +217,7 @@ static void print_end(const struct calibrated *c, FILE *f)
 		fprintf(f,
 			"other programs kept the server's threads waiting for a CPU, %.0f s for every 100 s that they "
 			"computed, and those that spin for them computed longer: prices may be too high. Calibrate on "
-			"a "
-			"quieter host\n",
+			"a quieter host\n",
 			100 * cpu->waited);
 	if (c->stored)
 		fprintf(f, "next: tokprof record -p %u takes this fit along\n", c->server->pid);

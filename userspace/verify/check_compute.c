@@ -12,6 +12,8 @@
 #define RULE                                                                                                           \
 	"CPU time measured in its steps >= what its billed tokens need by the calibrated cost model, less the 95 % "   \
 	"interval"
+#define BUSY 0.1	/* of the prices, from where on a note says so */
+
 struct need {
 	double recorded, billed;	/* ns */
 	double per_token;		/* of completion; 0 not known */
@@ -134,8 +136,6 @@ static int check_statement(struct verification *v, const struct verify_input *in
 		return -ENOMEM;
 	return put(v, in, c, need);
 }
-
-#define BUSY 0.1	/* of the prices, from where on a note says so */
 
 /* What is billed of times, beyond what was recorded; ns. */
 struct beyond {

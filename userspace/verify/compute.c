@@ -59,12 +59,10 @@ static const char *why_missing(const struct ledger *l, int position)
 	p = &l->pricing[ROLE_TARGET][position];
 	if (is_priced(p) && (isnan(p->fit->waited) || p->fit->key.n_threads == ABSENT))
 		return "its cost model does not say how long other programs kept the server's threads waiting while it "
-		       "was "
-		       "made; run tokprof calibrate -p PID again, then record again";
+		       "was made; run tokprof calibrate -p PID again, then record again";
 	if (p->fit && p->fit->origin && strcmp(p->fit->origin, FIT_ORIGIN_RECORDING) == 0)
 		return "its cost model was fitted to the very steps that it would have to judge; run tokprof calibrate "
-		       "-p PID "
-		       "on the server, then record again";
+		       "-p PID on the server, then record again";
 	if (p->rule && p->rule->by_model && p->fit)
 		return is_priced(p) ? NULL : "its cost model does not say that it was calibrated";
 	return p->why[0] ? p->why : "the recording has no cost model";
@@ -160,12 +158,14 @@ static int sum_step(struct summing *s, uint32_t step)
 		return err;
 	book(s, 1, false);
 	if (role == ROLE_TARGET) {
+		const double counted = fmin((double)use, expected * most);
+
 		s->c->expected += expected;
-		s->c->measured += (double)use < expected * most ? (double)use : expected * most;
+		s->c->measured += counted;
 		hour = &s->c->hours[compute__hour(s->c, r->steps[step].start_ns)];
 		note_minute(s, r->steps[step].start_ns, hour);
 		hour->expected += expected;
-		hour->measured += (double)use < expected * most ? (double)use : expected * most;
+		hour->measured += counted;
 		s->c->n_steps++;
 		note_features(s);
 	}
@@ -209,13 +209,10 @@ static double z_of(size_t n)
 static int set_times(struct compute *c, const struct recording *r)
 {
 	const uint64_t to = r->n_steps ? r->steps[r->n_steps - 1].start_ns : 0;
-	uint64_t n;
 
 	c->begin_ns = r->n_steps ? r->steps[0].start_ns : 0;
-	n = to > c->begin_ns ? (to - c->begin_ns) / MINUTE_NS : 0;
-	if (n >= UINT32_MAX)
-		return -EINVAL;
-	c->n_hours = 1 + (uint32_t)(n / MINUTES_AN_HOUR);
+	/* No time of a recording is beyond 2^62 ns, so that the hours are few enough for 32 bits. */
+	c->n_hours = 1 + (uint32_t)(to > c->begin_ns ? (to - c->begin_ns) / (MINUTES_AN_HOUR * MINUTE_NS) : 0);
 	c->hours = array__zeroed(c->n_hours, sizeof(*c->hours));
 	return c->hours ? 0 : -ENOMEM;
 }
