@@ -7,30 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "header_file.h"
 #include "userspace/safetensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct file {
-	const uint8_t *bytes;
-	size_t n;
-};
-
-static int read_file(void *ctx, uint64_t offset, void *out, size_t n)
-{
-	const struct file *f = ctx;
-
-	memset(out, 0, n);
-	if (offset < f->n)
-		memcpy(out, f->bytes + offset, n < f->n - offset ? n : f->n - offset);
-	return 0;
-}
-
-static void require(int holds)
-{
-	if (!holds)
-		abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

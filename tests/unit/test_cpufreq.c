@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "bpf/shared.h"
+#include "host_tree.h"
 #include "userspace/cpufreq.h"
 
 #define CPU "/sys/devices/system/cpu"
@@ -38,35 +39,18 @@ static int remove_root(void **state)
 	return system(command);
 }
 
-static void put_file(const char *path, const char *text)
-{
-	char full[512];
-	FILE *f;
-
-	snprintf(full, sizeof(full), "%s%s", root, path);
-	for (char *slash = strchr(full + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(full, 0755);
-		*slash = '/';
-	}
-	f = fopen(full, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
-
 static void put_cpu(int cpu, const char *name, const char *text)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), CPU "/cpu%d/cpufreq/%s", cpu, name);
-	put_file(path, text);
+	host_tree__put(root, path, text);
 }
 
 static void put_host(const char *its_driver, const char *governor, const char *flags)
 {
-	put_file(CPU "/online", "0-1\n");
-	put_file("/proc/cpuinfo", flags);
+	host_tree__put(root, CPU "/online", "0-1\n");
+	host_tree__put(root, "/proc/cpuinfo", flags);
 	for (int cpu = 0; cpu < 2; cpu++) {
 		put_cpu(cpu, "scaling_driver", its_driver);
 		put_cpu(cpu, "scaling_governor", governor);
@@ -84,7 +68,7 @@ static void a_host_without_a_driver_says_why_and_what_to_do(void **state)
 	assert_int_equal(read_host(), -ENODEV);
 	assert_non_null(strstr(reason, "no cpufreq driver"));
 	assert_true(remedy[0]);
-	put_file(CPU "/online", "0-1\n");
+	host_tree__put(root, CPU "/online", "0-1\n");
 	assert_int_equal(read_host(), -ENODEV);
 }
 
@@ -163,7 +147,7 @@ static void strange_files_are_survived(void **state)
 	put_host("acpi-cpufreq\n", "performance\n", "");
 	put_cpu(0, "scaling_max_freq", "none\n");
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		put_file(CPU "/online", lists[i]);
+		host_tree__put(root, CPU "/online", lists[i]);
 		read_host();
 		assert_int_equal(khz[0], 0);
 	}

@@ -12,27 +12,11 @@
 
 #include <cmocka.h>
 
+#include "host_tree.h"
 #include "userspace/sensors.h"
 
 /* A host made of files: root of /proc, /sys and /dev. */
 static char root[64];
-
-static void put_file(const char *path, const char *text)
-{
-	char full[512];
-	FILE *f;
-
-	snprintf(full, sizeof(full), "%s%s", root, path);
-	for (char *slash = strchr(full + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(full, 0755);
-		*slash = '/';
-	}
-	f = fopen(full, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
 
 static int make_root(void **state)
 {
@@ -134,28 +118,28 @@ static void few_places_are_never_overrun(void **state)
 static void what_the_host_has_and_tokprof_does_not_read_is_said_so(void **state)
 {
 	(void)state;
-	put_file("/sys/class/powercap/intel-rapl:0/energy_uj", "1\n");
+	host_tree__put(root, "/sys/class/powercap/intel-rapl:0/energy_uj", "1\n");
 	assert_string_equal(probe("rapl")->reason,
 			    "available on this host (/sys/class/powercap/intel-rapl:0/energy_uj can "
 			    "be read); not collected by this version");
-	put_file("/sys/bus/event_source/devices/amd_df/type", "9\n");
+	host_tree__put(root, "/sys/bus/event_source/devices/amd_df/type", "9\n");
 	assert_non_null(strstr(probe("uncore")->reason, "available on this host (amd_df"));
 }
 
 static void resctrl_names_the_first_thing_that_is_missing(void **state)
 {
 	(void)state;
-	put_file("/proc/filesystems", "nodev\tsysfs\n");
-	put_file("/proc/cpuinfo", "flags\t\t: fpu sse\n");
-	put_file("/proc/mounts", "sysfs /sys sysfs rw 0 0\n");
+	host_tree__put(root, "/proc/filesystems", "nodev\tsysfs\n");
+	host_tree__put(root, "/proc/cpuinfo", "flags\t\t: fpu sse\n");
+	host_tree__put(root, "/proc/mounts", "sysfs /sys sysfs rw 0 0\n");
 	assert_non_null(strstr(probe("resctrl")->reason, "no resctrl file system"));
-	put_file("/proc/filesystems", "nodev\tsysfs\nnodev\tresctrl\n");
+	host_tree__put(root, "/proc/filesystems", "nodev\tsysfs\nnodev\tresctrl\n");
 	assert_non_null(strstr(probe("resctrl")->reason, "cqm_mbm_total"));
-	put_file("/proc/cpuinfo", "flags\t\t: fpu sse cqm_mbm_total cqm_mbm_local\n");
+	host_tree__put(root, "/proc/cpuinfo", "flags\t\t: fpu sse cqm_mbm_total cqm_mbm_local\n");
 	assert_non_null(strstr(probe("resctrl")->reason, "not mounted"));
 	assert_non_null(strstr(probe("resctrl")->remedy, "mount -t resctrl"));
-	put_file("/proc/mounts", "resctrl /sys/fs/resctrl resctrl rw 0 0\n");
-	put_file("/sys/fs/resctrl/mon_data/x", "");
+	host_tree__put(root, "/proc/mounts", "resctrl /sys/fs/resctrl resctrl rw 0 0\n");
+	host_tree__put(root, "/sys/fs/resctrl/mon_data/x", "");
 	assert_non_null(strstr(probe("resctrl")->reason, "available on this host"));
 }
 
@@ -169,9 +153,9 @@ static void a_host_without_tracefs_is_told_how_to_mount_it(void **state)
 static void the_tracepoints_of_a_device_are_nothing_without_a_device(void **state)
 {
 	(void)state;
-	put_file("/sys/kernel/tracing/events/gpu_scheduler/enable", "0\n");
+	host_tree__put(root, "/sys/kernel/tracing/events/gpu_scheduler/enable", "0\n");
 	assert_non_null(strstr(probe("gpu_scheduler")->reason, "no accelerator"));
-	put_file("/dev/dri/renderD128", "");
+	host_tree__put(root, "/dev/dri/renderD128", "");
 	assert_non_null(strstr(probe("gpu_scheduler")->reason, "available on this host"));
 }
 
