@@ -68,18 +68,23 @@ static __always_inline void count_loss(tp_u32 kind)
 		(*n)++;
 }
 
-static __always_inline tp_u32 is_server(tp_u32 tgid)
-{
-	tp_u32 *known = bpf_map_lookup_elem(&servers, &tgid);
-
-	return known ? *known : 0;	/* the value, not the pointer: clang may combine two pointers with an OR */
-}
-
 static __always_inline struct meters *meters__get(void)
 {
 	tp_u32 zero = 0;
 
 	return bpf_map_lookup_elem(&meters, &zero);
+}
+
+/* Asked at every switch, wake-up and page fault of the host: most servers are one process, known without the map. */
+static __always_inline tp_u32 is_server(tp_u32 tgid)
+{
+	const struct meters *m = meters__get();
+	tp_u32 *known;
+
+	if (m && m->lone_server)
+		return m->lone_server == tgid;
+	known = bpf_map_lookup_elem(&servers, &tgid);
+	return known ? *known : 0;	/* the value, not the pointer: clang may combine two pointers with an OR */
 }
 
 /*

@@ -347,10 +347,12 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	tp_u32 tgid = child->tgid, one = 1;
+	struct meters *m = meters__get();
 
-	if (!is_server(parent->tgid) || child->tgid == parent->tgid)
+	if (!m || !is_server(parent->tgid) || child->tgid == parent->tgid)
 		return 0;
 	bpf_map_update_elem(&servers, &tgid, &one, BPF_ANY);
+	m->lone_server = 0;
 	report_task(TASK_FORK, parent, child);
 	return 0;
 }

@@ -67,7 +67,8 @@ struct meters {			/* the only entry of map `meters`; mapped into the recorder */
 	/* The next line: what no cut needs. */
 	tp_u64 next_connection;
 	tp_u64 kernel_on;	/* interrupts are timed: 0 between bursts */
-	tp_u64 pad[6];
+	tp_u64 lone_server;	/* the only process in map `servers`; 0: there are others, or have been */
+	tp_u64 pad[5];
 };
 
 static inline tp_u64 meter__start(tp_u64 t)

@@ -399,6 +399,12 @@ void session__kernel_clear(struct session *s)
 	s->meter_latest[METER_KERNEL_NS] = 0;
 }
 
+/* Never set again once there was a second process, or none: the kernel's side may be adding a child meanwhile. */
+static void set_lone_server(struct session *s, uint32_t pid)
+{
+	__atomic_store_n((uint64_t *)&s->meters->lone_server, pid, __ATOMIC_RELAXED);
+}
+
 /* A number that is free again may be given to a stranger: the kernel's side must not take that for the server. */
 static void let_go_of_ended(struct session *s)
 {
@@ -413,6 +419,7 @@ static void let_go_of_ended(struct session *s)
 		if (!t->ended_ns)
 			session_target__ended(s, t->pid, monotonic_ns());
 		bpf_map_delete_elem(s->servers_fd, &t->pid);
+		set_lone_server(s, 0);
 		close(t->pidfd);
 		t->pidfd = -1;
 	}
@@ -543,6 +550,8 @@ void session__add_target(struct session *s, uint32_t pid, uint32_t parent, bool 
 		return;
 	}
 	bpf_map_update_elem(s->servers_fd, &pid, &one, BPF_ANY);
+	if (s->n_targets > 1)
+		set_lone_server(s, 0);
 	for (i = 0; i < s->n_active; i++)
 		if (s->active[i]->attach)
 			s->active[i]->attach(s, s->state[i], pid);
@@ -662,6 +671,7 @@ int session__start(struct session *s, const uint32_t *pids, size_t n_pids, char 
 	if (n_alive == 0)
 		return say(error, error_size, -ESRCH, "the server has ended");
 	s->start_ns = monotonic_ns();
+	set_lone_server(s, n_pids == 1 ? pids[0] : 0);
 	for (i = 0; i < n_pids; i++)
 		session__add_target(s, pids[i], 0, false);
 	return 0;

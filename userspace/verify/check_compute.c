@@ -224,7 +224,8 @@ static struct beyond *hour_of(const struct verify_input *in, struct beyond *hour
 
 static int note_open(struct verification *v, const struct compute *c, int64_t n_open)
 {
-	const char *why = "their interval is too wide";
+	const char *why = "their interval is too wide: a longer calibration on a quiet host narrows it "
+			  "(tokprof calibrate --seconds 300)";
 
 	if (c->drifted)
 		why = "the machine is no longer as it was calibrated";
