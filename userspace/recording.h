@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECORDING_SCHEMA_VERSION 5
+#define RECORDING_SCHEMA_VERSION 6
 
 /* A figure that may be absent: not sent, not measured. Never 0 in its place. */
 #define ABSENT INT64_MIN
@@ -327,6 +327,86 @@ struct row_ioctl_sample {		/* calls in no one step that ended since the sample b
 	int64_t n, ns, failed;
 };
 
+/* --- stacks: what was sampled, loaded by recording__load_all() only --- */
+
+struct row_module {			/* code that samples were in */
+	int64_t id;
+	const char *kind;		/* "user", "kernel", "kernel_module", "vdso", "jit" */
+	const char *path;		/* as the server sees it; name of a kernel module; NULL */
+	const char *build_id;		/* in hex; NULL: the file has none */
+	uint64_t device, inode;		/* 0: no file */
+	int64_t size_bytes;		/* of the file; ABSENT */
+};
+
+enum frame_kind {
+	FRAME_USER = 0,
+	FRAME_KERNEL = 1,
+	FRAME_PYTHON = 2,
+};
+
+struct row_frame {			/* a place in code */
+	int64_t id;
+	int kind;			/* enum frame_kind */
+	int64_t module;			/* row_module.id; ABSENT: no mapping is known there */
+	uint64_t address;		/* docs/recording.md: of the file, of the kernel, or absolute without a module */
+};
+
+struct row_stack {			/* a prefix tree: a stack is its innermost frame, and the stack that called it */
+	int64_t id;
+	int64_t parent;			/* row_stack.id, less than id; ABSENT: the frame is the outermost */
+	int64_t frame;			/* row_frame.id */
+};
+
+struct row_symbol {			/* what a frame is called: several functions where some were inlined */
+	int64_t frame;			/* row_frame.id */
+	int64_t depth;			/* 0: the function that has code of its own; then those inlined into it */
+	const char *name;		/* demangled */
+	int64_t offset_bytes;		/* from the start of function 0; the same at every depth */
+	const char *file;		/* NULL */
+	int64_t line;			/* ABSENT */
+	const char *source;		/* "symtab", "dynsym", "dwarf", "gnu_debugdata", "debug_file", ... */
+};
+
+enum stack_sample_kind {
+	STACK_SAMPLE_CPU = 0,		/* on a CPU at that instant */
+	STACK_SAMPLE_WAIT = 1,		/* had been off it until then */
+};
+
+enum wait_reason {			/* the first as enum blocked_kind of bpf/shared.h */
+		   WAIT_OTHER = 0,
+		   WAIT_FUTEX = 1,
+		   WAIT_IO = 2,
+		   WAIT_SLEEP = 3,
+		   WAIT_FAULT = 4,
+		   WAIT_RUNQUEUE = 5, /* runnable, waiting for a CPU */
+		   N_WAIT_REASONS = 6,
+};
+
+enum user_end {				/* where the walk up the user stack ended */
+		USER_END_COMPLETE = 0, /* at the thread's start */
+		USER_END_TRUNCATED = 1, /* at the most frames that are walked */
+		USER_END_NO_TABLE = 2, /* in code without unwind tables */
+		USER_END_BAD_MEMORY = 3, /* the stack could not be read, or made no sense */
+		USER_END_KERNEL_THREAD = 4, /* there is no user stack */
+		USER_END_NONE = 5, /* nobody walked */
+		N_USER_ENDS = 6,
+};
+
+struct row_stack_sample {
+	int64_t id;
+	uint64_t time_ns;		/* of a wait: its end */
+	uint32_t tid;
+	int cpu;
+	int kind;			/* enum stack_sample_kind */
+	int64_t weight_ns;		/* CPU time that it stands for; length of the wait */
+	int64_t step;			/* row_step.id; ABSENT: between steps, or not told */
+	int64_t stack;			/* row_stack.id; ABSENT: none could be taken */
+	int64_t reason;			/* enum wait_reason; ABSENT: no wait */
+	int64_t waker_tid;		/* ABSENT: not known */
+	int64_t waker_stack;		/* row_stack.id; ABSENT */
+	int user_end;			/* enum user_end */
+};
+
 /* ------------------------------------------------------------------------------------------------------ writer --- */
 
 struct recording_writer;
@@ -377,6 +457,11 @@ int recording_writer__footprint(struct recording_writer *w, const struct row_foo
 int recording_writer__ioctl(struct recording_writer *w, const struct row_ioctl *row);		/* replaces (id) */
 int recording_writer__step_ioctl(struct recording_writer *w, const struct row_step_ioctl *row);
 int recording_writer__ioctl_sample(struct recording_writer *w, const struct row_ioctl_sample *row);
+int recording_writer__module(struct recording_writer *w, const struct row_module *row);		/* replaces (id) */
+int recording_writer__frame(struct recording_writer *w, const struct row_frame *row);
+int recording_writer__stack(struct recording_writer *w, const struct row_stack *row);
+int recording_writer__symbol(struct recording_writer *w, const struct row_symbol *row);	/* replaces (frame,depth) */
+int recording_writer__stack_sample(struct recording_writer *w, const struct row_stack_sample *row);
 
 /* 0, or the first error of the writing thread (-ENOSPC, -EIO, ...): the recorder then stops cleanly. Cheap: poll it. */
 int recording_writer__status(const struct recording_writer *w);
@@ -452,16 +537,28 @@ struct recording {
 	size_t n_step_ioctls; /* by (step, ioctl) */
 	struct row_ioctl_sample *ioctl_samples;
 	size_t n_ioctl_samples; /* by (time, ioctl) */
+	struct row_module *modules; /* from here on: recording__load_all() only */
+	size_t n_modules;
+	struct row_frame *frames;
+	size_t n_frames;
+	struct row_stack *stacks;
+	size_t n_stacks;
+	struct row_symbol *symbols;
+	size_t n_symbols; /* by (frame, depth) */
+	struct row_stack_sample *stack_samples;
+	size_t n_stack_samples; /* by id */
 	void *strings;				/* owner of every string above */
 };
 
 /*
- * Load a recording, also one that is being written. Texts whose column docs/recording.md calls NULL may be NULL.
+ * Load a recording without its stacks, also one that is being written. Texts whose column docs/recording.md calls NULL may be NULL.
  * @error	where a sentence for the user goes: what, where, why, remedy; at least 1 byte
  * @return	0; -EBADMSG (no recording, damaged, or of a newer schema); -ENOENT, -EACCES, -EISDIR, -ENOMEM, -EIO,
  *		-EBUSY; -ENOSPC (no room for a private copy). Nothing is to be freed after an error
  */
 int recording__load(struct recording *out, const char *path, char *error, size_t error_size);
+/* The same with stacks and their samples, which may be millions. */
+int recording__load_all(struct recording *out, const char *path, char *error, size_t error_size);
 /* The same without steps and all that comes after them: host, server, engine, models, threads. */
 int recording__load_facts(struct recording *out, const char *path, char *error, size_t error_size);
 void recording__free(struct recording *r);

@@ -22,6 +22,11 @@ static int load_tables(struct recording *out, const char *path, int n_tables, ch
 
 int recording__load(struct recording *out, const char *path, char *error, size_t error_size)
 {
+	return load_tables(out, path, FIRST_STACK_TABLE, error, error_size);
+}
+
+int recording__load_all(struct recording *out, const char *path, char *error, size_t error_size)
+{
 	return load_tables(out, path, N_TABLES, error, error_size);
 }
 

@@ -398,6 +398,63 @@ static const struct column ioctl_sample_columns[] = {
 	COLUMN(row_ioctl_sample, failed, COLUMN_COUNT, "calls", "of them that failed"),
 };
 
+static const struct column module_columns[] = {
+	COLUMN(row_module, id, COLUMN_ID, "", "number of the module: code that samples were in"),
+	COLUMN(row_module, kind, COLUMN_TEXT, "", "user, kernel, kernel_module, vdso or jit"),
+	COLUMN(row_module, path, COLUMN_TEXT_OPTIONAL, "", "file, as the server sees it; name of a kernel module"),
+	COLUMN(row_module, build_id, COLUMN_TEXT_OPTIONAL, "", "build id in hex; NULL: it has none"),
+	COLUMN(row_module, device, COLUMN_BITS_OPTIONAL, "", "device number of the file"),
+	COLUMN(row_module, inode, COLUMN_BITS_OPTIONAL, "", "its inode"),
+	COLUMN(row_module, size_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "its size"),
+};
+
+static const struct column frame_columns[] = {
+	COLUMN(row_frame, id, COLUMN_ID, "", "number of the frame: a place in code"),
+	COLUMN(row_frame, kind, COLUMN_FRAME_KIND, "", "0 user, 1 kernel, 2 Python"),
+	COLUMN(row_frame, module, COLUMN_ID_OPTIONAL, "", "module.id; NULL: no mapping is known there"),
+	COLUMN(row_frame, address, COLUMN_BITS, "",
+	       "user: as the file's ELF says it (p_vaddr); kernel: less _text; kernel module: less its start; without "
+	       "a "
+	       "module: as it was in the process"),
+};
+
+static const struct column stack_columns[] = {
+	COLUMN(row_stack, id, COLUMN_ID, "", "number of the stack: a frame and the stack that called it"),
+	COLUMN(row_stack, parent, COLUMN_ID_OPTIONAL, "",
+	       "stack.id of the caller, less than id; NULL: this frame is the outermost"),
+	COLUMN(row_stack, frame, COLUMN_ID, "", "frame.id of its innermost frame"),
+};
+
+static const struct column symbol_columns[] = {
+	COLUMN(row_symbol, frame, COLUMN_ID, "", "frame.id"),
+	COLUMN(row_symbol, depth, COLUMN_ID, "",
+	       "0: the function that the code belongs to; 1 and up: inlined into the one before, innermost last"),
+	COLUMN(row_symbol, name, COLUMN_TEXT, "", "name of the function, demangled"),
+	COLUMN(row_symbol, offset_bytes, COLUMN_ID, "bytes", "from the start of the function of depth 0"),
+	COLUMN(row_symbol, file, COLUMN_TEXT_OPTIONAL, "", "source file; NULL: not known"),
+	COLUMN(row_symbol, line, COLUMN_ID_OPTIONAL, "", "line in it"),
+	COLUMN(row_symbol, source, COLUMN_TEXT, "",
+	       "symtab, dynsym, dwarf, gnu_debugdata, debug_file, perf_map, jitdump or kallsyms"),
+};
+
+static const struct column stack_sample_columns[] = {
+	COLUMN(row_stack_sample, id, COLUMN_ID, "", "number of the sample"),
+	COLUMN(row_stack_sample, time_ns, COLUMN_TIME, "ns since origin", "when it was taken; of a wait: its end"),
+	COLUMN(row_stack_sample, tid, COLUMN_U32, "", "thread of the server"),
+	COLUMN(row_stack_sample, cpu, COLUMN_COUNT_INT, "", "number of the CPU"),
+	COLUMN(row_stack_sample, kind, COLUMN_STACK_SAMPLE_KIND, "", "0 on a CPU, 1 a wait"),
+	COLUMN(row_stack_sample, weight_ns, COLUMN_COUNT, "ns", "CPU time that it stands for; length of the wait"),
+	COLUMN(row_stack_sample, step, COLUMN_ID_OPTIONAL, "", "step.id; NULL: between steps, or not told"),
+	COLUMN(row_stack_sample, stack, COLUMN_ID_OPTIONAL, "", "stack.id; NULL: none could be taken"),
+	COLUMN(row_stack_sample, reason, COLUMN_WAIT_REASON, "",
+	       "0 other, 1 futex, 2 disk, 3 sleep, 4 disk in a page fault, 5 run queue; NULL: no wait"),
+	COLUMN(row_stack_sample, waker_tid, COLUMN_ID_OPTIONAL, "", "thread that ended the wait; NULL: not known"),
+	COLUMN(row_stack_sample, waker_stack, COLUMN_ID_OPTIONAL, "", "stack.id of that thread; NULL: not known"),
+	COLUMN(row_stack_sample, user_end, COLUMN_USER_END, "",
+	       "where the user stack ended: 0 at the thread's start, 1 too deep, 2 no unwind table, 3 unreadable, 4 "
+	       "kernel thread, 5 not walked"),
+};
+
 #define TABLE(name, plural, row, n_key, doc)                                                                           \
 	{                                                                                                              \
 #name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,          \
@@ -442,6 +499,12 @@ const struct table tables[N_TABLES] = {
 		TABLE_LATER(step_ioctl, step_ioctls, row_step_ioctl, 2, "calls into device drivers in steps"),
 	[TABLE_IOCTL_SAMPLE] = TABLE_LATER(ioctl_sample, ioctl_samples, row_ioctl_sample, 2,
 					   "calls into device drivers in no one step"),
+	[TABLE_MODULE] = TABLE_LATER(module, modules, row_module, 1, "files and other code that samples were in"),
+	[TABLE_FRAME] = TABLE_LATER(frame, frames, row_frame, 1, "places in code that samples were in"),
+	[TABLE_STACK] = TABLE_LATER(stack, stacks, row_stack, 1, "stacks of calls, as a prefix tree"),
+	[TABLE_SYMBOL] = TABLE_LATER(symbol, symbols, row_symbol, 2, "names of frames, with functions inlined there"),
+	[TABLE_STACK_SAMPLE] =
+		TABLE_LATER(stack_sample, stack_samples, row_stack_sample, 1, "what threads were seen doing"),
 };
 
 const char *const views[] = {

@@ -49,8 +49,13 @@ enum column_type {
 	COLUMN_RESOURCE_KIND,	/* int, enum resource_kind */
 	COLUMN_STEP_KIND,	/* int, enum step_kind */
 	COLUMN_MEMORY_OP,	/* int, enum memory_op */
+	COLUMN_FRAME_KIND,	/* int, enum frame_kind */
+	COLUMN_STACK_SAMPLE_KIND, /* int, enum stack_sample_kind */
+	COLUMN_WAIT_REASON,	/* int64_t, enum wait_reason; optional */
+	COLUMN_USER_END,	/* int, enum user_end */
 	COLUMN_U32,		/* uint32_t */
 	COLUMN_ID,		/* int64_t, not negative */
+	COLUMN_ID_OPTIONAL,
 	COLUMN_TOKENS,		/* int64_t, 0 .. INT32_MAX */
 	COLUMN_TOKENS_OPTIONAL,
 	COLUMN_COUNT,		/* int64_t, not negative */
@@ -117,8 +122,16 @@ enum table_id {
 	TABLE_IOCTL,
 	TABLE_STEP_IOCTL,
 	TABLE_IOCTL_SAMPLE,
+	TABLE_MODULE,
+	TABLE_FRAME,
+	TABLE_STACK,
+	TABLE_SYMBOL,
+	TABLE_STACK_SAMPLE,
 	N_TABLES,
 };
+
+/* From here on only where stacks are asked for. */
+#define FIRST_STACK_TABLE TABLE_MODULE
 
 extern const struct table tables[N_TABLES];
 

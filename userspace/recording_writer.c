@@ -746,3 +746,28 @@ int recording_writer__ioctl_sample(struct recording_writer *w, const struct row_
 {
 	return put(w, TABLE_IOCTL_SAMPLE, row);
 }
+
+int recording_writer__module(struct recording_writer *w, const struct row_module *row)
+{
+	return put(w, TABLE_MODULE, row);
+}
+
+int recording_writer__frame(struct recording_writer *w, const struct row_frame *row)
+{
+	return put(w, TABLE_FRAME, row);
+}
+
+int recording_writer__stack(struct recording_writer *w, const struct row_stack *row)
+{
+	return put(w, TABLE_STACK, row);
+}
+
+int recording_writer__symbol(struct recording_writer *w, const struct row_symbol *row)
+{
+	return put(w, TABLE_SYMBOL, row);
+}
+
+int recording_writer__stack_sample(struct recording_writer *w, const struct row_stack_sample *row)
+{
+	return put(w, TABLE_STACK_SAMPLE, row);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a recording: recording__load() must not crash, hang or leak, and what it accepts must be in order.
+ * Any bytes as a recording: recording__load_all() must not crash, hang or leak, and what it accepts must be in order.
  *
  * The first byte says what the rest is: a file (0), a file whose application id and version are mended (1), or changes
  * (place, place, place, byte) to a good recording (2), which reaches deepest and needs no seeds.
@@ -165,7 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	file = make_file(good, good_size, data, size, &file_size);
 	write_file(path, file, file_size);
 	free(file);
-	if (recording__load(&r, path, error, sizeof(error)) == 0) {
+	if (recording__load_all(&r, path, error, sizeof(error)) == 0) {
 		check(&r);
 		check_fits(&r);
 	} else if (!error[0]) {

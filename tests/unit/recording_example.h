@@ -253,6 +253,24 @@ static const struct row_ioctl_sample full_ioctl_sample = { 4000, 1, 9, 8, 7 };
 static const struct row_ioctl_sample bare_ioctl_sample = { .time_ns = 5000, .ioctl = 2 };
 static const struct row_fit_draw bare_fit_draw = { .fit = 2, .term = "row" };
 
+static const struct row_module full_module = { 1, "user", "/lib/libllama.so", "00ff", UINT64_MAX, 20, 1000 };
+static const struct row_module bare_module = { .id = 2, .kind = "jit", .size_bytes = ABSENT };
+static const struct row_frame full_frame = { 1, FRAME_KERNEL, 1, UINT64_MAX };
+static const struct row_frame bare_frame = { .id = 2, .module = ABSENT };
+static const struct row_stack full_stack = { 2, 1, 1 };
+static const struct row_stack bare_stack = { 3, ABSENT, 2 };
+static const struct row_symbol full_symbol = { 1, 1, "ggml_mul_mat", 16, "ggml.c", 12, "dwarf" };
+static const struct row_symbol bare_symbol = { 2, 0, "f", 0, NULL, ABSENT, "perf_map" };
+static const struct row_stack_sample full_stack_sample = { 1, 4000,	     43, 1, STACK_SAMPLE_WAIT, 900, 7,
+							   2, WAIT_RUNQUEUE, 44, 3, USER_END_NONE };
+static const struct row_stack_sample bare_stack_sample = { .id = 2,
+							   .time_ns = 5000,
+							   .step = ABSENT,
+							   .stack = ABSENT,
+							   .reason = ABSENT,
+							   .waker_tid = ABSENT,
+							   .waker_stack = ABSENT };
+
 static inline void put_full_rows(struct recording_writer *w)
 {
 	assert_int_equal(recording_writer__resource(w, &full_resource), 0);
@@ -280,6 +298,11 @@ static inline void put_full_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__ioctl(w, &full_ioctl), 0);
 	assert_int_equal(recording_writer__step_ioctl(w, &full_step_ioctl), 0);
 	assert_int_equal(recording_writer__ioctl_sample(w, &full_ioctl_sample), 0);
+	assert_int_equal(recording_writer__module(w, &full_module), 0);
+	assert_int_equal(recording_writer__frame(w, &full_frame), 0);
+	assert_int_equal(recording_writer__stack(w, &full_stack), 0);
+	assert_int_equal(recording_writer__symbol(w, &full_symbol), 0);
+	assert_int_equal(recording_writer__stack_sample(w, &full_stack_sample), 0);
 }
 
 static inline void put_bare_rows(struct recording_writer *w)
@@ -309,6 +332,11 @@ static inline void put_bare_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__ioctl(w, &bare_ioctl), 0);
 	assert_int_equal(recording_writer__step_ioctl(w, &bare_step_ioctl), 0);
 	assert_int_equal(recording_writer__ioctl_sample(w, &bare_ioctl_sample), 0);
+	assert_int_equal(recording_writer__module(w, &bare_module), 0);
+	assert_int_equal(recording_writer__frame(w, &bare_frame), 0);
+	assert_int_equal(recording_writer__stack(w, &bare_stack), 0);
+	assert_int_equal(recording_writer__symbol(w, &bare_symbol), 0);
+	assert_int_equal(recording_writer__stack_sample(w, &bare_stack_sample), 0);
 }
 
 /* n steps from 1 on, each with one row of sequence 0 and one sample. */
@@ -336,7 +364,7 @@ static inline void load(struct recording *r, const char *path)
 {
 	char error[4096];
 
-	if (recording__load(r, path, error, sizeof(error)))
+	if (recording__load_all(r, path, error, sizeof(error)))
 		fail_msg("%s", error);
 }
 

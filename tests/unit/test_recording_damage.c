@@ -34,12 +34,12 @@ static void write_file(const char *path, const unsigned char *data, size_t n)
 	fclose(f);
 }
 
-/* @return what recording__load() returned; good or refused with a sentence are both well */
+/* @return what recording__load_all() returned; good or refused with a sentence are both well */
 static int load_any(const struct folder *f)
 {
 	struct recording r;
 	char error[4096];
-	int result = recording__load(&r, f->file, error, sizeof(error));
+	int result = recording__load_all(&r, f->file, error, sizeof(error));
 
 	if (result) {
 		assert_int_equal(result, -EBADMSG);
@@ -57,7 +57,7 @@ static void assert_refused(const struct folder *f, const char *says)
 	struct recording r;
 	char error[4096];
 
-	assert_int_equal(recording__load(&r, f->file, error, sizeof(error)), -EBADMSG);
+	assert_int_equal(recording__load_all(&r, f->file, error, sizeof(error)), -EBADMSG);
 	if (!strstr(error, says))
 		fail_msg("'%s' does not say '%s'", error, says);
 }
@@ -144,8 +144,8 @@ static void a_newer_schema_is_refused_with_its_version(void **state)
 	struct folder *f = *state;
 
 	write_example(f);
-	run_sql(f, "PRAGMA user_version=6");
-	assert_refused(f, "schema version 6");
+	run_sql(f, "PRAGMA user_version=7");
+	assert_refused(f, "schema version 7");
 	run_sql(f, "PRAGMA user_version=0");
 	assert_refused(f, "no schema version");
 }
@@ -175,6 +175,44 @@ static void make_older(struct folder *f, unsigned int from, unsigned int version
 			make_table_older(f, &tables[i], from, version);
 }
 
+static void drop_tables_since_6(struct folder *f)
+{
+	run_sql(f, "DROP TABLE module; DROP TABLE frame; DROP TABLE stack; DROP TABLE symbol; DROP TABLE stack_sample");
+}
+
+static void drop_tables_since_5(struct folder *f)
+{
+	drop_tables_since_6(f);
+	run_sql(f, "DROP TABLE ioctl; DROP TABLE step_ioctl; DROP TABLE ioctl_sample");
+}
+
+static void a_recording_of_version_5_is_read_and_has_no_stacks(void **state)
+{
+	struct folder *f = *state;
+	struct recording r;
+
+	write_example(f);
+	drop_tables_since_6(f);
+	run_sql(f, "PRAGMA user_version=5");
+	load(&r, f->file);
+	assert_int_equal(r.n_modules + r.n_frames + r.n_stacks + r.n_symbols + r.n_stack_samples, 0);
+	assert_true(r.n_ioctls > 0);
+	recording__free(&r);
+}
+
+static void stacks_are_loaded_only_where_they_are_asked_for(void **state)
+{
+	struct folder *f = *state;
+	struct recording r;
+	char error[4096];
+
+	write_example(f);
+	assert_int_equal(recording__load(&r, f->file, error, sizeof(error)), 0);
+	assert_int_equal(r.n_modules + r.n_frames + r.n_stacks + r.n_symbols + r.n_stack_samples, 0);
+	assert_true(r.n_ioctls > 0);
+	recording__free(&r);
+}
+
 static void a_recording_of_an_earlier_version_is_read_without_what_came_later(void **state)
 {
 	struct folder *f = *state;
@@ -183,8 +221,8 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 	write_example(f);
 	make_older(f, RECORDING_SCHEMA_VERSION, 2);
 	run_sql(f, "DROP TABLE file; DROP TABLE footprint");
-	run_sql(f, "DROP TABLE ioctl; DROP TABLE step_ioctl; DROP TABLE ioctl_sample");
-	assert_refused(f, "table model is missing or has other columns than schema version 5");
+	drop_tables_since_5(f);
+	assert_refused(f, "table model is missing or has other columns than schema version 6");
 	run_sql(f, "PRAGMA user_version=2");
 	load(&r, f->file);
 	assert_int_equal(r.models[0].n_layers, full_model.n_layers);
@@ -220,7 +258,7 @@ static void a_fit_of_an_earlier_version_is_read_and_its_range_is_not_known(void 
 
 	write_example(f);
 	make_older(f, RECORDING_SCHEMA_VERSION, 2);
-	run_sql(f, "DROP TABLE ioctl; DROP TABLE step_ioctl; DROP TABLE ioctl_sample");
+	drop_tables_since_5(f);
 	run_sql(f, "DROP TABLE file; DROP TABLE footprint; PRAGMA user_version=2");
 	load(&r, f->file);
 	assert_true(r.n_fits > 0);
@@ -245,7 +283,7 @@ static void a_figure_that_an_early_file_of_its_version_has_not_is_unavailable(vo
 		write_example(f);
 		make_older(f, RECORDING_SCHEMA_VERSION, (unsigned int)version);
 		run_sql(f, "DROP TABLE file; DROP TABLE footprint");
-		run_sql(f, "DROP TABLE ioctl; DROP TABLE step_ioctl; DROP TABLE ioctl_sample");
+		drop_tables_since_5(f);
 		run_sql(f, "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = substr(sql, 1, instr(sql, "
 			   "char(9) || 'sent_prompt_tokens ')) || 'CHECK(1))' WHERE name = 'request'; "
 			   "PRAGMA writable_schema = RESET");
@@ -339,6 +377,14 @@ static void values_that_no_writer_writes_are_refused_with_their_column(void **st
 		{ "DROP TABLE fit_term; CREATE VIEW fit_term AS SELECT 1", "table fit_term" },
 		{ "UPDATE recording SET value = 'now' WHERE key = 'origin_mono_ns'", "origin_mono_ns" },
 		{ "UPDATE recording SET value = '-5' WHERE key = 'origin_mono_ns'", "origin_mono_ns" },
+		{ "UPDATE frame SET kind = 3", "kind is 3" },
+		{ "UPDATE frame SET module = -1", "module is -1" },
+		{ "UPDATE stack SET parent = -1", "parent is -1" },
+		{ "UPDATE symbol SET name = x'00'", "name is binary" },
+		{ "UPDATE stack_sample SET kind = 2", "kind is 2" },
+		{ "UPDATE stack_sample SET weight_ns = -1", "weight_ns is -1" },
+		{ "UPDATE stack_sample SET reason = 6", "reason is 6" },
+		{ "UPDATE stack_sample SET user_end = 6", "user_end is 6" },
 		{ "DELETE FROM recording", "origin_mono_ns" },
 	};
 	struct folder *f = *state;
@@ -453,6 +499,8 @@ int main(void)
 		TEST(what_is_no_database_is_refused),
 		TEST(a_database_of_another_application_is_refused),
 		TEST(a_newer_schema_is_refused_with_its_version),
+		TEST(a_recording_of_version_5_is_read_and_has_no_stacks),
+		TEST(stacks_are_loaded_only_where_they_are_asked_for),
 		TEST(a_recording_of_an_earlier_version_is_read_without_what_came_later),
 		TEST(a_fit_of_an_earlier_version_is_read_and_its_range_is_not_known),
 		TEST(a_figure_that_an_early_file_of_its_version_has_not_is_unavailable),

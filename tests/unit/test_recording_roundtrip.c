@@ -56,6 +56,11 @@ static void check_rows(const struct recording *r, size_t i, bool full)
 	assert_row(TABLE_IOCTL, full ? &full_ioctl : &bare_ioctl, &r->ioctls[i]);
 	assert_row(TABLE_STEP_IOCTL, full ? &full_step_ioctl : &bare_step_ioctl, &r->step_ioctls[i]);
 	assert_row(TABLE_IOCTL_SAMPLE, full ? &full_ioctl_sample : &bare_ioctl_sample, &r->ioctl_samples[i]);
+	assert_row(TABLE_MODULE, full ? &full_module : &bare_module, &r->modules[i]);
+	assert_row(TABLE_FRAME, full ? &full_frame : &bare_frame, &r->frames[i]);
+	assert_row(TABLE_STACK, full ? &full_stack : &bare_stack, &r->stacks[i]);
+	assert_row(TABLE_SYMBOL, full ? &full_symbol : &bare_symbol, &r->symbols[i]);
+	assert_row(TABLE_STACK_SAMPLE, full ? &full_stack_sample : &bare_stack_sample, &r->stack_samples[i]);
 }
 
 static void every_row_comes_back_with_all_its_fields(void **state)
