@@ -35,7 +35,7 @@ bpf_cflags = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Wn
 BPF_CFLAGS = $(call bpf_cflags,$(BPF_ARCH),/usr/include/$(TRIPLET))
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-SKELETONS := $(patsubst bpf/%.bpf.c,$B/skel/%.skel.h,$(wildcard bpf/*.bpf.c))
+SKELETONS := $(patsubst bpf/%.bpf.c,$B/skel/%.skel.h,$(wildcard bpf/*.bpf.c)) $B/skel/syscall_names.h
 SOURCES := $(filter-out userspace/main.c,$(shell find userspace collectors output -name '*.c' | sort)) $B/embedded.c
 PROFILES := $(wildcard collectors/engines/*.profile)
 PAGES := $(sort $(wildcard output/*.css output/*.js))
@@ -75,6 +75,9 @@ $B/obj/embedded.o: $B/embedded.c
 	@mkdir -p $(@D)
 	@echo "  CC $@"
 	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+$B/skel/syscall_names.h: scripts/syscall_names.sh
+	@mkdir -p $(@D)
+	$Qsh $< $(CC) > $@
 $B/obj/%.o: %.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	@echo "  CC $@"

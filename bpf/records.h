@@ -228,7 +228,8 @@ enum loss_kind {
 	LOSS_SCHED_RING = 6,
 	LOSS_SCHED_THREADS = 7,	/* more threads than the map holds */
 	LOSS_IOCTL_MAPS = 8,	/* more devices, kinds of call or threads in a call than the maps hold */
-	N_LOSSES = 9,
+	LOSS_KERNEL_USES = 9,	/* more kinds of system calls and interrupts in steps than the map holds */
+	N_LOSSES = 10,
 };
 
 _Static_assert(sizeof(struct record_header) == 24, "record_header");

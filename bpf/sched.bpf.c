@@ -13,6 +13,14 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* What the kernel did while its calls were timed, by step and kind. Per CPU: threads that meet at a barrier all call futex. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, MAX_KERNEL_USES);
+	__type(key, struct kernel_use_key);
+	__type(value, struct kernel_use);
+} kernel_uses SEC(".maps");
+
 #define TASK_RUNNING 0
 #define TASK_DEAD 0x80
 
@@ -126,8 +134,11 @@ static __always_inline void thread__starts_running(struct thread_state *ts, stru
 	ts->run_since_ns = now;
 	__sync_fetch_and_add(&m->word[METER_CPU_NS].value, meter__start(t));
 	cpu__starts_server(m, t);
-	if (thread__in_kernel(ts, m))
+	if (thread__in_kernel(ts, m)) {
 		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__start(t));
+		if (ts->off_since_ns)
+			ts->kernel_since_ns[0] += now - ts->off_since_ns;
+	}
 }
 
 static __always_inline void thread__stops_running(struct thread_state *ts, struct meters *m, tp_u64 now)
@@ -149,6 +160,7 @@ static __always_inline void thread__enters_kernel(struct thread_state *ts, struc
 		ts->kernel_depth = 0;
 		ts->kernel_epoch = (tp_u32)m->kernel_epoch;
 	}
+	ts->kernel_since_ns[ts->kernel_depth & (KERNEL_LEVELS - 1)] = now;
 	if (ts->kernel_depth++ == 0)
 		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__start(now - m->base_ns));
 }
@@ -159,6 +171,60 @@ static __always_inline void thread__leaves_kernel(struct thread_state *ts, struc
 		return;		/* it was in the kernel before its calls were watched */
 	if (--ts->kernel_depth == 0)
 		__sync_fetch_and_add(&m->word[METER_KERNEL_NS].value, meter__stop(now - m->base_ns));
+}
+
+/* The step that the thread's process is in: with several, the thread's own; 0: none, or it cannot be told. */
+static __always_inline tp_u64 current_step(tp_u32 tgid)
+{
+	tp_u32 key = tgid | STEP_OF_PROCESS;
+	tp_u64 *step = bpf_map_lookup_elem(&step_now, &key);
+
+	if (!step || !*step)
+		return 0;
+	if (*step / STEP_ONE == 1)
+		return *step % STEP_ONE;
+	key = (tp_u32)bpf_get_current_pid_tgid();
+	step = bpf_map_lookup_elem(&step_now, &key);
+	return step ? *step : 0;
+}
+
+/* What the level that the thread is about to leave took of its own; the levels below it did nothing meanwhile. */
+static __always_inline tp_u64 own_time(struct thread_state *ts, const struct meters *m, tp_u64 now)
+{
+	tp_u32 level = ts->kernel_depth - 1;
+	tp_s64 ns;
+
+	if (!thread__in_kernel(ts, m) || level >= KERNEL_LEVELS)
+		return 0;	/* its beginning was not seen */
+	ns = (tp_s64)(now - ts->kernel_since_ns[level & (KERNEL_LEVELS - 1)]);
+	if (ns < 0)
+		return 0;	/* interrupted since `now` was read */
+#pragma unroll
+	for (tp_u32 below = 0; below < KERNEL_LEVELS - 1; below++)
+		if (below < level)
+			ts->kernel_since_ns[below] += ns;
+	return ns;
+}
+
+/* Programs on tracepoints are not preempted, and no interrupt is of the kind that it interrupts: plain additions do. */
+static __always_inline void book_use(const struct thread_state *ts, const struct meters *m, tp_u32 kind, tp_u64 ns)
+{
+	struct kernel_use_key key = { .step = current_step(ts->tgid), .kind = kind, .turn = (tp_u32)m->kernel_turn };
+	struct kernel_use *use = bpf_map_lookup_elem(&kernel_uses, &key), fresh = { 1, ns };
+
+	if (use) {
+		use->count++;
+		use->ns += ns;
+	} else if (bpf_map_update_elem(&kernel_uses, &key, &fresh, BPF_NOEXIST)) {
+		/* Another CPU may have made the entry just now. */
+		use = bpf_map_lookup_elem(&kernel_uses, &key);
+		if (!use) {
+			count_loss(LOSS_KERNEL_USES);
+			return;
+		}
+		use->count++;
+		use->ns += ns;
+	}
 }
 
 static __always_inline void report_exit(const struct task_struct *task, struct thread_state *ts, tp_u64 now)
@@ -253,8 +319,8 @@ static __always_inline void switched_in(const struct task_struct *task, struct m
 			__sync_fetch_and_add(&m->word[METER_RUNQ_NS].value, waited);
 	}
 	ts->wake_ns = 0;
-	ts->off_since_ns = 0;
 	thread__starts_running(ts, m, now);
+	ts->off_since_ns = 0;
 }
 
 static __always_inline int on_switch(struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
@@ -396,10 +462,13 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long nr)
 	ts = current_thread(&m, &now);
 	if (!ts)
 		return 0;
-	if (thread__in_kernel(ts, m))
+	ts->socket = KERNEL_NO_SOCKET;
+	if (thread__in_kernel(ts, m)) {
 		ts->kernel_depth = 1;	/* nothing is nested at a system call's entry: an exit was missed, mend it */
-	else
+		ts->kernel_since_ns[0] = now;
+	} else {
 		thread__enters_kernel(ts, m, now);
+	}
 	return 0;
 }
 
@@ -408,18 +477,20 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 {
 	struct thread_state *ts;
 	struct meters *m = NULL;
-	tp_u64 now;
+	tp_u64 now, ns;
 
 	ts = current_thread(&m, &now);
 	if (!ts)
 		return 0;
 	ts->n_syscalls++;
+	ns = own_time(ts, m, now);
 	thread__leaves_kernel(ts, m, now);
+	book_use(ts, m, KERNEL_KIND(KERNEL_SYSCALL, ts->socket, SYSCALL_NR(regs)), ns);
 	return 0;
 }
 
 /* Attached throughout: to attach and detach them with each burst costs more than the look at the flag. */
-static __always_inline int interrupt(bool enters)
+static __always_inline int interrupt_begins(void)
 {
 	struct meters *m = meters__get();
 	struct thread_state *ts;
@@ -428,49 +499,89 @@ static __always_inline int interrupt(bool enters)
 	if (!m || !m->kernel_on)
 		return 0;
 	ts = current_thread(&m, &now);
-	if (!ts)
-		return 0;
-	if (enters)
+	if (ts)
 		thread__enters_kernel(ts, m, now);
-	else
-		thread__leaves_kernel(ts, m, now);
+	return 0;
+}
+
+static __always_inline int interrupt_ends(tp_u32 kind)
+{
+	struct meters *m = meters__get();
+	struct thread_state *ts;
+	tp_u64 now, ns;
+
+	if (!m || !m->kernel_on)
+		return 0;
+	ts = current_thread(&m, &now);
+	if (!ts || !thread__in_kernel(ts, m))
+		return 0;	/* it began before interrupts were timed */
+	ns = own_time(ts, m, now);
+	thread__leaves_kernel(ts, m, now);
+	book_use(ts, m, kind, ns);
 	return 0;
 }
 
 SEC("?tp_btf/irq_handler_entry")
 int BPF_PROG(on_irq_entry)
 {
-	return interrupt(true);
+	return interrupt_begins();
 }
 
 SEC("?tp_btf/irq_handler_exit")
 int BPF_PROG(on_irq_exit)
 {
-	return interrupt(false);
+	return interrupt_ends(KERNEL_KIND(KERNEL_IRQ, 0, 0));
 }
 
 SEC("?tp_btf/softirq_entry")
 int BPF_PROG(on_softirq_entry)
 {
-	return interrupt(true);
+	return interrupt_begins();
 }
 
 SEC("?tp_btf/softirq_exit")
-int BPF_PROG(on_softirq_exit)
+int BPF_PROG(on_softirq_exit, unsigned int vector)
 {
-	return interrupt(false);
+	return interrupt_ends(KERNEL_KIND(KERNEL_SOFTIRQ, 0, vector));
 }
 
 SEC("?tp_btf/local_timer_entry")
 int BPF_PROG(on_timer_entry)
 {
-	return interrupt(true);
+	return interrupt_begins();
 }
 
 SEC("?tp_btf/local_timer_exit")
 int BPF_PROG(on_timer_exit)
 {
-	return interrupt(false);
+	return interrupt_ends(KERNEL_KIND(KERNEL_TIMER, 0, 0));
+}
+
+/* Inside the system call that moved the bytes, after it has: read() and write() are told from those of files. */
+static __always_inline int socket_moved(enum kernel_socket way)
+{
+	tp_u32 tid = (tp_u32)bpf_get_current_pid_tgid();
+	struct meters *m = meters__get();
+	struct thread_state *ts;
+
+	if (!m || !m->kernel_on)
+		return 0;
+	ts = bpf_map_lookup_elem(&threads, &tid);
+	if (ts)
+		ts->socket = way;
+	return 0;
+}
+
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(on_socket_receive)
+{
+	return socket_moved(KERNEL_RECEIVES);
+}
+
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(on_socket_send)
+{
+	return socket_moved(KERNEL_SENDS);
 }
 
 SEC("?tp_btf/page_fault_user")

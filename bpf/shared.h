@@ -68,7 +68,8 @@ struct meters {			/* the only entry of map `meters`; mapped into the recorder */
 	tp_u64 next_connection;
 	tp_u64 kernel_on;	/* interrupts are timed: 0 between bursts */
 	tp_u64 lone_server;	/* the only process in map `servers`; 0: there are others, or have been */
-	tp_u64 pad[5];
+	tp_u64 kernel_turn;	/* what map `kernel_uses` is added to under: the recorder takes out those of earlier turns */
+	tp_u64 pad[4];
 };
 
 static inline tp_u64 meter__start(tp_u64 t)
@@ -107,6 +108,9 @@ static inline tp_u64 clock__weight(tp_u64 khz)
 	return (khz + CLOCK_UNIT_KHZ / 2) / CLOCK_UNIT_KHZ;
 }
 
+/* A system call, a soft interrupt in it, a hard one in that, and one to spare. */
+#define KERNEL_LEVELS 4		/* a power of two */
+
 /* What map `threads` keeps of each thread of the server. */
 struct thread_state {
 	struct thread_times times;
@@ -120,7 +124,8 @@ struct thread_state {
 	tp_u32 kernel_epoch;	/* of kernel_depth: it says nothing in another */
 	tp_u16 kernel_depth;	/* system call (1) plus nested interrupts */
 	tp_u16 blocked_kind;	/* enum blocked_kind of the current wait */
-	tp_u32 seen;
+	tp_u32 socket;		/* enum kernel_socket: what the system call that it is in has moved */
+	tp_u64 kernel_since_ns[KERNEL_LEVELS];	/* per level of kernel_depth, later by what was not its own time */
 };
 
 enum blocked_kind {
@@ -129,6 +134,38 @@ enum blocked_kind {
 	BLOCKED_IO = 2,
 	BLOCKED_SLEEP = 3,
 	BLOCKED_FAULT = 4,	/* on a disk, in a page fault of its own code */
+};
+
+/*
+ * What the kernel does for a thread, or on its CPU while the thread is on it: a family and a number in it. A system call that has
+ * moved bytes of a socket is another kind than one that has not.
+ */
+enum kernel_family {
+	KERNEL_SYSCALL = 0,	/* the system call's number */
+	KERNEL_SOFTIRQ = 1,	/* the vector's number: enum in include/linux/interrupt.h */
+	KERNEL_IRQ = 2,		/* handlers of devices: 0 */
+	KERNEL_TIMER = 3,	/* the CPU's own timer: 0 */
+};
+enum kernel_socket {
+	KERNEL_NO_SOCKET = 0,
+	KERNEL_RECEIVES = 1,
+	KERNEL_SENDS = 2,
+};
+#define KERNEL_KIND(family, socket, number) ((tp_u32)(family) << 24 | (tp_u32)(socket) << 16 | ((number)&0xffff))
+#define KERNEL_KIND_FAMILY(kind) ((kind) >> 24)
+#define KERNEL_KIND_SOCKET(kind) ((kind) >> 16 & 0xff)
+#define KERNEL_KIND_NUMBER(kind) ((kind)&0xffff)
+
+/* Map `kernel_uses`, per CPU: of one kind in one step, or in none (0). */
+#define MAX_KERNEL_USES 4096
+struct kernel_use_key {
+	tp_u64 step;
+	tp_u32 kind;
+	tp_u32 turn;
+};
+struct kernel_use {
+	tp_u64 count;		/* ended */
+	tp_u64 ns;		/* of CPUs, without what interrupted it */
 };
 
 /* Where the fields of the engine's ubatch are, in bytes; LAYOUT_ABSENT: the build has no such field. */
@@ -357,7 +394,8 @@ _Static_assert(sizeof(struct device_key) == 16 && sizeof(struct device_state) ==
 _Static_assert(sizeof(struct argument_rule) == 20 && sizeof(struct call_key) == 24, "calls");
 _Static_assert(sizeof(struct meters) == 64 * (METER_RARE + 2), "meters");
 _Static_assert(sizeof(struct cpu_state) == 64, "cpu_state");
-_Static_assert(sizeof(struct thread_state) == 80 + 48 + 16, "thread_state");
+_Static_assert(sizeof(struct thread_state) == 80 + 48 + 16 + 8 * KERNEL_LEVELS, "thread_state");
+_Static_assert(sizeof(struct kernel_use_key) == 16 && sizeof(struct kernel_use) == 16, "kernel_uses");
 _Static_assert(sizeof(struct layout) == 16, "layout");
 _Static_assert(sizeof(struct batch_key) == 16, "batch_key");
 _Static_assert(sizeof(struct batch) == 8 + 8 * MAX_UBATCH_TOKENS, "batch");

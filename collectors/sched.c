@@ -18,6 +18,7 @@
 
 #include "collectors/collector.h"
 #include "collectors/sched_bursts.h"
+#include "collectors/sched_kernel.h"
 #include "collectors/skeleton.h"
 #include "sched.skel.h"
 #include "userspace/process.h"
@@ -48,6 +49,8 @@ struct sched {
 	size_t n_targets;
 	bool has_interrupts, has_faults;
 	struct bursts bursts;
+	struct sched_kernel kernel;
+	uint64_t burst_written_ns;	/* begin of the latest that is in the recording, with its end */
 };
 
 /* Does the kernel have the tracepoint, as far as tp_btf can attach? And how many arguments has it? -1: absent */
@@ -87,6 +90,10 @@ static void choose_programs(struct sched *sched)
 	if (tracepoint_args(btf, "local_timer_entry") >= 0) {
 		bpf_program__set_autoload(skel->progs.on_timer_entry, true);
 		bpf_program__set_autoload(skel->progs.on_timer_exit, true);
+	}
+	if (tracepoint_args(btf, "sock_send_length") >= 0) {	/* 6.3, commit 6e6eda44b939 */
+		bpf_program__set_autoload(skel->progs.on_socket_receive, true);
+		bpf_program__set_autoload(skel->progs.on_socket_send, true);
 	}
 	sched->has_faults = tracepoint_args(btf, "page_fault_user") >= 0;
 	bpf_program__set_autoload(skel->progs.on_page_fault, sched->has_faults);
@@ -210,14 +217,18 @@ static int sched_open(struct session *s, void **out)
 	if (!err)
 		err = sched_bpf__load(sched->skel);
 	if (!err)
+		err = sched_kernel__open(&sched->kernel, s, bpf_map__fd(sched->skel->maps.kernel_uses));
+	if (!err)
 		err = attach_all(s, sched);
 	if (err) {
 		bursts__stop(&sched->bursts);
+		sched_kernel__close(&sched->kernel);
 		sched_bpf__destroy(sched->skel);
 		free(sched);
 		return err;
 	}
 	s->meters_running = true;
+	s->meters->shows_steps = 1;
 	s->fault_ns = sched->has_faults ? calibrate_fault_ns() : 0;
 	register_resources(s, sched);
 	*out = sched;
@@ -361,6 +372,24 @@ static void write_samples(struct session *s, uint64_t now)
 	}
 }
 
+/* One that goes on is written again with a later end. */
+static void write_burst(struct session *s, struct sched *sched)
+{
+	const struct bursts *b = &sched->bursts;
+	const int64_t cpu_end = b->ended_ns ? b->ended_cpu_ns : session__cpu_now(s);
+	const struct row_kernel_burst row = {
+		.start_ns = b->begun_ns,
+		.end_ns = b->ended_ns ? b->ended_ns : monotonic_ns(),
+		.cpu_ns = cpu_end > b->begun_cpu_ns ? cpu_end - b->begun_cpu_ns : 0,
+	};
+
+	if (!b->begun_ns || sched->burst_written_ns == b->begun_ns)
+		return;
+	if (b->ended_ns)
+		sched->burst_written_ns = b->begun_ns;
+	recording_writer__kernel_burst(s->writer, &row);
+}
+
 static void sched_tick(struct session *s, void *state, uint64_t now_ns)
 {
 	struct sched *sched = state;
@@ -371,6 +400,7 @@ static void sched_tick(struct session *s, void *state, uint64_t now_ns)
 	if (s->writer) {
 		(void)now_ns;
 		write_samples(s, monotonic_ns());
+		write_burst(s, sched);
 	}
 }
 
@@ -391,6 +421,9 @@ static void sched_turn(struct session *s, void *state, uint64_t now_ns)
 {
 	struct sched *sched = state;
 
+	sched_kernel__drain(&sched->kernel, now_ns, bursts__timed(&sched->bursts), false);
+	if (s->writer && sched->bursts.ended_ns && sched->burst_written_ns != sched->bursts.begun_ns)
+		write_burst(s, sched);
 	if (bursts__due(&sched->bursts, now_ns))
 		bursts__turn(&sched->bursts, s, now_ns, count_syscalls(s, sched));
 }
@@ -472,12 +505,16 @@ static void sched_close(struct session *s, void *state)
 	struct sched *sched = state;
 
 	if (s->writer) {
+		write_burst(s, sched);
 		register_resources(s, sched);
 		write_threads(s, sched);
 		write_totals(s, sched);
 	}
 	s->meters_running = false;
 	bursts__stop(&sched->bursts);
+	sched_bpf__detach(sched->skel);
+	sched_kernel__drain(&sched->kernel, monotonic_ns(), false, true);
+	sched_kernel__close(&sched->kernel);
 	sched_bpf__destroy(sched->skel);
 	free(sched->threads);
 	free(sched);

@@ -44,12 +44,17 @@ static int begin(struct bursts *b, struct session *s)
 		return err;
 	__atomic_store_n(&s->meters->kernel_on, 1, __ATOMIC_RELEASE);
 	session__kernel_begin(s);
+	b->begun_ns = monotonic_ns();
+	b->begun_cpu_ns = session__cpu_now(s);
+	b->ended_ns = 0;
 	return 0;
 }
 
 /* From here on no thread counts as being in the kernel, whatever it was when its exit was no longer seen. */
 static void end(struct bursts *b, struct session *s)
 {
+	b->ended_ns = monotonic_ns();
+	b->ended_cpu_ns = session__cpu_now(s);
 	session__kernel_end(s);
 	__atomic_store_n(&s->meters->kernel_on, 0, __ATOMIC_RELEASE);
 	detach(b);
@@ -82,6 +87,11 @@ static double cost(struct bursts *b, struct session *s, uint64_t n_syscalls)
 	b->cpu_at_check = cpu;
 	b->syscalls_at_check = n_syscalls;
 	return used > 0 ? (double)n * SYSCALL_COST_NS / (double)used : 0;
+}
+
+bool bursts__timed(const struct bursts *b)
+{
+	return b->begun_ns && !b->ended_ns;
 }
 
 bool bursts__due(const struct bursts *b, uint64_t now_ns)

@@ -45,6 +45,8 @@ struct bursts {
 	uint64_t until_ns;		/* of the state, 0: not begun */
 	uint64_t suspended_ns;
 	uint64_t random;
+	uint64_t begun_ns, ended_ns;	/* the latest time in which they were timed; ended_ns 0: it goes on */
+	int64_t begun_cpu_ns, ended_cpu_ns;	/* of the CPU meter */
 	int64_t cpu_at_check;
 	uint64_t syscalls_at_check;
 };
@@ -53,6 +55,7 @@ struct bursts {
 void bursts__init(struct bursts *b, struct bpf_program *const *programs, size_t n);
 /* Attach and begin. @return 0, negative errno */
 int bursts__start(struct bursts *b, struct session *s);
+bool bursts__timed(const struct bursts *b);	/* are system calls, now? */
 bool bursts__due(const struct bursts *b, uint64_t now_ns);
 /* When due; n_syscalls: of the server so far, counted while they are timed. */
 void bursts__turn(struct bursts *b, struct session *s, uint64_t now_ns, uint64_t n_syscalls);

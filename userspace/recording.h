@@ -407,6 +407,27 @@ struct row_stack_sample {
 	int user_end;			/* enum user_end */
 };
 
+struct row_kernel_kind {		/* what the kernel does: a system call, an interrupt */
+	int64_t id;			/* KERNEL_KIND() of bpf/shared.h */
+	const char *name, *path;	/* "read"; "receive", ... (userspace/kernel_kind.h) */
+};
+
+struct row_kernel_burst {		/* a time in which system calls and interrupts were timed */
+	uint64_t start_ns, end_ns;
+	int64_t cpu_ns;			/* CPU time of the server in it */
+};
+
+struct row_step_kernel {		/* what ended in a step while it was timed */
+	int64_t step, kind;		/* row_kernel_kind.id */
+	int64_t n, ns;			/* ns: of CPUs, without what interrupted it */
+};
+
+struct row_kernel_sample {		/* the same in no one step, since the sample before */
+	uint64_t time_ns;
+	int64_t kind;
+	int64_t n, ns;
+};
+
 /* ------------------------------------------------------------------------------------------------------ writer --- */
 
 struct recording_writer;
@@ -462,6 +483,12 @@ int recording_writer__frame(struct recording_writer *w, const struct row_frame *
 int recording_writer__stack(struct recording_writer *w, const struct row_stack *row);
 int recording_writer__symbol(struct recording_writer *w, const struct row_symbol *row);	/* replaces (frame,depth) */
 int recording_writer__stack_sample(struct recording_writer *w, const struct row_stack_sample *row);
+int recording_writer__kernel_kind(struct recording_writer *w, const struct row_kernel_kind *row);
+int recording_writer__kernel_burst(struct recording_writer *w,
+				   const struct row_kernel_burst *row); /* replaces (start) */
+int recording_writer__step_kernel(struct recording_writer *w,
+				  const struct row_step_kernel *row); /* replaces (step, kind) */
+int recording_writer__kernel_sample(struct recording_writer *w, const struct row_kernel_sample *row);
 
 /* 0, or the first error of the writing thread (-ENOSPC, -EIO, ...): the recorder then stops cleanly. Cheap: poll it. */
 int recording_writer__status(const struct recording_writer *w);
@@ -537,6 +564,14 @@ struct recording {
 	size_t n_step_ioctls; /* by (step, ioctl) */
 	struct row_ioctl_sample *ioctl_samples;
 	size_t n_ioctl_samples; /* by (time, ioctl) */
+	struct row_kernel_kind *kernel_kinds;
+	size_t n_kernel_kinds;
+	struct row_kernel_burst *kernel_bursts;
+	size_t n_kernel_bursts; /* by start */
+	struct row_step_kernel *step_kernels;
+	size_t n_step_kernels; /* by (step, kind) */
+	struct row_kernel_sample *kernel_samples;
+	size_t n_kernel_samples; /* by (time, kind) */
 	struct row_module *modules; /* from here on: recording__load_all() only */
 	size_t n_modules;
 	struct row_frame *frames;

@@ -455,6 +455,35 @@ static const struct column stack_sample_columns[] = {
 	       "kernel thread, 5 not walked"),
 };
 
+static const struct column kernel_kind_columns[] = {
+	COLUMN(row_kernel_kind, id, COLUMN_ID, "",
+	       "number of the kind: of a system call its own, plus 65536 where it "
+	       "received, 131072 where it sent bytes of a socket"),
+	COLUMN(row_kernel_kind, name, COLUMN_TEXT, "", "the system call, or the interrupt"),
+	COLUMN(row_kernel_kind, path, COLUMN_TEXT, "",
+	       "receive, send, futex, poll, file, memory, time, other or interrupt"),
+};
+
+static const struct column kernel_burst_columns[] = {
+	COLUMN(row_kernel_burst, start_ns, COLUMN_TIME, "ns since origin", "from here on they were timed"),
+	{ "duration_ns", COLUMN_END, offsetof(struct row_kernel_burst, end_ns), "ns", "how long they were", 0, 1 },
+	COLUMN(row_kernel_burst, cpu_ns, COLUMN_COUNT, "ns", "CPU time of the server in it"),
+};
+
+static const struct column step_kernel_columns[] = {
+	COLUMN(row_step_kernel, step, COLUMN_ID, "", "step.id"),
+	COLUMN(row_step_kernel, kind, COLUMN_ID, "", "kernel_kind.id"),
+	COLUMN(row_step_kernel, n, COLUMN_COUNT, "calls", "that ended in the step while they were timed"),
+	COLUMN(row_step_kernel, ns, COLUMN_COUNT, "ns", "of CPUs in them, without what interrupted them"),
+};
+
+static const struct column kernel_sample_columns[] = {
+	COLUMN(row_kernel_sample, time_ns, COLUMN_TIME, "ns since origin", "an instant"),
+	COLUMN(row_kernel_sample, kind, COLUMN_ID, "", "kernel_kind.id"),
+	COLUMN(row_kernel_sample, n, COLUMN_COUNT, "calls", "in no one step, ended since the sample before"),
+	COLUMN(row_kernel_sample, ns, COLUMN_COUNT, "ns", "of CPUs in them, without what interrupted them"),
+};
+
 #define TABLE(name, plural, row, n_key, doc)                                                                           \
 	{                                                                                                              \
 #name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,          \
@@ -505,6 +534,13 @@ const struct table tables[N_TABLES] = {
 	[TABLE_SYMBOL] = TABLE_LATER(symbol, symbols, row_symbol, 2, "names of frames, with functions inlined there"),
 	[TABLE_STACK_SAMPLE] =
 		TABLE_LATER(stack_sample, stack_samples, row_stack_sample, 1, "what threads were seen doing"),
+	[TABLE_KERNEL_KIND] = TABLE_LATER(kernel_kind, kernel_kinds, row_kernel_kind, 1, "system calls and interrupts"),
+	[TABLE_KERNEL_BURST] = TABLE_LATER(kernel_burst, kernel_bursts, row_kernel_burst, 1,
+					   "when system calls and interrupts were timed"),
+	[TABLE_STEP_KERNEL] = TABLE_LATER(step_kernel, step_kernels, row_step_kernel, 2,
+					  "system calls and interrupts in steps, as far as they were timed"),
+	[TABLE_KERNEL_SAMPLE] = TABLE_LATER(kernel_sample, kernel_samples, row_kernel_sample, 2,
+					    "system calls and interrupts in no one step, as far as they were timed"),
 };
 
 const char *const views[] = {

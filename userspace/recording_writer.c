@@ -771,3 +771,23 @@ int recording_writer__stack_sample(struct recording_writer *w, const struct row_
 {
 	return put(w, TABLE_STACK_SAMPLE, row);
 }
+
+int recording_writer__kernel_kind(struct recording_writer *w, const struct row_kernel_kind *row)
+{
+	return put(w, TABLE_KERNEL_KIND, row);
+}
+
+int recording_writer__kernel_burst(struct recording_writer *w, const struct row_kernel_burst *row)
+{
+	return put(w, TABLE_KERNEL_BURST, row);
+}
+
+int recording_writer__step_kernel(struct recording_writer *w, const struct row_step_kernel *row)
+{
+	return put(w, TABLE_STEP_KERNEL, row);
+}
+
+int recording_writer__kernel_sample(struct recording_writer *w, const struct row_kernel_sample *row)
+{
+	return put(w, TABLE_KERNEL_SAMPLE, row);
+}

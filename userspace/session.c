@@ -41,6 +41,7 @@ static const struct {
 	[LOSS_WIRE_UNSEEN] = { "wire", "bytes moved unseen" },
 	[LOSS_SCHED_RING] = { "sched", "ring buffer full" },
 	[LOSS_SCHED_THREADS] = { "sched", "too many threads" },
+	[LOSS_KERNEL_USES] = { "sched", "more system calls in steps than fit" },
 	[LOSS_IOCTL_MAPS] = { "ioctl", "more devices or calls than fit" },
 };
 

@@ -72,6 +72,10 @@ void maker__free(struct maker *m)
 	free(r->ioctls);
 	free(r->step_ioctls);
 	free(r->ioctl_samples);
+	free(r->kernel_kinds);
+	free(r->kernel_bursts);
+	free(r->step_kernels);
+	free(r->kernel_samples);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -244,6 +248,28 @@ void maker__step_ioctl(struct maker *m, int64_t ioctl, int64_t n, int64_t ns, in
 void maker__ioctl_sample(struct maker *m, uint64_t time_ns, int64_t ioctl, int64_t n, int64_t ns, int64_t failed)
 {
 	*ADD(m, ioctl_samples) = (struct row_ioctl_sample){ time_ns, ioctl, n, ns, failed };
+}
+
+void maker__kernel_kind(struct maker *m, int64_t id, const char *name, const char *path)
+{
+	*ADD(m, kernel_kinds) = (struct row_kernel_kind){ id, name, path };
+}
+
+void maker__kernel_burst(struct maker *m, uint64_t start_ns, uint64_t end_ns)
+{
+	*ADD(m, kernel_bursts) = (struct row_kernel_burst){ start_ns, end_ns, 0 };
+}
+
+void maker__step_kernel(struct maker *m, int64_t kind, int64_t n, int64_t ns)
+{
+	const int64_t step = m->recording.steps[m->recording.n_steps - 1].id;
+
+	*ADD(m, step_kernels) = (struct row_step_kernel){ step, kind, n, ns };
+}
+
+void maker__kernel_sample(struct maker *m, uint64_t time_ns, int64_t kind, int64_t n, int64_t ns)
+{
+	*ADD(m, kernel_samples) = (struct row_kernel_sample){ time_ns, kind, n, ns };
 }
 
 void maker__model(struct maker *m, const struct row_model *row)
@@ -424,6 +450,10 @@ int maker__write(const struct maker *m, const char *path)
 	WRITE(w, r, ioctls, ioctl);
 	WRITE(w, r, step_ioctls, step_ioctl);
 	WRITE(w, r, ioctl_samples, ioctl_sample);
+	WRITE(w, r, kernel_kinds, kernel_kind);
+	WRITE(w, r, kernel_bursts, kernel_burst);
+	WRITE(w, r, step_kernels, step_kernel);
+	WRITE(w, r, kernel_samples, kernel_sample);
 	closed = recording_writer__close(w, err == 0);
 	return err ? err : closed;
 }

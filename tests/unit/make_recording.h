@@ -16,7 +16,7 @@ struct maker {
 		size_t resources, totals, collectors, losses, contexts, steps, step_resources, samples, rows, memories,
 			requests;
 		size_t chunks, meta, models, fits, fit_terms, fit_draws, files, footprints, ioctls, step_ioctls,
-			ioctl_samples;
+			ioctl_samples, kernel_kinds, kernel_bursts, step_kernels, kernel_samples;
 	} capacity;
 };
 
@@ -61,6 +61,12 @@ void maker__ioctl(struct maker *m, const struct row_ioctl *row);
 /* Calls in the step made last; and in no one step, until then. */
 void maker__step_ioctl(struct maker *m, int64_t ioctl, int64_t n, int64_t ns, int64_t failed);
 void maker__ioctl_sample(struct maker *m, uint64_t time_ns, int64_t ioctl, int64_t n, int64_t ns, int64_t failed);
+
+void maker__kernel_kind(struct maker *m, int64_t id, const char *name, const char *path);
+void maker__kernel_burst(struct maker *m, uint64_t start_ns, uint64_t end_ns);
+/* System calls and interrupts in the step made last; and in no one step, until then. */
+void maker__step_kernel(struct maker *m, int64_t kind, int64_t n, int64_t ns);
+void maker__kernel_sample(struct maker *m, uint64_t time_ns, int64_t kind, int64_t n, int64_t ns);
 
 /* Sort as the reader does. More may be added afterwards, and this called again. */
 const struct recording *maker__finish(struct maker *m);

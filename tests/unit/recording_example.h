@@ -251,6 +251,14 @@ static const struct row_step_ioctl full_step_ioctl = { 7, 1, 9, 8, 7 };
 static const struct row_step_ioctl bare_step_ioctl = { .step = 8, .ioctl = 2 };
 static const struct row_ioctl_sample full_ioctl_sample = { 4000, 1, 9, 8, 7 };
 static const struct row_ioctl_sample bare_ioctl_sample = { .time_ns = 5000, .ioctl = 2 };
+static const struct row_kernel_kind full_kernel_kind = { 1, "read", "receive" };
+static const struct row_kernel_kind bare_kernel_kind = { .id = 2, .name = "x", .path = "other" };
+static const struct row_kernel_burst full_kernel_burst = { 4000, 5000, 9 };
+static const struct row_kernel_burst bare_kernel_burst = { .start_ns = 6000, .end_ns = 6000 };
+static const struct row_step_kernel full_step_kernel = { 7, 1, 9, 8 };
+static const struct row_step_kernel bare_step_kernel = { .step = 8, .kind = 2 };
+static const struct row_kernel_sample full_kernel_sample = { 4000, 1, 9, 8 };
+static const struct row_kernel_sample bare_kernel_sample = { .time_ns = 5000, .kind = 2 };
 static const struct row_fit_draw bare_fit_draw = { .fit = 2, .term = "row" };
 
 static const struct row_module full_module = { 1, "user", "/lib/libllama.so", "00ff", UINT64_MAX, 20, 1000 };
@@ -303,6 +311,10 @@ static inline void put_full_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__stack(w, &full_stack), 0);
 	assert_int_equal(recording_writer__symbol(w, &full_symbol), 0);
 	assert_int_equal(recording_writer__stack_sample(w, &full_stack_sample), 0);
+	assert_int_equal(recording_writer__kernel_kind(w, &full_kernel_kind), 0);
+	assert_int_equal(recording_writer__kernel_burst(w, &full_kernel_burst), 0);
+	assert_int_equal(recording_writer__step_kernel(w, &full_step_kernel), 0);
+	assert_int_equal(recording_writer__kernel_sample(w, &full_kernel_sample), 0);
 }
 
 static inline void put_bare_rows(struct recording_writer *w)
@@ -337,6 +349,10 @@ static inline void put_bare_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__stack(w, &bare_stack), 0);
 	assert_int_equal(recording_writer__symbol(w, &bare_symbol), 0);
 	assert_int_equal(recording_writer__stack_sample(w, &bare_stack_sample), 0);
+	assert_int_equal(recording_writer__kernel_kind(w, &bare_kernel_kind), 0);
+	assert_int_equal(recording_writer__kernel_burst(w, &bare_kernel_burst), 0);
+	assert_int_equal(recording_writer__step_kernel(w, &bare_step_kernel), 0);
+	assert_int_equal(recording_writer__kernel_sample(w, &bare_kernel_sample), 0);
 }
 
 /* n steps from 1 on, each with one row of sequence 0 and one sample. */

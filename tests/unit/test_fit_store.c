@@ -207,6 +207,8 @@ static void a_fit_that_was_stored_without_a_range_is_found_and_says_nothing_of_i
 			     "DROP TABLE ioctl; DROP TABLE step_ioctl; DROP TABLE ioctl_sample; "
 			     "DROP TABLE module; DROP TABLE frame; DROP TABLE stack; DROP TABLE symbol; "
 			     "DROP TABLE stack_sample; "
+			     "DROP TABLE kernel_kind; DROP TABLE kernel_burst; DROP TABLE step_kernel; "
+			     "DROP TABLE kernel_sample; "
 			     "PRAGMA user_version = 2",
 			     NULL, NULL, NULL),
 		SQLITE_OK);

@@ -61,6 +61,10 @@ static void check_rows(const struct recording *r, size_t i, bool full)
 	assert_row(TABLE_STACK, full ? &full_stack : &bare_stack, &r->stacks[i]);
 	assert_row(TABLE_SYMBOL, full ? &full_symbol : &bare_symbol, &r->symbols[i]);
 	assert_row(TABLE_STACK_SAMPLE, full ? &full_stack_sample : &bare_stack_sample, &r->stack_samples[i]);
+	assert_row(TABLE_KERNEL_KIND, full ? &full_kernel_kind : &bare_kernel_kind, &r->kernel_kinds[i]);
+	assert_row(TABLE_KERNEL_BURST, full ? &full_kernel_burst : &bare_kernel_burst, &r->kernel_bursts[i]);
+	assert_row(TABLE_STEP_KERNEL, full ? &full_step_kernel : &bare_step_kernel, &r->step_kernels[i]);
+	assert_row(TABLE_KERNEL_SAMPLE, full ? &full_kernel_sample : &bare_kernel_sample, &r->kernel_samples[i]);
 }
 
 static void every_row_comes_back_with_all_its_fields(void **state)
