@@ -4,8 +4,8 @@
  *
  * Sums stay in map `threads`; the server's running and in-kernel integrals go into `meters`, which the step probes read.
  * Budget: two map look-ups (about 60 ns) per context switch of the host, about 150 ns per switch of a server's thread, and
- * 10 ns more where the CPU's frequency is known (frequency.bpf.c); nothing per token. System calls: about 0.3 us each, the
- * kernel's slow path included; where that is too much they and interrupts are timed in bursts only (collectors/sched_bursts.h).
+ * 10 ns more where the CPU's frequency is known (frequency.bpf.c); nothing per token. System calls: about 0.4 us each, the
+ * kernel's slow path included, of which 50 ns are for the sums by step and kind; where that is too much they and interrupts are timed in bursts only (collectors/sched_bursts.h).
  */
 #include <asm/unistd.h>
 

@@ -230,6 +230,8 @@ static int sched_open(struct session *s, void **out)
 	s->meters_running = true;
 	s->meters->shows_steps = 1;
 	s->fault_ns = sched->has_faults ? calibrate_fault_ns() : 0;
+	if (s->writer && sched->has_faults)
+		recording_writer__put_meta_int(s->writer, "fault_ns", s->fault_ns);
 	register_resources(s, sched);
 	*out = sched;
 	return 0;

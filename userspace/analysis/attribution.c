@@ -9,6 +9,8 @@
 #include "bpf/records.h"
 #include "userspace/analysis/ambiguity.h"
 #include "userspace/analysis/array.h"
+#include "userspace/analysis/facts.h"
+#include "userspace/analysis/kernel_work.h"
 
 #define SIGMAS 3
 /* The meters themselves are no better: a model that fits a made recording to the last digit has a spread too. */
@@ -22,6 +24,8 @@ int attribution__open(struct attribution *a, struct ledger *l)
 
 	memset(a, 0, sizeof(*a));
 	a->l = l;
+	a->kernel = resource__find(l, "kernel_ns");
+	a->faults = resource__find(l, "faults");
 	a->ranges = rows__ranges(r);
 	a->no_alone = array__zeroed(r->n_requests, sizeof(*a->no_alone));
 	a->no_rejected = array__zeroed(r->n_requests, sizeof(*a->no_rejected));
@@ -416,6 +420,45 @@ static int book_durations(struct attribution *a, uint32_t step, uint32_t first, 
 	return 0;
 }
 
+/* What goes beyond the model, of a step that is no context's after a shift. */
+static enum account_id excess_account(const struct attribution *a, uint32_t step)
+{
+	return survey__is_after_shift(&a->survey, step) ? ACCOUNT_RECOMPUTE :
+	       survey__evidence(&a->survey, step)	? ACCOUNT_DISTURBANCE :
+							  ACCOUNT_UNEXPLAINED;
+}
+
+/* Who bears which part of the step's kernel time, just after it was shared. */
+static int tell_kernel_work(struct attribution *a, uint32_t step, const int64_t *use, int64_t excess)
+{
+	struct kernel_work *w = a->l->kernel;
+	const size_t k = (size_t)a->kernel;
+	int err = 0;
+
+	for (uint32_t i = a->view.first; i < a->view.end && !err; i++) {
+		const struct timeline_row *row = &a->l->timeline->rows[i];
+		const enum account_id account = row->recompute ? ACCOUNT_RECOMPUTE : ACCOUNT_UNEXPLAINED;
+
+		err = kernel_work__add_part(w, payer_of(a->l->timeline, i), row->phase, account,
+					    use[k] ? a->shares[i - a->view.first] : 0);
+	}
+	if (!err && excess)
+		err = kernel_work__add_part(w, REQUEST_NONE, 0, excess_account(a, step), excess);
+	return err ? err : kernel_work__end_step(w, step, a->faults >= 0 ? use[a->faults] : 0);
+}
+
+static int tell_kernel_without_rows(struct attribution *a, uint32_t step, const int64_t *use)
+{
+	const bool failed = a->l->timeline->recording->steps[step].ret != 0;
+	int err;
+
+	if (!a->l->kernel)
+		return 0;
+	err = kernel_work__add_part(a->l->kernel, REQUEST_NONE, 0, failed ? ACCOUNT_HOST : ACCOUNT_UNEXPLAINED,
+				    use[a->kernel]);
+	return err ? err : kernel_work__end_step(a->l->kernel, step, a->faults >= 0 ? use[a->faults] : 0);
+}
+
 static void book_without_rows(struct attribution *a, uint32_t step, const int64_t *use)
 {
 	for (size_t k = 0; k < a->l->n_resources; k++) {
@@ -452,7 +495,7 @@ int attribution__share_step(void *ctx, uint32_t step, const int64_t *use)
 
 	if (!err && a->view.n == 0) {
 		book_without_rows(a, step, use);
-		return 0;
+		return tell_kernel_without_rows(a, step, use);
 	}
 	if (!err)
 		err = reserve(a);
@@ -460,6 +503,8 @@ int attribution__share_step(void *ctx, uint32_t step, const int64_t *use)
 	for (size_t k = 0; k < l->n_resources && !err; k++) {
 		if (use[k])
 			err = share_resource(a, step, role, k, use[k], shared, &excess[k]);
+		if (!err && l->kernel && (int)k == a->kernel)
+			err = tell_kernel_work(a, step, use, excess[k]);
 	}
 	if (!err && l->row_wall)
 		err = share_wall(a, step, role);

@@ -34,6 +34,7 @@ struct attribution {
 	int64_t *run_cost;		/* n_runs x n_resources, where a match is ambiguous; NULL */
 	int64_t waited[2];			/* of the two, by all requests together */
 	int runq, blocked;			/* positions of the two durations; -1 */
+	int kernel, faults;			/* positions of kernel_ns and faults; -1 */
 	uint64_t n_decode_steps[MAX_BATCH];	/* by their number of rows, from 1; more count as MAX_BATCH */
 	uint64_t n_decode_rows, decode_context;	/* rows in these, and the sum of their contexts */
 	int64_t nobody[MAX_RESOURCES];		/* use of steps' rows that belong to no request */

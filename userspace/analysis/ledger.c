@@ -7,6 +7,7 @@
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/attribution.h"
 #include "userspace/analysis/device_calls.h"
+#include "userspace/analysis/kernel_work.h"
 #include "userspace/analysis/meters.h"
 #include "userspace/analysis/pricing.h"
 
@@ -262,6 +263,8 @@ int ledger__build(struct ledger *out, const struct timeline *t, const struct led
 	if (!err)
 		err = device_calls__open(&calls, t->recording, out->resources, out->n_resources);
 	if (!err)
+		err = kernel_work__open(&out->kernel, out);
+	if (!err)
 		err = pricing__choose(out, options);
 	if (!err)
 		err = attribution__open(&a, out);
@@ -279,6 +282,8 @@ int ledger__build(struct ledger *out, const struct timeline *t, const struct led
 	add_up_requests(out);
 	balance(out, &a, &walk);
 	attribution__finish(&a);
+	if (out->kernel)
+		err = kernel_work__finish(out->kernel, out);
 out:
 	attribution__close(&a);
 	device_calls__close(&calls);
@@ -296,6 +301,7 @@ void ledger__free(struct ledger *l)
 	free(l->own_rows);
 	free(l->row_cost);
 	free(l->row_wall);
+	kernel_work__free(l->kernel);
 	fit_set__free(&l->fits);
 	memset(l, 0, sizeof(*l));
 }

@@ -37,6 +37,8 @@ int share__split(int64_t value, const double *weights, size_t n, int64_t *out);
 
 #define MAX_RESOURCES 64	/* sets of them are words */
 
+struct kernel_work;	/* userspace/analysis/kernel_work.h */
+
 struct ledger_resource {
 	const struct row_resource *row;		/* id, name, unit, kind, grade, source, reason */
 	bool measured;				/* grade above unavailable: figures are integers, else null everywhere */
@@ -120,6 +122,7 @@ struct ledger {
 	float *row_wall;			/* per row of the timeline: its part of the duration of its step; or NULL */
 	size_t memory_bytes;			/* of the arrays that the ledger owns */
 	int64_t *figures;			/* what ledger.requests points into */
+	struct kernel_work *kernel;		/* system calls and interrupts; NULL: none were recorded */
 	struct row_resource *own_rows;		/* what ledger.resources points into */
 };
 
