@@ -15,7 +15,9 @@
 #include "output/output.h"
 #include "output/token_list.h"
 #include "output/utf8.h"
+#include "userspace/analysis/kernel_work.h"
 #include "userspace/analysis/ratios.h"
+#include "userspace/kernel_kind.h"
 
 struct csv {
 	FILE *f;
@@ -120,6 +122,38 @@ static void csv__resources(struct csv *c, const struct ledger *l, const int64_t 
 	csv__end(c);
 }
 
+/* Of each path the calls and their CPU time, before the resources; nothing where none were recorded. */
+static void csv__kernel_names(struct csv *c, const struct ledger *l)
+{
+	char name[KERNEL_NAME_SIZE];
+
+	for (int p = 0; l->kernel && p <= N_KERNEL_PATHS; p++) {
+		snprintf(name, sizeof(name), "kernel_%s_count", p < N_KERNEL_PATHS ? kernel_path_names[p] : "fault");
+		csv__text(c, name);
+		snprintf(name, sizeof(name), "kernel_%s_ns", p < N_KERNEL_PATHS ? kernel_path_names[p] : "fault");
+		csv__text(c, name);
+	}
+}
+
+static void csv__kernel(struct csv *c, const struct ledger *l, size_t request)
+{
+	const struct kernel_figure *figures = l->kernel ? &l->kernel->requests[request * l->kernel->n_kinds] : NULL;
+
+	for (int p = 0; figures && p <= N_KERNEL_PATHS; p++) {
+		const char *path = p < N_KERNEL_PATHS ? kernel_path_names[p] : "fault";
+		struct kernel_figure sum = { 0, 0 };
+
+		for (size_t k = 0; k < l->kernel->n_kinds; k++) {
+			if (strcmp(kernel_work__path(l->kernel, k), path) != 0)
+				continue;
+			sum.n += figures[k].n;
+			sum.ns += figures[k].ns;
+		}
+		csv__number(c, sum.n);
+		csv__number(c, sum.ns);
+	}
+}
+
 static void put_incomplete(struct csv *c, uint32_t incomplete)
 {
 	char list[160] = "";
@@ -163,6 +197,7 @@ static void put_request(struct csv *c, const struct ledger *l, size_t i)
 	csv__number(c, request->ttft_ns);
 	csv__number(c, request->tpot_ns);
 	csv__number(c, request->e2el_ns);
+	csv__kernel(c, l, i);
 	csv__resources(c, l, l->requests[i].cost, true);
 }
 
@@ -200,6 +235,7 @@ static int write_requests(struct csv *c, const struct ledger *l, enum report_by 
 
 	(void)by;
 	csv__header(c, names);
+	csv__kernel_names(c, l);
 	csv__resource_names(c, l, true);
 	for (size_t i = 0; i < l->timeline->recording->n_requests; i++)
 		put_request(c, l, i);

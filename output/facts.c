@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "output/facts.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "output/figure.h"
+#include "userspace/analysis/kernel_work.h"
 #include "userspace/ioctl_class.h"
 
 #define NO_COLLECTOR "this version has no collector for it"
@@ -52,6 +55,42 @@ const char *ioctl__missing(const struct recording *r)
 		if (strcmp(r->collectors[i].name, "ioctl") == 0 && r->collectors[i].reason)
 			return r->collectors[i].reason;
 	return "calls into device drivers were not collected";
+}
+
+/* The scheduler's collector times them: why it is absent is why they are. */
+static const char *kernel__missing(const struct recording *r)
+{
+	for (size_t i = 0; i < r->n_collectors; i++)
+		if (strcmp(r->collectors[i].name, "sched") == 0 && r->collectors[i].reason)
+			return r->collectors[i].reason;
+	return "system calls and interrupts were not collected by name";
+}
+
+int kernel__grade(const struct ledger *l)
+{
+	return !l->kernel ? GRADE_UNAVAILABLE : l->kernel->exact ? GRADE_MEASURED : GRADE_DERIVED;
+}
+
+void kernel__reason(const struct ledger *l, char *out, size_t size)
+{
+	const int k = resource__find(l, "cpu_ns");
+
+	if (!l->kernel)
+		snprintf(out, size, "%s", kernel__missing(l->timeline->recording));
+	else if (l->kernel->exact)
+		snprintf(out, size,
+			 "every call and interrupt was timed; the time of page faults is derived from their count");
+	else
+		snprintf(
+			out, size,
+			"calls and interrupts were timed in %s bursts that hold %s of the CPU time; the kernel time of "
+			"other steps is "
+			"taken to be made up as that of timed ones of the same phase; what page faults took is derived "
+			"from their count",
+			figure__count((int64_t)l->timeline->recording->n_kernel_bursts).s,
+			k >= 0 && l->resources[k].measured ?
+				figure__percent(l->kernel->timed_cpu_ns, l->resources[k].total).s :
+				"a part");
 }
 
 const char *resource__title(const struct ledger_resource *resource)

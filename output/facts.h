@@ -24,6 +24,12 @@ bool resource__is_counter(const struct ledger_resource *resource);
 bool resource__is_ioctl(const struct ledger_resource *resource);
 bool ledger__has_ioctl(const struct ledger *l); /* are they measured? */
 const char *ioctl__missing(const struct recording *r); /* and if not, why */
+
+/* Of system calls and interrupts: how well they are known, and why; unavailable where the recording has none. */
+#define KERNEL_SOURCE "system call and interrupt tracepoints; page faults counted and priced"
+#define KERNEL_REASON_SIZE 400
+int kernel__grade(const struct ledger *l); /* enum grade */
+void kernel__reason(const struct ledger *l, char *out, size_t size);
 const char *resource__title(const struct ledger_resource *resource);
 
 #endif

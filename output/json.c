@@ -12,6 +12,7 @@
 #include "output/json_cost.h"
 #include "output/json_detail.h"
 #include "output/json_ioctl.h"
+#include "output/json_kernel.h"
 #include "output/json_model.h"
 #include "output/json_writer.h"
 #include "output/output.h"
@@ -128,6 +129,7 @@ static void put_evidence(struct json_writer *w, const struct ledger *l)
 			put_evidence_of(w, row->name, row->grade, row->source, row->reason);
 	}
 	json_ioctl__put_evidence(w, l);
+	json_kernel__put_evidence(w, l);
 	json_writer__end_object(w);
 }
 
@@ -157,6 +159,7 @@ static void put_request_cost(struct json_writer *w, const struct ledger *l, size
 	json_detail__figures(w, l, request->cost, RESOURCE_DURATION);
 	if (!ledger__has_ioctl(l))
 		json_writer__put_null(w, "ioctl");
+	json_kernel__put_figures(w, l, l->kernel ? &l->kernel->requests[i * l->kernel->n_kinds] : NULL);
 	json_writer__put_object(w, "by_phase");
 	for (int p = 0; p < N_PHASES; p++) {
 		json_writer__put_object(w, phase__name((enum phase)p));
@@ -223,6 +226,7 @@ static void put_accounts(struct json_writer *w, const struct ledger *l)
 	for (int a = 0; a < N_ACCOUNTS; a++) {
 		json_writer__put_object(w, accounts[a].name);
 		json_detail__figures(w, l, l->accounts[a], RESOURCE_ADDITIVE);
+		json_kernel__put_figures(w, l, l->kernel ? &l->kernel->accounts[(size_t)a * l->kernel->n_kinds] : NULL);
 		json_writer__end_object(w);
 	}
 	json_writer__end_object(w);
@@ -236,6 +240,7 @@ static void put_totals(struct json_writer *w, const struct ledger *l)
 		totals[k] = l->resources[k].total;
 	json_writer__put_object(w, "totals");
 	json_detail__figures(w, l, totals, RESOURCE_ADDITIVE);
+	json_kernel__put_figures(w, l, l->kernel ? l->kernel->totals : NULL);
 	json_writer__put_object(w, "source");
 	for (size_t i = 0; i < N_RESOURCE_KEYS; i++) {
 		int k = resource__find(l, resource_keys[i].name);
@@ -314,6 +319,7 @@ static int json__write(FILE *f, const struct ledger *l, const struct output_opti
 	put_accounts(&w, l);
 	put_totals(&w, l);
 	json_cost__put_attribution(&w, l);
+	json_kernel__put(&w, l);
 	rc = json_ioctl__put_calls(&w, l);
 	if (!rc)
 		rc = put_counters(&w, l);

@@ -66,6 +66,17 @@ static void put_ioctl(struct table *table, const struct ledger *l)
 		put_resource(table, "driver calls", l->resources[k].row);
 }
 
+static void put_kernel(struct table *table, const struct ledger *l)
+{
+	char reason[KERNEL_REASON_SIZE];
+	struct row_resource row = { .grade = kernel__grade(l), .source = KERNEL_SOURCE, .reason = reason };
+
+	if (!l->kernel)
+		return;
+	kernel__reason(l, reason, sizeof(reason));
+	put_resource(table, "system calls", &row);
+}
+
 int text__evidence(const struct text *t)
 {
 	static const struct table_column columns[] = {
@@ -90,6 +101,7 @@ int text__evidence(const struct text *t)
 		if (resource__is_counter(&t->l->resources[k]))
 			put_resource(table, t->l->resources[k].row->name, t->l->resources[k].row);
 	put_ioctl(table, t->l);
+	put_kernel(table, t->l);
 	table__styled(table, grade_style(GRADE_SELF_REPORTED), "self-reported");
 	table__cell(table, "tokens billed");
 	table__cell(table, "the server's own word on the wire (usage)");

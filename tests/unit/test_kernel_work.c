@@ -83,7 +83,8 @@ static struct kernel_figure of(const struct scene *s, int account, const char *n
 
 	for (size_t k = 0; k < w->n_kinds; k++)
 		if (strcmp(kernel_work__name(w, k), name) == 0)
-			return account < 0 ? kernel_work__request(&s->l, 0)[k] : w->accounts[(size_t)account * w->n_kinds + k];
+			return account < 0 ? kernel_work__request(&s->l, 0)[k] :
+					     w->accounts[(size_t)account * w->n_kinds + k];
 	fail_msg("no kind %s", name);
 	return (struct kernel_figure){ 0, 0 };
 }

@@ -81,8 +81,9 @@ static int position(const struct ledger *l, int id)
 int kernel_work__open(struct kernel_work **out, const struct ledger *l)
 {
 	const struct recording *r = l->timeline->recording;
-	const int kernel = position(l, RESOURCE_KERNEL_NS), fault = position(l, RESOURCE_FAULTS);
 	const int64_t fault_ns = recording__meta_int(r, META_FAULT_NS);
+	const int kernel = position(l, RESOURCE_KERNEL_NS);
+	const int fault = fault_ns != ABSENT && fault_ns > 0 ? position(l, RESOURCE_FAULTS) : -1;
 	struct kernel_work *w;
 
 	*out = NULL;
@@ -106,7 +107,7 @@ int kernel_work__open(struct kernel_work **out, const struct ledger *l)
 	}
 	w->making->kernel = kernel;
 	w->making->fault = fault;
-	w->making->fault_ns = fault >= 0 && fault_ns != ABSENT && fault_ns > 0 ? fault_ns : 0;
+	w->making->fault_ns = fault >= 0 ? fault_ns : 0;
 	*out = w;
 	return 0;
 }
@@ -180,7 +181,8 @@ static ptrdiff_t find_kind(const struct recording *r, int64_t id)
 
 /* -------------------------------------------------------------------------------------------------------------- steps --- */
 
-int kernel_work__add_part(struct kernel_work *w, uint32_t request, size_t phase, enum account_id account, int64_t kernel_ns)
+int kernel_work__add_part(struct kernel_work *w, uint32_t request, size_t phase, enum account_id account,
+			  int64_t kernel_ns)
 {
 	struct kernel_making *m = w->making;
 	struct part *moved = array__reserve(m->parts, &m->capacity, m->n_parts + 1, sizeof(*moved));
@@ -299,9 +301,10 @@ int kernel_work__end_step(struct kernel_work *w, uint32_t step, int64_t faults)
 	if (!backwards && n_parts) {
 		/* The number of faults is the ledger's own figure of that name: here is their time. */
 		if (w->faults != SIZE_MAX)
-			spread(w, &all, w->faults, 0,
-			       all.even ? 0 : price_faults(m, faults, (int64_t)all.whole), true, told);
-		for (size_t i = first_of_step(r, row->id); i < r->n_step_kernels && r->step_kernels[i].step == row->id; i++) {
+			spread(w, &all, w->faults, 0, all.even ? 0 : price_faults(m, faults, (int64_t)all.whole), true,
+			       told);
+		for (size_t i = first_of_step(r, row->id); i < r->n_step_kernels && r->step_kernels[i].step == row->id;
+		     i++) {
 			const ptrdiff_t kind = find_kind(r, r->step_kernels[i].kind);
 
 			if (kind >= 0)
@@ -413,7 +416,8 @@ static void make_up_steps(struct kernel_work *w)
 }
 
 /* What passed between steps. */
-static void make_up_outside(struct kernel_work *w, const struct ledger *l, enum account_id account, enum profile profile)
+static void make_up_outside(struct kernel_work *w, const struct ledger *l, enum account_id account,
+			    enum profile profile)
 {
 	const struct part part = { .request = REQUEST_NONE, .account = account };
 	const struct kernel_making *m = w->making;
@@ -507,7 +511,9 @@ int kernel_work__finish(struct kernel_work *w, const struct ledger *l)
 
 const char *kernel_work__name(const struct kernel_work *w, size_t kind)
 {
-	return kind == w->untold ? "not told" : kind == w->faults ? "page faults" : w->recording->kernel_kinds[kind].name;
+	return kind == w->untold ? "not told" :
+	       kind == w->faults ? "page faults" :
+				   w->recording->kernel_kinds[kind].name;
 }
 
 const char *kernel_work__path(const struct kernel_work *w, size_t kind)
@@ -519,8 +525,9 @@ const struct kernel_figure *kernel_work__request(const struct ledger *l, size_t 
 {
 	const int k = position(l, RESOURCE_KERNEL_NS);
 
-	return l->kernel && k >= 0 && ledger__has_share(l, i, (size_t)k) ? &l->kernel->requests[i * l->kernel->n_kinds] :
-									   NULL;
+	return l->kernel && k >= 0 && ledger__has_share(l, i, (size_t)k) ?
+		       &l->kernel->requests[i * l->kernel->n_kinds] :
+		       NULL;
 }
 
 static bool adds_up(const struct kernel_work *w, const struct kernel_figure *figures, int64_t kernel_ns)

@@ -24,7 +24,7 @@ struct kernel_figure {
 struct kernel_work {
 	const struct recording *recording;
 	size_t n_kinds;			/* those of the recording, in its order, and these two: */
-	size_t faults, untold;		/* faults: SIZE_MAX where they are not measured */
+	size_t faults, untold;		/* faults: SIZE_MAX where they are not measured, or their price is not known */
 	bool exact;			/* all was timed: figures are measured */
 	int64_t timed_cpu_ns;		/* CPU time while calls were timed */
 	/* Each n_kinds figures for every request, phase (of all requests), account, and of all. */
@@ -38,7 +38,8 @@ int kernel_work__open(struct kernel_work **out, const struct ledger *l);
 void kernel_work__free(struct kernel_work *w);
 
 /* One step's kernel time: who bears which part of it, `request` or, where that is REQUEST_NONE, `account`. */
-int kernel_work__add_part(struct kernel_work *w, uint32_t request, size_t phase, enum account_id account, int64_t kernel_ns);
+int kernel_work__add_part(struct kernel_work *w, uint32_t request, size_t phase, enum account_id account,
+			  int64_t kernel_ns);
 /* The parts added since the last step are all of this one; it took `faults` page faults. */
 int kernel_work__end_step(struct kernel_work *w, uint32_t step, int64_t faults);
 /* When the ledger is balanced. @return 0, -ENOMEM, -EINVAL (more than any machine does) */

@@ -7,6 +7,7 @@
 
 #include "output/facts.h"
 #include "output/output.h"
+#include "userspace/analysis/kernel_work.h"
 #include "userspace/command.h"
 #include "userspace/message.h"
 #include "userspace/recording.h"
@@ -177,6 +178,11 @@ static int report_ledger(const struct report_options *options, const struct ledg
 		message__error("this is a bug in tokprof, not in your server: report it, with the recording if you may",
 			       "%s: the ledger does not add up: requests and accounts differ from the total of %s",
 			       options->path, ledger->resources[broken].row->name);
+		return EXIT_CODE_BUG;
+	}
+	if (kernel_work__broken(ledger) >= 0) {
+		message__error("this is a bug in tokprof, not in your server: report it, with the recording if you may",
+			       "%s: system calls and interrupts do not add up to the kernel time", options->path);
 		return EXIT_CODE_BUG;
 	}
 	return write_report(options, ledger);
