@@ -64,7 +64,8 @@ static void end(struct bursts *b, struct session *s)
 int bursts__start(struct bursts *b, struct session *s)
 {
 	b->state = BURSTS_ALWAYS;
-	b->until_ns = monotonic_ns() + 1000000000ULL;
+	b->ns_at_check = monotonic_ns();
+	b->until_ns = b->ns_at_check + 1000000000ULL;
 	return begin(b, s);
 }
 
@@ -82,11 +83,14 @@ static double cost(struct bursts *b, struct session *s, uint64_t n_syscalls)
 {
 	const int64_t cpu = session__cpu_now(s);
 	const int64_t used = cpu - b->cpu_at_check;
-	const uint64_t n = n_syscalls - b->syscalls_at_check;
+	const uint64_t n = n_syscalls - b->syscalls_at_check, now_ns = monotonic_ns();
+	const double cost_ns = (double)n * SYSCALL_COST_NS;
+	const double passed_ns = (double)(now_ns - b->ns_at_check);
 
 	b->cpu_at_check = cpu;
+	b->ns_at_check = now_ns;
 	b->syscalls_at_check = n_syscalls;
-	return used > 0 ? (double)n * SYSCALL_COST_NS / (double)used : 0;
+	return used > 0 && cost_ns > SYSCALL_LEAST_COST * passed_ns ? cost_ns / (double)used : 0;
 }
 
 bool bursts__timed(const struct bursts *b)
@@ -153,6 +157,7 @@ int bursts__suspend(struct bursts *b, struct session *s, bool suspend)
 	b->until_ns += now_ns - b->suspended_ns;
 	/* The time without probes is nobody's: the server's meters stood still. */
 	b->cpu_at_check = session__cpu_now(s);
+	b->ns_at_check = monotonic_ns();
 	return attached ? attach(b) : 0;
 }
 

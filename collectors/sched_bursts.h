@@ -22,6 +22,8 @@
  */
 #define SYSCALL_COST_NS 380
 #define SYSCALL_BUDGET 0.003
+/* Of a CPU: what an idle server's few calls cost is nobody's loss, whatever part it is of the little that the server took. */
+#define SYSCALL_LEAST_COST 0.00003
 #define BURST_NS 100000000ULL
 #define SHORTEST_PAUSE_NS 600000000ULL
 #define LONGEST_PAUSE_NS 1400000000ULL
@@ -48,6 +50,7 @@ struct bursts {
 	uint64_t begun_ns, ended_ns;	/* the latest time in which they were timed; ended_ns 0: it goes on */
 	int64_t begun_cpu_ns, ended_cpu_ns;	/* of the CPU meter */
 	int64_t cpu_at_check;
+	uint64_t ns_at_check;
 	uint64_t syscalls_at_check;
 };
 

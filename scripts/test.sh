@@ -102,6 +102,7 @@ if $slow; then
 	suite shares python3 tests/scenarios/shares.py
 	suite disturbances python3 tests/scenarios/disturbances.py --all
 	suite counters python3 tests/scenarios/counters.py --all
+	suite kernel python3 tests/scenarios/kernel.py --all
 	suite faults python3 tests/scenarios/faults.py --all
 	suite devices python3 tests/scenarios/devices.py --all
 	suite tamper python3 tests/tamper/run.py --all
@@ -113,6 +114,7 @@ else
 	suite identity python3 tests/scenarios/identity.py
 	suite disturbances python3 tests/scenarios/disturbances.py
 	suite counters python3 tests/scenarios/counters.py
+	suite kernel python3 tests/scenarios/kernel.py
 	suite faults python3 tests/scenarios/faults.py
 	suite devices python3 tests/scenarios/devices.py
 	suite tamper python3 tests/tamper/run.py

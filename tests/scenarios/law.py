@@ -7,6 +7,23 @@ def flat(figures):
     return {**figures, **figures.get("counters", {})}
 
 
+def check_kernel(report):
+    """System calls and interrupts: of every kind requests + accounts = total, and all kinds together are the kernel time."""
+    if report["kernel"] is None:
+        return
+    holders = [r["cost"] for r in report["requests"]] + list(report["accounts"].values())
+    for holder in [*holders, report["totals"]]:
+        inside = sum(kind["ns"] for kind in holder["kernel"])
+        if inside != holder["kernel_ns"]:
+            raise AssertionError(f"kinds sum to {inside}, kernel_ns is {holder['kernel_ns']}")
+    for kind in report["kernel"]["kinds"]:
+        for figure in ("count", "ns"):
+            parts = sum(k[figure] or 0 for holder in holders for k in holder["kernel"]
+                        if (k["name"], k["path"]) == (kind["name"], kind["path"]))
+            if kind[figure] is not None and parts != kind[figure]:
+                raise AssertionError(f"{kind['name']}: parts sum to {parts} {figure}, total is {kind[figure]}")
+
+
 def check(report):
     """Raises AssertionError with the resource that breaks the law."""
     additive = ADDITIVE + tuple(report["totals"].get("counters", {}))
@@ -22,6 +39,7 @@ def check(report):
             raise AssertionError(f"{resource} has a total and a part that is null")
         if sum(parts) != total:
             raise AssertionError(f"{resource}: parts sum to {sum(parts)}, total is {total}")
+    check_kernel(report)
     for request in report["requests"]:
         phases = request["cost"]["by_phase"]
         for resource in additive:
