@@ -7,7 +7,6 @@
  * independent of the integral that the step probes cut; what lies between the two is the ledger's `unexplained`.
  */
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include "collectors/collector.h"
 #include "collectors/sched_bursts.h"
 #include "collectors/sched_kernel.h"
+#include "collectors/sched_programs.h"
 #include "collectors/skeleton.h"
 #include "sched.skel.h"
 #include "userspace/process.h"
@@ -47,58 +47,11 @@ struct sched {
 	size_t n_threads, capacity;
 	struct target targets[MAX_TARGETS];
 	size_t n_targets;
-	bool has_interrupts, has_faults;
+	struct sched_features has;
 	struct bursts bursts;
 	struct sched_kernel kernel;
 	uint64_t burst_written_ns;	/* begin of the latest that is in the recording, with its end */
 };
-
-/* Does the kernel have the tracepoint, as far as tp_btf can attach? And how many arguments has it? -1: absent */
-static int tracepoint_args(const struct btf *btf, const char *name)
-{
-	char symbol[64];
-	const struct btf_type *t;
-	int id;
-
-	snprintf(symbol, sizeof(symbol), "btf_trace_%s", name);
-	id = btf__find_by_name_kind(btf, symbol, BTF_KIND_TYPEDEF);
-	if (id < 0)
-		return -1;
-	t = btf__type_by_id(btf, btf__type_by_id(btf, (uint32_t)id)->type);
-	t = btf__type_by_id(btf, t->type);
-	return btf_is_func_proto(t) ? (int)btf_vlen(t) - 1 : -1;	/* less the context */
-}
-
-static void choose_programs(struct sched *sched)
-{
-	struct sched_bpf *skel = sched->skel;
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool old_switch;
-
-	if (!btf)
-		return;
-	old_switch = tracepoint_args(btf, "sched_switch") < 4;
-	bpf_program__set_autoload(skel->progs.on_sched_switch, !old_switch);
-	bpf_program__set_autoload(skel->progs.on_sched_switch_old, old_switch);
-
-	sched->has_interrupts =
-		tracepoint_args(btf, "irq_handler_entry") >= 0 && tracepoint_args(btf, "softirq_entry") >= 0;
-	bpf_program__set_autoload(skel->progs.on_irq_entry, sched->has_interrupts);
-	bpf_program__set_autoload(skel->progs.on_irq_exit, sched->has_interrupts);
-	bpf_program__set_autoload(skel->progs.on_softirq_entry, sched->has_interrupts);
-	bpf_program__set_autoload(skel->progs.on_softirq_exit, sched->has_interrupts);
-	if (tracepoint_args(btf, "local_timer_entry") >= 0) {
-		bpf_program__set_autoload(skel->progs.on_timer_entry, true);
-		bpf_program__set_autoload(skel->progs.on_timer_exit, true);
-	}
-	if (tracepoint_args(btf, "sock_send_length") >= 0) {	/* 6.3, commit 6e6eda44b939 */
-		bpf_program__set_autoload(skel->progs.on_socket_receive, true);
-		bpf_program__set_autoload(skel->progs.on_socket_send, true);
-	}
-	sched->has_faults = tracepoint_args(btf, "page_fault_user") >= 0;
-	bpf_program__set_autoload(skel->progs.on_page_fault, sched->has_faults);
-	btf__free(btf);
-}
 
 static int compare_i64(const void *a, const void *b)
 {
@@ -145,14 +98,14 @@ static void describe_kernel_time(struct session *s, const struct sched *sched, c
 	const int64_t cpu = session__cpu_now(s), covered = s->kernel_time.covered;
 
 	snprintf(source, source_size, "system call entry to exit on a CPU%s; page faults at %lld ns each",
-		 sched->has_interrupts ? ", hard and soft interrupts" : "", (long long)s->fault_ns);
+		 sched->has.interrupts ? ", hard and soft interrupts" : "", (long long)s->fault_ns);
 	if (!kernel_time__exact(&s->kernel_time) && cpu > 0)
 		snprintf(reason, reason_size,
 			 "timed in bursts that hold %.0f %% of the CPU time, and taken to be the same part of it "
 			 "between "
 			 "them: to time every system call would cost this server more than %.1f %%",
 			 100.0 * (double)covered / (double)cpu, 100 * SYSCALL_BUDGET);
-	else if (sched->has_faults)
+	else if (sched->has.faults)
 		snprintf(reason, reason_size,
 			 "measured, but for the time of page faults, which is derived from their count");
 	else
@@ -168,11 +121,11 @@ static void register_resources(struct session *s, const struct sched *sched)
 		  "scheduler: sum_exec_runtime of all threads; within steps an integral of running threads", NULL },
 		/* A sum with a derived part is derived: no figure is graded better than its weakest part. */
 		{ RESOURCE_KERNEL_NS, "kernel_ns", "ns", RESOURCE_ADDITIVE,
-		  sched->has_faults || !kernel_time__exact(&s->kernel_time) ? GRADE_DERIVED : GRADE_MEASURED,
+		  sched->has.faults || !kernel_time__exact(&s->kernel_time) ? GRADE_DERIVED : GRADE_MEASURED,
 		  kernel_source, kernel_reason },
 		{ RESOURCE_FAULTS, "faults", "1", RESOURCE_ADDITIVE,
-		  sched->has_faults ? GRADE_MEASURED : GRADE_UNAVAILABLE, "tracepoint exceptions:page_fault_user",
-		  sched->has_faults ? NULL : "this kernel has no tracepoint exceptions:page_fault_user" },
+		  sched->has.faults ? GRADE_MEASURED : GRADE_UNAVAILABLE, "tracepoint exceptions:page_fault_user",
+		  sched->has.faults ? NULL : "this kernel has no tracepoint exceptions:page_fault_user" },
 		{ RESOURCE_RUNQ_NS, "runq_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED,
 		  "sched_wakeup and sched_switch of the thread that runs the step", NULL },
 		{ RESOURCE_BLOCKED_NS, "blocked_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED,
@@ -212,7 +165,7 @@ static int sched_open(struct session *s, void **out)
 		free(sched);
 		return -errno;
 	}
-	choose_programs(sched);
+	sched_programs__choose(sched->skel, &sched->has);
 	err = session__share_maps(s, sched->skel->obj);
 	if (!err)
 		err = sched_bpf__load(sched->skel);
@@ -229,8 +182,8 @@ static int sched_open(struct session *s, void **out)
 	}
 	s->meters_running = true;
 	s->meters->shows_steps = 1;
-	s->fault_ns = sched->has_faults ? calibrate_fault_ns() : 0;
-	if (s->writer && sched->has_faults)
+	s->fault_ns = sched->has.faults ? calibrate_fault_ns() : 0;
+	if (s->writer && sched->has.faults)
 		recording_writer__put_meta_int(s->writer, "fault_ns", s->fault_ns);
 	register_resources(s, sched);
 	*out = sched;
@@ -498,7 +451,7 @@ static void write_totals(struct session *s, struct sched *sched)
 		{ RESOURCE_FAULTS, values[2], "tracepoint", ABSENT, NULL },
 	};
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].resource != RESOURCE_FAULTS || sched->has_faults)
+		if (rows[i].resource != RESOURCE_FAULTS || sched->has.faults)
 			recording_writer__total(s->writer, &rows[i]);
 }
 
@@ -522,35 +475,6 @@ static void sched_close(struct session *s, void *state)
 	free(sched);
 }
 
-/* --- doctor -------------------------------------------------------------------------------------------------------- */
-
-static int sched_probe(struct sensor *out, int max)
-{
-	struct sched_bpf *skel;
-	int err;
-
-	if (max < 2)
-		return 0;
-	out[0] = (struct sensor){ .id = "sched", .resource = "cpu_ns, runq_ns, blocked_ns" };
-	out[1] = (struct sensor){ .id = "syscalls", .resource = "kernel_ns" };
-	skel = sched_bpf__open_and_load();
-	err = skel ? sched_bpf__attach(skel) : -errno;
-	if (!err) {
-		out[0].grade = out[1].grade = GRADE_MEASURED;
-		snprintf(out[0].source, sizeof(out[0].source), "tp_btf sched_switch, sched_wakeup");
-		snprintf(out[1].source, sizeof(out[1].source), "tp_btf sys_enter, sys_exit, interrupts");
-	} else {
-		for (int i = 0; i < 2; i++) {
-			snprintf(out[i].reason, sizeof(out[i].reason), "the programs could not be attached: %s",
-				 strerror(-err));
-			snprintf(out[i].remedy, sizeof(out[i].remedy),
-				 "run as root on a kernel 5.17 or later with CONFIG_DEBUG_INFO_BTF");
-		}
-	}
-	sched_bpf__destroy(skel);
-	return 2;
-}
-
 static size_t sched_programs(void *state, int *fds, size_t max)
 {
 	return skeleton__programs(((struct sched *)state)->skel->obj, fds, max);
@@ -560,7 +484,7 @@ const struct collector collector_sched = {
 	.name = "sched",
 	.doc = "on-CPU, run-queue, blocked and kernel time of the server's threads, cut at step boundaries",
 	.record_kinds = 1u << RECORD_TASK,
-	.probe = sched_probe,
+	.probe = sched_programs__probe,
 	.open = sched_open,
 	.attach = sched_attach,
 	.record = sched_record,

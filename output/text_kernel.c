@@ -87,11 +87,9 @@ static int put_lines(const struct text *t, struct line *lines, size_t n, bool by
 		{ "host", COLUMN_NUMBER, 0 },	 { "idle", COLUMN_NUMBER, 0 },
 	};
 	static const struct table_column call_columns[] = {
-		{ "call", COLUMN_SHRINK_END, 8 }, { "path", COLUMN_TEXT, 0 },
-		{ "calls", COLUMN_NUMBER, 0 },	  { "time", COLUMN_NUMBER, 0 },
-		{ "each", COLUMN_NUMBER, 0 },	  { "per token", COLUMN_NUMBER, 0 },
-		{ "prompts", COLUMN_NUMBER, 0 },  { "host", COLUMN_NUMBER, 0 },
-		{ "idle", COLUMN_NUMBER, 0 },
+		{ "call", COLUMN_SHRINK_END, 8 }, { "path", COLUMN_TEXT, 0 },	{ "calls", COLUMN_NUMBER, 0 },
+		{ "time", COLUMN_NUMBER, 0 },	  { "each", COLUMN_NUMBER, 0 }, { "per token", COLUMN_NUMBER, 0 },
+		{ "prompts", COLUMN_NUMBER, 0 },  { "host", COLUMN_NUMBER, 0 }, { "idle", COLUMN_NUMBER, 0 },
 	};
 	struct table *table = by_path ? text__table(t, path_columns, 8) : text__table(t, call_columns, 9);
 	const int64_t n_tokens = completion_tokens(t->l);

@@ -220,8 +220,8 @@ def doctor_names_each_tracepoint(_):
     status, out, _ = meter.run("doctor", "--json")
     expect("exit status", status, 0)
     sensors = {sensor["id"]: sensor for sensor in json.loads(out)["sensors"]}
-    for name in ("syscalls", "interrupts", "page_faults", "sockets"):
-        expect(name, sensors[name]["grade"], "derived" if name == "page_faults" else "measured")
+    for name in ("sched", "syscalls", "interrupts", "page_faults", "sockets"):
+        expect(name, sensors[name]["grade"], "measured")
 
 
 if __name__ == "__main__":
