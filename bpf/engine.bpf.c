@@ -152,16 +152,17 @@ static __always_inline void cut(tp_u64 *out, tp_u64 now)
 }
 
 /* What the thread waited since the attach. At entry kept in the record, at the end subtracted from it. */
-static __always_inline void own_waits(tp_u64 *runq_ns, tp_u64 *blocked_ns)
+static __always_inline void own_waits(struct record_step *r)
 {
 	tp_u32 tid = (tp_u32)bpf_get_current_pid_tgid();
 	struct thread_state *ts = bpf_map_lookup_elem(&threads, &tid);
 
 	if (!ts)
-		return;		/* the scheduler's collector is not attached: both stay 0 and its resources unavailable */
-	*runq_ns = ts->times.runq_ns - *runq_ns;
-	*blocked_ns = ts->times.blocked_futex_ns + ts->times.blocked_io_ns + ts->times.blocked_sleep_ns +
-		      ts->times.blocked_other_ns - *blocked_ns;
+		return;		/* the scheduler's collector is not attached: all stay 0 and its resources unavailable */
+	r->runq_ns = ts->times.runq_ns - r->runq_ns;
+	r->futex_ns = ts->times.blocked_futex_ns - r->futex_ns;
+	r->blocked_ns = ts->times.blocked_futex_ns + ts->times.blocked_io_ns + ts->times.blocked_sleep_ns +
+			ts->times.blocked_other_ns - r->blocked_ns;
 }
 
 static __always_inline void step_now__add(tp_u32 process, tp_u64 amount)
@@ -215,7 +216,7 @@ static __always_inline void emit_step(struct step *s, tp_u64 now, int ret, tp_u1
 	if (s->told && r->n_ubatches > 1)
 		r->h.flags |= STEP_PARTS_UNKNOWN;
 	cut(r->meter_end, now);
-	own_waits(&r->runq_ns, &r->blocked_ns);
+	own_waits(r);
 	step_now__leave(s);
 	if (bpf_ringbuf_output(&events, r, sizeof(*r), wakeup_flags()))
 		count_loss(LOSS_ENGINE_RING);
@@ -270,7 +271,7 @@ static __always_inline void on_step_entry(const struct engine_probe_config *conf
 		s->filled = batch;
 	}
 	step_now__enter(m, s);
-	own_waits(&s->record.runq_ns, &s->record.blocked_ns);
+	own_waits(&s->record);
 	cut(s->record.meter_start, now);
 	counters__cut(m, s->record.step, CUT_STEP_START);
 }

@@ -88,6 +88,7 @@ struct record_step {
 	tp_u64 meter_end[N_METERS];
 	tp_u64 runq_ns;		/* the step's own thread, inside the step: runnable and waiting for a CPU */
 	tp_u64 blocked_ns;	/* the same: blocked */
+	tp_u64 futex_ns;	/* of it: on another thread */
 };
 
 enum rows_flag {
@@ -233,7 +234,7 @@ enum loss_kind {
 };
 
 _Static_assert(sizeof(struct record_header) == 24, "record_header");
-_Static_assert(sizeof(struct record_step) == 24 + 24 + 16 + 2 * 8 * N_METERS + 16, "record_step");
+_Static_assert(sizeof(struct record_step) == 24 + 24 + 16 + 2 * 8 * N_METERS + 24, "record_step");
 _Static_assert(sizeof(struct record_row) == 16, "record_row");
 _Static_assert(sizeof(struct record_rows) == 56, "record_rows");
 _Static_assert(sizeof(struct record_memory) == 56, "record_memory");

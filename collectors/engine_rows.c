@@ -275,9 +275,11 @@ void engine_rows__step(struct engine_rows *e, struct session *s, const struct re
 		.server_fault_ns = ABSENT,
 		.mean_khz = ABSENT,
 		.clock_changes = ABSENT,
+		.futex_ns = ABSENT,
 	};
 
 	if (s->meters_running) {
+		row.futex_ns = (int64_t)r->futex_ns;
 		row.server_runq_ns = (int64_t)(r->meter_end[METER_RUNQ_NS] - r->meter_start[METER_RUNQ_NS]);
 		row.server_fault_ns =
 			(int64_t)(r->meter_end[METER_FAULT_WAIT_NS] - r->meter_start[METER_FAULT_WAIT_NS]);

@@ -130,6 +130,8 @@ static void register_resources(struct session *s, const struct sched *sched)
 		  "sched_wakeup and sched_switch of the thread that runs the step", NULL },
 		{ RESOURCE_BLOCKED_NS, "blocked_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED,
 		  "sched_switch and sched_wakeup of the thread that runs the step", NULL },
+		{ RESOURCE_FUTEX_NS, "futex_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED,
+		  "the part of the blocked time that the thread was in system call futex", NULL },
 	};
 	size_t i;
 

@@ -37,8 +37,7 @@ void sched_programs__choose(struct sched_bpf *skel, struct sched_features *has)
 	bpf_program__set_autoload(skel->progs.on_sched_switch, !old_switch);
 	bpf_program__set_autoload(skel->progs.on_sched_switch_old, old_switch);
 
-	has->interrupts =
-		tracepoint_args(btf, "irq_handler_entry") >= 0 && tracepoint_args(btf, "softirq_entry") >= 0;
+	has->interrupts = tracepoint_args(btf, "irq_handler_entry") >= 0 && tracepoint_args(btf, "softirq_entry") >= 0;
 	bpf_program__set_autoload(skel->progs.on_irq_entry, has->interrupts);
 	bpf_program__set_autoload(skel->progs.on_irq_exit, has->interrupts);
 	bpf_program__set_autoload(skel->progs.on_softirq_entry, has->interrupts);
@@ -71,8 +70,12 @@ static const struct {
 	const char *begin;
 	enum sched_sensor sensor;
 } owners[] = {
-	{ "on_sys_", SENSOR_SYSCALLS },	      { "on_irq_", SENSOR_INTERRUPTS },	   { "on_softirq_", SENSOR_INTERRUPTS },
-	{ "on_timer_", SENSOR_INTERRUPTS },   { "on_page_fault", SENSOR_FAULTS },  { "on_socket_", SENSOR_SOCKETS },
+	{ "on_sys_", SENSOR_SYSCALLS },
+	{ "on_irq_", SENSOR_INTERRUPTS },
+	{ "on_softirq_", SENSOR_INTERRUPTS },
+	{ "on_timer_", SENSOR_INTERRUPTS },
+	{ "on_page_fault", SENSOR_FAULTS },
+	{ "on_socket_", SENSOR_SOCKETS },
 	{ "on_", SENSOR_SCHED },
 };
 
@@ -90,7 +93,8 @@ static void try_programs(struct sched_bpf *skel, int errors[N_SCHED_SENSORS])
 {
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, skel->obj) {
+	bpf_object__for_each_program(program, skel->obj)
+	{
 		struct bpf_link *link;
 
 		if (bpf_program__fd(program) < 0)

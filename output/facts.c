@@ -21,6 +21,8 @@ const struct resource_key resource_keys[N_RESOURCE_KEYS] = {
 	{ "faults", "page faults", RESOURCE_ADDITIVE, "count", "the scheduler was not recorded" },
 	{ "runq_ns", "run queue", RESOURCE_DURATION, "ns", "the scheduler was not recorded" },
 	{ "blocked_ns", "blocked", RESOURCE_DURATION, "ns", "the scheduler was not recorded" },
+	{ "futex_ns", "futex wait", RESOURCE_DURATION, "ns",
+	  "the scheduler was not recorded, or by a version that did not tell it from other waits" },
 };
 
 static const struct resource_key *find_key(const char *name)

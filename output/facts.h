@@ -16,7 +16,7 @@ struct resource_key {
 	const char *unit;
 	const char *missing; /* reason where the recording does not know the resource at all */
 };
-#define N_RESOURCE_KEYS 10
+#define N_RESOURCE_KEYS 11
 extern const struct resource_key resource_keys[N_RESOURCE_KEYS];
 
 bool resource__is_counter(const struct ledger_resource *resource);

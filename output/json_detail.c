@@ -92,6 +92,7 @@ static void put_step(struct json_writer *w, const struct ledger *l, size_t i)
 	json_writer__put_optional(w, "n_tokens", step->n_tokens);
 	json_writer__put_integer(w, "runq_ns", (int64_t)step->runq_ns);
 	json_writer__put_integer(w, "blocked_ns", (int64_t)step->blocked_ns);
+	json_writer__put_optional(w, "futex_ns", step->futex_ns);
 	json_writer__put_optional(w, "server_runq_ns", step->server_runq_ns);
 	json_writer__put_optional(w, "server_fault_ns", step->server_fault_ns);
 	json_writer__put_optional(w, "mean_khz", step->mean_khz);

@@ -46,6 +46,7 @@ enum resource_id {
 	RESOURCE_INSTRUCTIONS = 8,
 	RESOURCE_RUNQ_NS = 9,
 	RESOURCE_BLOCKED_NS = 10,
+	RESOURCE_FUTEX_NS = 11,
 	RESOURCE_COUNTER_FIRST = 100, /* and the nine after it: events that have no resource of their own */
 };
 
@@ -152,6 +153,7 @@ struct row_step {
 	int64_t server_fault_ns;	/* waits of all threads for a disk in page faults, that ended in it; ABSENT */
 	int64_t mean_khz;		/* frequency of the CPUs that threads of the server were on, while they were; ABSENT */
 	int64_t clock_changes;		/* changes of it meanwhile; ABSENT */
+	int64_t futex_ns;		/* of blocked_ns: on another thread; ABSENT */
 };
 
 struct row_step_resource {		/* cumulative meters of the server at the step's start, and the use inside it */

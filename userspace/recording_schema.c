@@ -180,6 +180,8 @@ static const struct column step_columns[] = {
 		     "of CPUs while threads of the server were on them, as the kernel set them; NULL: not known"),
 	COLUMN_SINCE(5, row_step, clock_changes, COLUMN_COUNT_OPTIONAL, "changes",
 		     "of the frequency of a CPU that a thread of the server was on; NULL: not known"),
+	COLUMN_SINCE(6, row_step, futex_ns, COLUMN_COUNT_OPTIONAL, "ns",
+		     "of blocked_ns: on another thread; NULL: not measured"),
 };
 
 static const struct column step_resource_columns[] = {

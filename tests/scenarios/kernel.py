@@ -188,6 +188,19 @@ def a_token_of_every_request_has_its_part(s):
 
 
 @kernel
+def waits_for_other_threads_are_a_part_of_the_blocked_time(s):
+    recording, _ = record_work(s.server, 3)
+    steps = meter.report(recording.path, "--by", "step")["steps"]
+    if not any(step["futex_ns"] for step in steps):
+        raise AssertionError("no step of two threads waited at a barrier")
+    for step in steps:
+        if step["futex_ns"] > step["blocked_ns"]:
+            raise AssertionError(f"step {step['step']}: {step['futex_ns']} of {step['blocked_ns']} ns")
+    ours = [r["cost"] for r in meter.token_requests(recording.report)]
+    expect("sum over requests", sum(cost["futex_ns"] for cost in ours), sum(step["futex_ns"] for step in steps))
+
+
+@kernel
 def every_format_says_the_same(s):
     recording, _ = record_work(s.server, 3)
     status, out, _ = meter.run("report", recording.path)

@@ -315,6 +315,7 @@ static void example__step(struct example *e, int i, int context, uint64_t at_ms,
 		.server_fault_ns = i ? 0 : ABSENT,
 		.mean_khz = i ? 2400000 : ABSENT,
 		.clock_changes = i ? 1 : ABSENT,
+		.futex_ns = ABSENT,
 	};
 	e->uses[i] = (struct row_step_resource){
 		.step = 10 + i, .resource = RESOURCE_CPU_NS, .start_value = 0, .value = cpu

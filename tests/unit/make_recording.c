@@ -131,6 +131,7 @@ struct row_step *maker__step(struct maker *m, int context, uint64_t start_ns, ui
 		.server_fault_ns = ABSENT,
 		.mean_khz = ABSENT,
 		.clock_changes = ABSENT,
+		.futex_ns = ABSENT,
 	};
 	return step;
 }

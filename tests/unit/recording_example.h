@@ -93,7 +93,9 @@ static const struct row_model full_model = { 1,	 41,  "small",	  "/m.gguf", "lla
 					     13, 14,  15,	  "00ff",    "some",  "Q8_0 8", 16, 17,
 					     18, 19,  UINT64_MAX, 20 };
 static const struct row_context full_context = { 1, 41, UINT64_C(0x7fffdeadbeef), UINT64_MAX, "draft", 4096 };
-static const struct row_step full_step = { 7, 1, 42, 1000, 5000, 1, 7, INT32_MIN, INT32_MAX, 11, 12, 13, 14, 15, 16 };
+static const struct row_step full_step = {
+	7, 1, 42, 1000, 5000, 1, 7, INT32_MIN, INT32_MAX, 11, 12, 13, 14, 15, 16, 17
+};
 static const struct row_step_resource full_step_resource = { 7, 1, INT64_C(1) << 62, 5 };
 static const struct row_sample full_sample = { 6000, 1, 99 };
 static const struct row_row full_row = { 7, 1, 2, -1, INT32_MAX, 512, 3 };
@@ -187,6 +189,7 @@ static const struct row_step bare_step = {
 	.server_fault_ns = ABSENT,
 	.mean_khz = ABSENT,
 	.clock_changes = ABSENT,
+	.futex_ns = ABSENT,
 };
 static const struct row_step_resource bare_step_resource = { 8, 1, 0, 0 };
 static const struct row_sample bare_sample = { 6001, 0, 0 };

@@ -259,6 +259,29 @@ static void run_queue_time_is_waited_whole_by_every_request_in_the_step(void **u
 	maker__free(&m);
 }
 
+static void waits_for_other_threads_are_told_from_other_waits(void **unused)
+{
+	static const struct row_resource futex = { RESOURCE_FUTEX_NS, "futex_ns",  "ns", RESOURCE_DURATION,
+						   GRADE_MEASURED,    "scheduler", NULL };
+	struct row_step *step;
+	struct maker m;
+	struct book b;
+
+	(void)unused;
+	maker__init(&m);
+	maker__resource(&m, &futex);
+	step = maker__step(&m, MAKER_TARGET, 2000, 2100);
+	step->blocked_ns = 30;
+	step->futex_ns = 20;
+	maker__row(&m, 0, 0, 3, 1);
+	maker__request(&m, 1900, 2300)->slot = 0;
+	book__open(&b, maker__finish(&m), NULL);
+	assert_int_equal(b.ledger.requests[0].cost[position(&b.ledger, RESOURCE_FUTEX_NS)], 20);
+	assert_int_equal(b.ledger.requests[0].cost[position(&b.ledger, RESOURCE_BLOCKED_NS)], 30);
+	book__close(&b);
+	maker__free(&m);
+}
+
 static void what_was_not_collected_is_unavailable_and_not_zero(void **unused)
 {
 	struct maker m;
@@ -403,6 +426,7 @@ int main(void)
 		cmocka_unit_test(rows_of_an_unknown_sequence_are_nobodys),
 		cmocka_unit_test(use_in_a_step_without_figures_is_not_the_hosts),
 		cmocka_unit_test(run_queue_time_is_waited_whole_by_every_request_in_the_step),
+		cmocka_unit_test(waits_for_other_threads_are_told_from_other_waits),
 		cmocka_unit_test(what_was_not_collected_is_unavailable_and_not_zero),
 		cmocka_unit_test(a_total_without_an_account_of_its_own_is_only_derived),
 		cmocka_unit_test(a_figure_of_an_unknown_resource_is_an_error),

@@ -237,6 +237,7 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 	assert_int_equal(r.steps[0].server_fault_ns, ABSENT);
 	assert_int_equal(r.steps[0].mean_khz, ABSENT);
 	assert_int_equal(r.steps[0].clock_changes, ABSENT);
+	assert_int_equal(r.steps[0].futex_ns, ABSENT);
 	recording__free(&r);
 	make_older(f, 2, 1);
 	run_sql(f, "DROP TABLE fit; DROP TABLE fit_term; DROP TABLE fit_draw; PRAGMA user_version=1");

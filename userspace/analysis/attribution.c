@@ -394,15 +394,16 @@ static int book_durations(struct attribution *a, uint32_t step, uint32_t first, 
 {
 	struct ledger *l = a->l;
 	const struct row_step *s = &l->timeline->recording->steps[step];
-	const int positions[] = { a->runq, a->blocked };
-	const uint64_t values[] = { s->runq_ns, s->blocked_ns };
+	const int positions[N_STEP_WAITS] = { a->runq, a->blocked, a->futex };
+	const uint64_t values[N_STEP_WAITS] = { s->runq_ns, s->blocked_ns,
+						s->futex_ns == ABSENT ? 0 : (uint64_t)s->futex_ns };
 
 	for (uint32_t i = first; i < end; i++) {
 		const struct timeline_row *row = &l->timeline->rows[i];
 		const uint32_t owner = owner_of(l->timeline, row);
 		const bool again = owner == REQUEST_NONE || a->last_step[owner] == step + 1;
 
-		for (size_t d = 0; d < 2; d++) {
+		for (size_t d = 0; d < N_STEP_WAITS; d++) {
 			if (positions[d] < 0)
 				continue;
 			if (l->row_cost)

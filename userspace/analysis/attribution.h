@@ -18,6 +18,8 @@
 /* Rows of a decode step that are told apart: llama.cpp's own limit of sequences. */
 #define MAX_BATCH 256
 
+#define N_STEP_WAITS 3
+
 struct attribution {
 	struct ledger *l;
 	struct row_range *ranges;
@@ -32,8 +34,8 @@ struct attribution {
 	uint64_t *no_alone, *no_rejected;	/* per request: bits of resources for which it is not known */
 	uint32_t *last_step;			/* per request: step + 1 whose durations it has been given */
 	int64_t *run_cost;		/* n_runs x n_resources, where a match is ambiguous; NULL */
-	int64_t waited[2];			/* of the two, by all requests together */
-	int runq, blocked;			/* positions of the two durations; -1 */
+	int64_t waited[N_STEP_WAITS];		/* of each, by all requests together */
+	int runq, blocked, futex;		/* positions of these durations; -1 */
 	int kernel, faults;			/* positions of kernel_ns and faults; -1 */
 	uint64_t n_decode_steps[MAX_BATCH];	/* by their number of rows, from 1; more count as MAX_BATCH */
 	uint64_t n_decode_rows, decode_context;	/* rows in these, and the sum of their contexts */

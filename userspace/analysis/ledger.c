@@ -27,6 +27,7 @@ static const struct row_resource known_resources[] = {
 	{ .id = RESOURCE_INSTRUCTIONS, .name = "instructions", .unit = "count", .kind = RESOURCE_ADDITIVE },
 	{ .id = RESOURCE_RUNQ_NS, .name = "runq_ns", .unit = "ns", .kind = RESOURCE_DURATION },
 	{ .id = RESOURCE_BLOCKED_NS, .name = "blocked_ns", .unit = "ns", .kind = RESOURCE_DURATION },
+	{ .id = RESOURCE_FUTEX_NS, .name = "futex_ns", .unit = "ns", .kind = RESOURCE_DURATION },
 };
 #define N_KNOWN (sizeof(known_resources) / sizeof(known_resources[0]))
 
@@ -273,6 +274,7 @@ int ledger__build(struct ledger *out, const struct timeline *t, const struct led
 
 	a.runq = position_of_duration(out, RESOURCE_RUNQ_NS);
 	a.blocked = position_of_duration(out, RESOURCE_BLOCKED_NS);
+	a.futex = position_of_duration(out, RESOURCE_FUTEX_NS);
 	walk.n_resources = out->n_resources;
 	err = meters__walk(&walk);
 	if (!err)
