@@ -66,9 +66,9 @@ $B/bpf-arm64/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
 bpf-arm64: $(patsubst bpf/%.c,$B/bpf-arm64/%.o,$(wildcard bpf/*.bpf.c))
 
 # --- data in the binary ------------------------------------------------------------------------------------------------
-$B/embedded.c: scripts/embed.sh $(PROFILES) data/devices.tsv data/counters.tsv data/ioctls.tsv $(PAGES)
+$B/embedded.c: scripts/embed.sh $(PROFILES) data/devices.tsv data/counters.tsv data/ioctls.tsv data/uncore.tsv $(PAGES)
 	@mkdir -p $(@D)
-	$Qsh scripts/embed.sh -t embedded_profiles $(PROFILES) -t embedded_devices data/devices.tsv -t embedded_counters data/counters.tsv -t embedded_ioctls data/ioctls.tsv -t embedded_pages $(PAGES) > $@
+	$Qsh scripts/embed.sh -t embedded_profiles $(PROFILES) -t embedded_devices data/devices.tsv -t embedded_counters data/counters.tsv -t embedded_ioctls data/ioctls.tsv -t embedded_uncore data/uncore.tsv -t embedded_pages $(PAGES) > $@
 
 # --- the program -------------------------------------------------------------------------------------------------------
 $B/obj/embedded.o: $B/embedded.c

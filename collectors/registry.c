@@ -6,6 +6,7 @@
  * may take its time at the end (digests of files) first here, when nothing is attached any more.
  */
 extern const struct collector collector_files;
+extern const struct collector collector_memory;
 extern const struct collector collector_frequency;
 extern const struct collector collector_sched;
 extern const struct collector collector_counters;
@@ -14,6 +15,7 @@ extern const struct collector collector_wire;
 extern const struct collector collector_ioctl;
 
 const struct collector *const collectors[] = {
-	&collector_files,  &collector_frequency, &collector_sched, &collector_counters,
-	&collector_engine, &collector_wire,	 &collector_ioctl, NULL,
+	&collector_files, &collector_memory,   &collector_frequency,
+	&collector_sched, &collector_counters, &collector_engine,
+	&collector_wire,  &collector_ioctl,    NULL,
 };

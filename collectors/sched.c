@@ -96,8 +96,8 @@ static void describe_kernel_time(struct session *s, const struct sched *sched, c
 				 char *reason, size_t reason_size)
 {
 	const int64_t cpu = session__cpu_now(s);
-	const int64_t covered = s->kernel_time.covered +
-				(bursts__timed(&sched->bursts) ? cpu - sched->bursts.begun_cpu_ns : 0);
+	const int64_t covered =
+		s->kernel_time.covered + (bursts__timed(&sched->bursts) ? cpu - sched->bursts.begun_cpu_ns : 0);
 
 	snprintf(source, source_size, "system call entry to exit on a CPU%s; page faults at %lld ns each",
 		 sched->has.interrupts ? ", hard and soft interrupts" : "", (long long)s->fault_ns);

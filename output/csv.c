@@ -267,7 +267,7 @@ static void put_step_row(struct csv *c, const struct ledger *l, size_t i, const 
 	csv__number(c, known ? row->n_emitted : ABSENT);
 	for (size_t k = 0; k < l->n_resources; k++)
 		figures[k] = row && l->row_cost ? l->row_cost[(size_t)(row - t->rows) * l->n_resources + k] :
-						  recording__step_use(t->recording, step->id, l->resources[k].row->id);
+						  ledger__step_use(l, i, k);
 	csv__resources(c, l, figures, false);
 }
 

@@ -14,7 +14,7 @@ const struct resource_key resource_keys[N_RESOURCE_KEYS] = {
 	{ "cpu_ns", "CPU time", RESOURCE_ADDITIVE, "ns", "the scheduler was not recorded" },
 	{ "kernel_ns", "kernel time", RESOURCE_ADDITIVE, "ns", "the scheduler was not recorded" },
 	{ "device_ns", "device time", RESOURCE_ADDITIVE, "ns", NO_COLLECTOR },
-	{ "mem_bytes", "memory traffic", RESOURCE_ADDITIVE, "bytes", NO_COLLECTOR },
+	{ "mem_bytes", "memory traffic", RESOURCE_ADDITIVE, "bytes", "it was neither counted nor derived" },
 	{ "energy_uj", "energy", RESOURCE_ADDITIVE, "uJ", NO_COLLECTOR },
 	{ "cycles", "cycles", RESOURCE_ADDITIVE, "count", NO_COLLECTOR },
 	{ "instructions", "instructions", RESOURCE_ADDITIVE, "count", NO_COLLECTOR },

@@ -13,6 +13,7 @@
 #include "output/json_detail.h"
 #include "output/json_ioctl.h"
 #include "output/json_kernel.h"
+#include "output/json_memory.h"
 #include "output/json_model.h"
 #include "output/json_writer.h"
 #include "output/output.h"
@@ -203,6 +204,7 @@ static void put_request(struct json_writer *w, const struct ledger *l, size_t i,
 	json_writer__put_bool(w, "client_left", row->client_left);
 	json_writer__put_string(w, "match_evidence", request->evidence[0] ? request->evidence : NULL);
 	json_cost__put_reference_tokens(w, l, i);
+	json_memory__put_per_token(w, l, i);
 	json_cost__put_waited_for(w, l->timeline->recording, wait);
 	json_writer__put_array(w, "incomplete_reasons");
 	for (size_t k = 0; k < N_INCOMPLETE_REASONS; k++)
@@ -323,6 +325,7 @@ static int json__write(FILE *f, const struct ledger *l, const struct output_opti
 	rc = json_ioctl__put_calls(&w, l);
 	if (!rc)
 		rc = put_counters(&w, l);
+	json_memory__put_sources(&w, l);
 	if (rc >= 0)
 		rc = json_detail__put(&w, l, options->by);
 	json_writer__end_object(&w);

@@ -76,7 +76,7 @@ static void put_step(struct json_writer *w, const struct ledger *l, size_t i)
 	int64_t use[MAX_RESOURCES];
 
 	for (size_t k = 0; k < l->n_resources; k++)
-		use[k] = recording__step_use(t->recording, step->id, l->resources[k].row->id);
+		use[k] = ledger__step_use(l, i, k);
 	json_writer__begin_object(w);
 	json_writer__put_integer(w, "step", step->id);
 	json_writer__put_integer(w, "start_ns", (int64_t)step->start_ns);

@@ -129,10 +129,7 @@ static void put_request(const struct text *t, struct table *table, size_t i, uns
 	const struct row_request *row = &t->r->requests[i];
 	const struct timeline_request *request = &t->l->timeline->requests[i];
 	const struct ledger_request *cost = &t->l->requests[i];
-	int64_t n_after_first = request->completion_tokens;
 
-	if (n_after_first != ABSENT)
-		n_after_first -= request->n_runs;
 	table__cell(table, "%" PRId64, row->id);
 	table__cell(table, "%s", row->api_id ? row->api_id : "-");
 	table__styled(table, row->status >= 400 ? STYLE_BAD : STYLE_PLAIN, "%s",
@@ -145,7 +142,7 @@ static void put_request(const struct text *t, struct table *table, size_t i, uns
 	cell_tokens(table, row->billed_completion_tokens, request->completion_tokens, ABSENT,
 		    request__completion_differs(t->l, i));
 	table__cell(table, "%s", figure__time(cpu_each(t, cost->prompt_cost, request->prompt_tokens)).s);
-	table__cell(table, "%s", figure__time(cpu_each(t, cost->completion_cost, n_after_first)).s);
+	table__cell(table, "%s", figure__time(cpu_each(t, cost->completion_cost, request__later_tokens(request))).s);
 	table__styled(table, STYLE_WARN, "%s%s%s", marks & MARK_AMBIGUOUS ? "?" : "",
 		      marks & MARK_INCOMPLETE ? "!" : "", marks & MARK_LEFT ? "x" : "");
 	table__end_row(table);

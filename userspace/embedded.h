@@ -16,6 +16,7 @@ extern const struct embedded_file embedded_profiles[];
 extern const struct embedded_file embedded_devices[]; /* data/devices.tsv alone */
 extern const struct embedded_file embedded_counters[]; /* data/counters.tsv alone */
 extern const struct embedded_file embedded_ioctls[]; /* data/ioctls.tsv alone */
+extern const struct embedded_file embedded_uncore[]; /* data/uncore.tsv alone */
 extern const struct embedded_file embedded_pages[]; /* style sheets and scripts of HTML reports */
 
 #endif

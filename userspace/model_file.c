@@ -295,6 +295,12 @@ static const char *or_null(const char *text)
 	return text[0] ? text : NULL;
 }
 
+/* Files without the matrix use the embedding in its place, as model_facts.c has it. */
+static int64_t output_bytes(const struct model_facts *f)
+{
+	return f->params[TENSOR_OUTPUT] == 0 && !f->no_output ? f->bytes[TENSOR_EMBEDDING] : f->bytes[TENSOR_OUTPUT];
+}
+
 void model_file__row(const struct model_file *file, struct row_model *row)
 {
 	const struct model_facts *f = &file->facts;
@@ -326,6 +332,10 @@ void model_file__row(const struct model_file *file, struct row_model *row)
 		.context_length = f->context_length,
 		.device = file->device,
 		.inode = file->inode,
+		.expert_weight_bytes = f->bytes[TENSOR_EXPERT],
+		.output_weight_bytes = output_bytes(f),
+		.lookup_weight_bytes = sum_of(f->bytes[TENSOR_EMBEDDING], f->bytes[TENSOR_LOOKUP]),
+		.sliding_window = f->sliding_window,
 	};
 }
 

@@ -129,6 +129,41 @@ struct row_model {		/* facts of a model file, see struct model_facts of gguf.h; 
 	int64_t expert_params, nextn_params;	/* of experts; of layers that predict further tokens */
 	int64_t context_length;		/* tokens that it was made for */
 	uint64_t device, inode;		/* of the file, or of the first part; 0: not known */
+	int64_t expert_weight_bytes;	/* of weight_bytes: experts */
+	int64_t output_weight_bytes;	/* the matrix that makes outputs, also where it is the token embedding; 0: none */
+	int64_t lookup_weight_bytes;	/* tables of which one row is looked up */
+	int64_t sliding_window;		/* tokens that some or all layers look back at most; ABSENT: all of them */
+};
+
+struct row_kv_cache {			/* a cache of keys and values, as its tensors stand in the server's memory */
+	int id;
+	uint32_t pid;
+	uint64_t address;		/* of its first tensor */
+	int64_t n_layers, n_tokens;	/* that it has room for */
+	int64_t elements_per_token, bytes_per_token;	/* over all layers, keys and values */
+	const char *type_k, *type_v;	/* number formats: "F16", "Q8_0" */
+};
+
+/* Sources of memory traffic, best first; more are made of what else is recorded (analysis/traffic.h). */
+enum traffic_source_id {
+	TRAFFIC_UNCORE = 1,		/* memory controllers, of the whole host */
+	TRAFFIC_RESCTRL = 2,		/* a monitoring group of the server */
+};
+
+struct row_traffic_source {
+	int id;				/* enum traffic_source_id */
+	const char *name;
+	int grade;			/* enum grade */
+	const char *source, *reason, *remedy;	/* NULL */
+	int64_t n_counters;		/* that were read; ABSENT */
+	int64_t check_known_bytes, check_bytes;	/* self-check: streamed, and seen by it; ABSENT: not made */
+};
+
+struct row_traffic_sample {		/* bytes between memory and caches, as a source counted them */
+	uint64_t time_ns;		/* end of the interval */
+	int source;			/* row_traffic_source.id */
+	int64_t duration_ns, bytes;
+	int64_t write_bytes;		/* of them written to memory; ABSENT: not told apart */
 };
 
 struct row_context {		/* an engine context: a model with its key-value memory */
@@ -480,6 +515,10 @@ int recording_writer__footprint(struct recording_writer *w, const struct row_foo
 int recording_writer__ioctl(struct recording_writer *w, const struct row_ioctl *row);		/* replaces (id) */
 int recording_writer__step_ioctl(struct recording_writer *w, const struct row_step_ioctl *row);
 int recording_writer__ioctl_sample(struct recording_writer *w, const struct row_ioctl_sample *row);
+int recording_writer__kv_cache(struct recording_writer *w, const struct row_kv_cache *row);		/* replaces (id) */
+int recording_writer__traffic_source(struct recording_writer *w,
+				     const struct row_traffic_source *row); /* replaces (id) */
+int recording_writer__traffic_sample(struct recording_writer *w, const struct row_traffic_sample *row);
 int recording_writer__module(struct recording_writer *w, const struct row_module *row);		/* replaces (id) */
 int recording_writer__frame(struct recording_writer *w, const struct row_frame *row);
 int recording_writer__stack(struct recording_writer *w, const struct row_stack *row);
@@ -566,6 +605,12 @@ struct recording {
 	size_t n_step_ioctls; /* by (step, ioctl) */
 	struct row_ioctl_sample *ioctl_samples;
 	size_t n_ioctl_samples; /* by (time, ioctl) */
+	struct row_kv_cache *kv_caches;
+	size_t n_kv_caches;
+	struct row_traffic_source *traffic_sources;
+	size_t n_traffic_sources;
+	struct row_traffic_sample *traffic_samples;
+	size_t n_traffic_samples; /* by (time, source) */
 	struct row_kernel_kind *kernel_kinds;
 	size_t n_kernel_kinds;
 	struct row_kernel_burst *kernel_bursts;

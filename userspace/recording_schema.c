@@ -145,6 +145,13 @@ static const struct column model_columns[] = {
 	COLUMN_SINCE(4, row_model, device, COLUMN_BITS_OPTIONAL, "",
 		     "device number of the file; of several, the first"),
 	COLUMN_SINCE(4, row_model, inode, COLUMN_BITS_OPTIONAL, "", "its inode"),
+	COLUMN_SINCE(6, row_model, expert_weight_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "of weight_bytes: experts"),
+	COLUMN_SINCE(6, row_model, output_weight_bytes, COLUMN_COUNT_OPTIONAL, "bytes",
+		     "the matrix that makes outputs, also where it is the token embedding; 0: none"),
+	COLUMN_SINCE(6, row_model, lookup_weight_bytes, COLUMN_COUNT_OPTIONAL, "bytes",
+		     "tables of which one row is looked up"),
+	COLUMN_SINCE(6, row_model, sliding_window, COLUMN_COUNT_OPTIONAL, "tokens",
+		     "that some or all layers look back at most; NULL: all of them"),
 };
 
 static const struct column context_columns[] = {
@@ -486,6 +493,40 @@ static const struct column kernel_sample_columns[] = {
 	COLUMN(row_kernel_sample, ns, COLUMN_COUNT, "ns", "of CPUs in them, without what interrupted them"),
 };
 
+static const struct column kv_cache_columns[] = {
+	COLUMN(row_kv_cache, id, COLUMN_COUNT_INT, "", "number of the cache"),
+	COLUMN(row_kv_cache, pid, COLUMN_U32, "", "process.pid that has it in its memory"),
+	COLUMN(row_kv_cache, address, COLUMN_BITS, "", "address of its first tensor"),
+	COLUMN(row_kv_cache, n_layers, COLUMN_COUNT, "layers", "that it has keys and values of"),
+	COLUMN(row_kv_cache, n_tokens, COLUMN_COUNT, "tokens", "that it has room for"),
+	COLUMN(row_kv_cache, elements_per_token, COLUMN_COUNT, "numbers", "of a token, over all layers"),
+	COLUMN(row_kv_cache, bytes_per_token, COLUMN_COUNT, "bytes", "the same"),
+	COLUMN(row_kv_cache, type_k, COLUMN_TEXT_OPTIONAL, "", "number format of keys"),
+	COLUMN(row_kv_cache, type_v, COLUMN_TEXT_OPTIONAL, "", "number format of values"),
+};
+
+static const struct column traffic_source_columns[] = {
+	COLUMN(row_traffic_source, id, COLUMN_COUNT_INT, "", "number of the source, the best first"),
+	COLUMN(row_traffic_source, name, COLUMN_TEXT, "", "uncore, resctrl"),
+	COLUMN(row_traffic_source, grade, COLUMN_GRADE, "", "as in resource"),
+	COLUMN(row_traffic_source, source, COLUMN_TEXT_OPTIONAL, "", "what was read"),
+	COLUMN(row_traffic_source, reason, COLUMN_TEXT_OPTIONAL, "", "why it is unavailable, or what its figures lack"),
+	COLUMN(row_traffic_source, remedy, COLUMN_TEXT_OPTIONAL, "", "what can be done about that"),
+	COLUMN(row_traffic_source, n_counters, COLUMN_COUNT_OPTIONAL, "", "counters that were read"),
+	COLUMN(row_traffic_source, check_known_bytes, COLUMN_COUNT_OPTIONAL, "bytes",
+	       "self-check: streamed from memory; NULL: not made"),
+	COLUMN(row_traffic_source, check_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "of them seen by this source"),
+};
+
+static const struct column traffic_sample_columns[] = {
+	COLUMN(row_traffic_sample, time_ns, COLUMN_TIME, "ns since origin", "end of the interval"),
+	COLUMN(row_traffic_sample, source, COLUMN_COUNT_INT, "", "traffic_source.id"),
+	COLUMN(row_traffic_sample, duration_ns, COLUMN_COUNT, "ns", "its length"),
+	COLUMN(row_traffic_sample, bytes, COLUMN_COUNT, "bytes", "between memory and caches in it"),
+	COLUMN(row_traffic_sample, write_bytes, COLUMN_COUNT_OPTIONAL, "bytes",
+	       "of them written to memory; NULL: not told apart"),
+};
+
 #define TABLE(name, plural, row, n_key, doc)                                                                           \
 	{                                                                                                              \
 #name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,          \
@@ -543,6 +584,12 @@ const struct table tables[N_TABLES] = {
 					  "system calls and interrupts in steps, as far as they were timed"),
 	[TABLE_KERNEL_SAMPLE] = TABLE_LATER(kernel_sample, kernel_samples, row_kernel_sample, 2,
 					    "system calls and interrupts in no one step, as far as they were timed"),
+	[TABLE_KV_CACHE] = TABLE_LATER(kv_cache, kv_caches, row_kv_cache, 1,
+				       "caches of keys and values, as they stand in the server's memory"),
+	[TABLE_TRAFFIC_SOURCE] = TABLE_LATER(traffic_source, traffic_sources, row_traffic_source, 1,
+					     "who counts memory traffic, and why one does not"),
+	[TABLE_TRAFFIC_SAMPLE] = TABLE_LATER(traffic_sample, traffic_samples, row_traffic_sample, 2,
+					     "memory traffic, interval by interval"),
 };
 
 const char *const views[] = {

@@ -791,3 +791,18 @@ int recording_writer__kernel_sample(struct recording_writer *w, const struct row
 {
 	return put(w, TABLE_KERNEL_SAMPLE, row);
 }
+
+int recording_writer__kv_cache(struct recording_writer *w, const struct row_kv_cache *row)
+{
+	return put(w, TABLE_KV_CACHE, row);
+}
+
+int recording_writer__traffic_source(struct recording_writer *w, const struct row_traffic_source *row)
+{
+	return put(w, TABLE_TRAFFIC_SOURCE, row);
+}
+
+int recording_writer__traffic_sample(struct recording_writer *w, const struct row_traffic_sample *row)
+{
+	return put(w, TABLE_TRAFFIC_SAMPLE, row);
+}

@@ -9,15 +9,16 @@
 #include "output/table.h"
 #include "output/utf8.h"
 #include "userspace/analysis/facts.h"
+#include "userspace/memory/memory_check.h"
 
 #define ID_WIDTH 19
 #define GRADE_WIDTH 14
 
 extern const struct host_sensor sensor_dma_fence, sensor_gpu_scheduler;
-extern const struct host_sensor sensor_resctrl, sensor_uncore, sensor_rapl, sensor_nvml;
+extern const struct host_sensor sensor_rapl, sensor_nvml;
 
 const struct host_sensor *const host_sensors[] = {
-	&sensor_dma_fence, &sensor_gpu_scheduler, &sensor_resctrl, &sensor_uncore, &sensor_rapl, &sensor_nvml, NULL,
+	&sensor_dma_fence, &sensor_gpu_scheduler, &sensor_rapl, &sensor_nvml, NULL,
 };
 
 static bool is_known(const struct sensor *sensors, size_t n, const char *id)
@@ -73,7 +74,7 @@ static const char *or_null(const char *text)
 	return *text ? text : NULL;
 }
 
-int sensors__write_json(FILE *f, const struct sensor *sensors, size_t n)
+int sensors__write_json(FILE *f, const struct sensor *sensors, size_t n, const struct memory_check *check)
 {
 	struct json_writer w;
 
@@ -92,6 +93,8 @@ int sensors__write_json(FILE *f, const struct sensor *sensors, size_t n)
 		json_writer__end_object(&w);
 	}
 	json_writer__end_array(&w);
+	if (check)
+		memory_check__put_json(&w, check);
 	json_writer__end_object(&w);
 	return json_writer__finish(&w);
 }

@@ -13,6 +13,8 @@
 
 #define MAX_SENSORS 64
 
+struct memory_check;
+
 /* One sensor of the host that no collector reads yet; one line each in the table of sensors.c. */
 struct host_sensor {
 	const char *id, *resource, *source;
@@ -27,8 +29,8 @@ extern const struct host_sensor *const host_sensors[]; /* NULL-terminated */
 /* All of them: first those of the collectors (NULL-terminated list), then of the host. @return how many, at most `max` */
 size_t sensors__gather(const struct collector *const *list, const char *root, struct sensor *out, size_t max);
 
-/* Schema "tokprof.doctor/1". @return 0, -EIO */
-int sensors__write_json(FILE *f, const struct sensor *sensors, size_t n);
+/* Schema "tokprof.doctor/1". @check of memory traffic; NULL: not asked for @return 0, -EIO */
+int sensors__write_json(FILE *f, const struct sensor *sensors, size_t n, const struct memory_check *check);
 int sensors__write_text(FILE *f, const struct sensor *sensors, size_t n, int columns, bool color);
 
 #endif

@@ -13,69 +13,6 @@
 
 #define EVENT_SOURCES "/sys/bus/event_source/devices"
 
-/* Does a file of /proc have this word, on a line that begins with `line` (NULL: any)? @return 1, 0, negative errno */
-static int has_word(const char *root, const char *file, const char *line, const char *word)
-{
-	char path[256], *text = NULL, *token, *rest;
-	size_t size = 0;
-	int found = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s%s", root, file);
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	while (!found && getline(&text, &size, f) > 0) {
-		if (line && strncmp(text, line, strlen(line)) != 0)
-			continue;
-		for (token = strtok_r(text, " \t\n", &rest); token && !found; token = strtok_r(NULL, " \t\n", &rest))
-			found = strcmp(token, word) == 0;
-	}
-	free(text);
-	fclose(f);
-	return found;
-}
-
-static int probe_resctrl(const char *root, char *detail, size_t n_detail, char *remedy, size_t n_remedy)
-{
-	char path[256];
-
-	if (has_word(root, "/proc/filesystems", NULL, "resctrl") <= 0) {
-		snprintf(detail, n_detail, "the kernel has no resctrl file system, or found no CPU feature for it");
-		snprintf(remedy, n_remedy, "a kernel with CONFIG_X86_CPU_RESCTRL or CONFIG_ARM64_MPAM, on bare metal");
-		return -ENODEV;
-	}
-	if (has_word(root, "/proc/cpuinfo", "flags", "cqm_mbm_total") == 0 &&
-	    has_word(root, "/proc/cpuinfo", "Features", "mpam") <= 0) {
-		snprintf(detail, n_detail,
-			 "this CPU does not count memory bandwidth (no cqm_mbm_total in /proc/cpuinfo)");
-		snprintf(remedy, n_remedy, "a CPU with memory bandwidth monitoring, not hidden by a hypervisor");
-		return -ENODEV;
-	}
-	if (has_word(root, "/proc/mounts", NULL, "resctrl") <= 0) {
-		snprintf(detail, n_detail, "resctrl is there, but not mounted");
-		snprintf(remedy, n_remedy, "mount -t resctrl resctrl /sys/fs/resctrl, as root");
-		return -ENOENT;
-	}
-	snprintf(path, sizeof(path), "%s/sys/fs/resctrl/mon_data", root);
-	if (access(path, R_OK | X_OK) != 0) {
-		int err = errno;
-
-		snprintf(detail, n_detail, "/sys/fs/resctrl/mon_data: %s", strerror(err));
-		snprintf(remedy, n_remedy, "%s", err == EACCES ? "run as root" : "mount resctrl at /sys/fs/resctrl");
-		return -err;
-	}
-	snprintf(detail, n_detail, "memory bandwidth is counted per group of tasks");
-	return 0;
-}
-
-const struct host_sensor sensor_resctrl = {
-	.id = "resctrl",
-	.resource = "mem_bytes",
-	.source = "resctrl memory bandwidth monitoring",
-	.probe = probe_resctrl,
-};
-
 /* The first entry of a directory that begins with one of the prefixes. @return 0, negative errno */
 static int find_entry(const char *root, const char *directory, const char *const *prefixes, char *out, size_t size)
 {
@@ -99,34 +36,6 @@ static int find_entry(const char *root, const char *directory, const char *const
 	closedir(d);
 	return rc;
 }
-
-static int probe_uncore(const char *root, char *detail, size_t n_detail, char *remedy, size_t n_remedy)
-{
-	/* Intel; AMD's data fabric and memory controllers; Arm's interconnects; others that count memory traffic. */
-	static const char *const prefixes[] = { "uncore_imc", "amd_umc",    "amd_df",  "arm_cmn", "arm_dsu",
-						"hisi_sccl",  "nvidia_scf", "uncore_", NULL };
-	char name[64];
-	int rc = find_entry(root, EVENT_SOURCES, prefixes, name, sizeof(name));
-
-	if (rc == 0) {
-		snprintf(detail, n_detail, "%s in " EVENT_SOURCES, name);
-		return 0;
-	}
-	snprintf(detail, n_detail,
-		 "no memory controller counts here: none of uncore_*, amd_umc*, amd_df, arm_cmn*, arm_dsu* in "
-		 "%s%s",
-		 EVENT_SOURCES, rc == -ENOENT ? "" : " (unreadable)");
-	snprintf(remedy, n_remedy,
-		 "bare metal, and the driver for its memory controllers (e.g. intel_uncore, amd_uncore)");
-	return rc;
-}
-
-const struct host_sensor sensor_uncore = {
-	.id = "uncore",
-	.resource = "mem_bytes",
-	.source = "counters of the memory controllers",
-	.probe = probe_uncore,
-};
 
 static int probe_rapl(const char *root, char *detail, size_t n_detail, char *remedy, size_t n_remedy)
 {

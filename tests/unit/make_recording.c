@@ -76,6 +76,9 @@ void maker__free(struct maker *m)
 	free(r->kernel_bursts);
 	free(r->step_kernels);
 	free(r->kernel_samples);
+	free(r->kv_caches);
+	free(r->traffic_sources);
+	free(r->traffic_samples);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -273,6 +276,21 @@ void maker__kernel_sample(struct maker *m, uint64_t time_ns, int64_t kind, int64
 	*ADD(m, kernel_samples) = (struct row_kernel_sample){ time_ns, kind, n, ns };
 }
 
+void maker__kv_cache(struct maker *m, const struct row_kv_cache *row)
+{
+	*ADD(m, kv_caches) = *row;
+}
+
+void maker__traffic_source(struct maker *m, const struct row_traffic_source *row)
+{
+	*ADD(m, traffic_sources) = *row;
+}
+
+void maker__traffic_sample(struct maker *m, const struct row_traffic_sample *row)
+{
+	*ADD(m, traffic_samples) = *row;
+}
+
 void maker__model(struct maker *m, const struct row_model *row)
 {
 	*ADD(m, models) = *row;
@@ -455,6 +473,9 @@ int maker__write(const struct maker *m, const char *path)
 	WRITE(w, r, kernel_bursts, kernel_burst);
 	WRITE(w, r, step_kernels, step_kernel);
 	WRITE(w, r, kernel_samples, kernel_sample);
+	WRITE(w, r, kv_caches, kv_cache);
+	WRITE(w, r, traffic_sources, traffic_source);
+	WRITE(w, r, traffic_samples, traffic_sample);
 	closed = recording_writer__close(w, err == 0);
 	return err ? err : closed;
 }

@@ -16,7 +16,8 @@ struct maker {
 		size_t resources, totals, collectors, losses, contexts, steps, step_resources, samples, rows, memories,
 			requests;
 		size_t chunks, meta, models, fits, fit_terms, fit_draws, files, footprints, ioctls, step_ioctls,
-			ioctl_samples, kernel_kinds, kernel_bursts, step_kernels, kernel_samples;
+			ioctl_samples, kernel_kinds, kernel_bursts, step_kernels, kernel_samples, kv_caches,
+			traffic_sources, traffic_samples;
 	} capacity;
 };
 
@@ -61,6 +62,9 @@ void maker__ioctl(struct maker *m, const struct row_ioctl *row);
 /* Calls in the step made last; and in no one step, until then. */
 void maker__step_ioctl(struct maker *m, int64_t ioctl, int64_t n, int64_t ns, int64_t failed);
 void maker__ioctl_sample(struct maker *m, uint64_t time_ns, int64_t ioctl, int64_t n, int64_t ns, int64_t failed);
+void maker__kv_cache(struct maker *m, const struct row_kv_cache *row);
+void maker__traffic_source(struct maker *m, const struct row_traffic_source *row);
+void maker__traffic_sample(struct maker *m, const struct row_traffic_sample *row);
 
 void maker__kernel_kind(struct maker *m, int64_t id, const char *name, const char *path);
 void maker__kernel_burst(struct maker *m, uint64_t start_ns, uint64_t end_ns);

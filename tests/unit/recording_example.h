@@ -91,7 +91,7 @@ static const struct row_engine full_engine = {
 static const struct row_model full_model = { 1,	 41,  "small",	  "/m.gguf", "llama", "Q8_0",	7,  INT64_C(1) << 62,
 					     8,	 512, 16,	  4,	     9,	      10,	11, 12,
 					     13, 14,  15,	  "00ff",    "some",  "Q8_0 8", 16, 17,
-					     18, 19,  UINT64_MAX, 20 };
+					     18, 19,  UINT64_MAX, 20,	     21,      22,	23, 24 };
 static const struct row_context full_context = { 1, 41, UINT64_C(0x7fffdeadbeef), UINT64_MAX, "draft", 4096 };
 static const struct row_step full_step = {
 	7, 1, 42, 1000, 5000, 1, 7, INT32_MIN, INT32_MAX, 11, 12, 13, 14, 15, 16, 17
@@ -178,7 +178,11 @@ static const struct row_model bare_model = { .id = 2,
 					     .lookup_params = ABSENT,
 					     .expert_params = ABSENT,
 					     .nextn_params = ABSENT,
-					     .context_length = ABSENT };
+					     .context_length = ABSENT,
+					     .expert_weight_bytes = ABSENT,
+					     .output_weight_bytes = ABSENT,
+					     .lookup_weight_bytes = ABSENT,
+					     .sliding_window = ABSENT };
 static const struct row_context bare_context = { .id = 2, .role = "target", .n_ctx = ABSENT };
 static const struct row_step bare_step = {
 	.id = 8,
@@ -262,6 +266,14 @@ static const struct row_step_kernel full_step_kernel = { 7, 1, 9, 8 };
 static const struct row_step_kernel bare_step_kernel = { .step = 8, .kind = 2 };
 static const struct row_kernel_sample full_kernel_sample = { 4000, 1, 9, 8 };
 static const struct row_kernel_sample bare_kernel_sample = { .time_ns = 5000, .kind = 2 };
+static const struct row_kv_cache full_kv_cache = { 1, 43, UINT64_MAX, 10, 4096, 5120, 10240, "F16", "Q8_0" };
+static const struct row_kv_cache bare_kv_cache = { .id = 2 };
+static const struct row_traffic_source full_traffic_source = { 1, "uncore", 3, "imc", "why", "do", 12, 100, 99 };
+static const struct row_traffic_source bare_traffic_source = {
+	.id = 2, .name = "resctrl", .n_counters = ABSENT, .check_known_bytes = ABSENT, .check_bytes = ABSENT
+};
+static const struct row_traffic_sample full_traffic_sample = { 4000, 1, 900, 80, 7 };
+static const struct row_traffic_sample bare_traffic_sample = { .time_ns = 5000, .source = 2, .write_bytes = ABSENT };
 static const struct row_fit_draw bare_fit_draw = { .fit = 2, .term = "row" };
 
 static const struct row_module full_module = { 1, "user", "/lib/libllama.so", "00ff", UINT64_MAX, 20, 1000 };
@@ -318,6 +330,9 @@ static inline void put_full_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__kernel_burst(w, &full_kernel_burst), 0);
 	assert_int_equal(recording_writer__step_kernel(w, &full_step_kernel), 0);
 	assert_int_equal(recording_writer__kernel_sample(w, &full_kernel_sample), 0);
+	assert_int_equal(recording_writer__kv_cache(w, &full_kv_cache), 0);
+	assert_int_equal(recording_writer__traffic_source(w, &full_traffic_source), 0);
+	assert_int_equal(recording_writer__traffic_sample(w, &full_traffic_sample), 0);
 }
 
 static inline void put_bare_rows(struct recording_writer *w)
@@ -356,6 +371,9 @@ static inline void put_bare_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__kernel_burst(w, &bare_kernel_burst), 0);
 	assert_int_equal(recording_writer__step_kernel(w, &bare_step_kernel), 0);
 	assert_int_equal(recording_writer__kernel_sample(w, &bare_kernel_sample), 0);
+	assert_int_equal(recording_writer__kv_cache(w, &bare_kv_cache), 0);
+	assert_int_equal(recording_writer__traffic_source(w, &bare_traffic_source), 0);
+	assert_int_equal(recording_writer__traffic_sample(w, &bare_traffic_sample), 0);
 }
 
 /* n steps from 1 on, each with one row of sequence 0 and one sample. */

@@ -204,6 +204,7 @@ static void a_fit_that_was_stored_without_a_range_is_found_and_says_nothing_of_i
 			     "'server_runq_ns ' WHEN 'model' THEN 'tensor_types ' ELSE 'n_ctx ' END)) "
 			     "|| 'CHECK(1))' WHERE name IN ('fit', 'step', 'model', 'context'); "
 			     "PRAGMA writable_schema = RESET; DROP TABLE file; DROP TABLE footprint; "
+			     "DROP TABLE kv_cache; DROP TABLE traffic_source; DROP TABLE traffic_sample; "
 			     "DROP TABLE ioctl; DROP TABLE step_ioctl; DROP TABLE ioctl_sample; "
 			     "DROP TABLE module; DROP TABLE frame; DROP TABLE stack; DROP TABLE symbol; "
 			     "DROP TABLE stack_sample; "

@@ -98,8 +98,8 @@ static void every_key_of_the_contract_is_there(void **state)
 	(void)state;
 	example__make(&e);
 	root = report(&e, BY_REQUEST);
-	has_keys(root,
-		 "schema recording server evidence requests accounts totals attribution ioctls neighbours counters");
+	has_keys(root, "schema recording server evidence requests accounts totals attribution ioctls neighbours "
+		       "counters memory");
 	assert_string_equal(json_string_value(member(root, "schema")), "tokprof.report/1");
 	has_keys(member(root, "recording"), "id start_unix_ns duration_ns complete losses");
 	has_keys(member(root, "server"), "engine engine_version pids model");

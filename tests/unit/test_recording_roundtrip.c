@@ -65,6 +65,9 @@ static void check_rows(const struct recording *r, size_t i, bool full)
 	assert_row(TABLE_KERNEL_BURST, full ? &full_kernel_burst : &bare_kernel_burst, &r->kernel_bursts[i]);
 	assert_row(TABLE_STEP_KERNEL, full ? &full_step_kernel : &bare_step_kernel, &r->step_kernels[i]);
 	assert_row(TABLE_KERNEL_SAMPLE, full ? &full_kernel_sample : &bare_kernel_sample, &r->kernel_samples[i]);
+	assert_row(TABLE_KV_CACHE, full ? &full_kv_cache : &bare_kv_cache, &r->kv_caches[i]);
+	assert_row(TABLE_TRAFFIC_SOURCE, full ? &full_traffic_source : &bare_traffic_source, &r->traffic_sources[i]);
+	assert_row(TABLE_TRAFFIC_SAMPLE, full ? &full_traffic_sample : &bare_traffic_sample, &r->traffic_samples[i]);
 }
 
 static void every_row_comes_back_with_all_its_fields(void **state)

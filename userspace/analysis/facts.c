@@ -230,6 +230,11 @@ static bool differ(int64_t a, int64_t b)
 	return a != ABSENT && b != ABSENT && a != b;
 }
 
+int64_t request__later_tokens(const struct timeline_request *t)
+{
+	return t->completion_tokens == ABSENT ? ABSENT : t->completion_tokens - (int64_t)t->n_runs;
+}
+
 bool request__prompt_differs(const struct ledger *l, size_t i)
 {
 	return differ(l->timeline->recording->requests[i].billed_prompt_tokens,

@@ -79,6 +79,8 @@ extern const struct incomplete_reason incomplete_reasons[N_INCOMPLETE_REASONS];
  * that stands against the bill's prompt_tokens, which count both.
  */
 int64_t request__prompt_seen(const struct timeline_request *t);
+/* Its generated tokens but for the first of each generation, which the prompt's last step puts out; ABSENT: not known. */
+int64_t request__later_tokens(const struct timeline_request *t);
 /* Does the bill name another number than was seen? Only where both are known. */
 bool request__prompt_differs(const struct ledger *l, size_t i);
 bool request__completion_differs(const struct ledger *l, size_t i);

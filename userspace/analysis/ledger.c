@@ -8,8 +8,10 @@
 #include "userspace/analysis/attribution.h"
 #include "userspace/analysis/device_calls.h"
 #include "userspace/analysis/kernel_work.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/analysis/meters.h"
 #include "userspace/analysis/pricing.h"
+#include "userspace/analysis/traffic.h"
 
 #define ARRAYS_PER_REQUEST (N_PHASES + 7)
 
@@ -222,6 +224,8 @@ static int share_use(void *ctx, uint32_t step, const int64_t *metered)
 	int err;
 
 	memcpy(use, metered, l->n_resources * sizeof(*use));
+	if (l->traffic->position >= 0 && l->traffic->steps[step] != ABSENT)
+		use[l->traffic->position] = l->traffic->steps[step];
 	err = device_calls__add_step(u->calls, l->timeline->recording->steps[step].id, use);
 	return err ? err : attribution__share_step(u->a, step, use);
 }
@@ -231,6 +235,14 @@ static int add_calls_outside(struct device_calls *calls, struct meters_walk *wal
 	for (size_t k = 0; k < walk->n_resources; k++)
 		walk->seen[k] |= device_calls__has(calls, k);
 	return device_calls__add_outside(calls, walk->timeline, walk->host, walk->idle);
+}
+
+static void add_traffic_outside(const struct traffic *t, struct meters_walk *walk)
+{
+	if (t->position < 0)
+		return;
+	walk->host[t->position] += t->host;
+	walk->idle[t->position] += t->idle;
 }
 
 static int position_of_duration(const struct ledger *l, int id)
@@ -266,6 +278,8 @@ int ledger__build(struct ledger *out, const struct timeline *t, const struct led
 	if (!err)
 		err = kernel_work__open(&out->kernel, out);
 	if (!err)
+		err = traffic__open(&out->traffic, out);
+	if (!err)
 		err = pricing__choose(out, options);
 	if (!err)
 		err = attribution__open(&a, out);
@@ -281,6 +295,7 @@ int ledger__build(struct ledger *out, const struct timeline *t, const struct led
 		err = add_calls_outside(&calls, &walk);
 	if (err)
 		goto out;
+	add_traffic_outside(out->traffic, &walk);
 	add_up_requests(out);
 	balance(out, &a, &walk);
 	attribution__finish(&a);
@@ -305,6 +320,7 @@ void ledger__free(struct ledger *l)
 	free(l->row_wall);
 	kernel_work__free(l->kernel);
 	fit_set__free(&l->fits);
+	traffic__free(l->traffic);
 	memset(l, 0, sizeof(*l));
 }
 
@@ -313,6 +329,14 @@ bool ledger__has_share(const struct ledger *l, size_t i, size_t k)
 	const struct timeline_request *t = &l->timeline->requests[i];
 
 	return is_additive(l, k) && (t->n_runs || t->completion_tokens != ABSENT);
+}
+
+int64_t ledger__step_use(const struct ledger *l, size_t step, size_t k)
+{
+	if (l->traffic && l->traffic->position == (int)k)
+		return l->traffic->steps[step];
+	return recording__step_use(l->timeline->recording, l->timeline->recording->steps[step].id,
+				   l->resources[k].row->id);
 }
 
 int ledger__broken(const struct ledger *l)

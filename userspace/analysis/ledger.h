@@ -102,6 +102,8 @@ struct typical_batch {
 	uint32_t context;		/* mean over all rows */
 };
 
+struct traffic;
+
 struct ledger {
 	const struct timeline *timeline;
 	const struct rule *rule;		/* that was asked for, or the default; `pricing` says which one was used */
@@ -124,6 +126,7 @@ struct ledger {
 	int64_t *figures;			/* what ledger.requests points into */
 	struct kernel_work *kernel;		/* system calls and interrupts; NULL: none were recorded */
 	struct row_resource *own_rows;		/* what ledger.resources points into */
+	struct traffic *traffic;		/* sources of memory traffic (traffic.h) */
 };
 
 struct ledger_options {
@@ -147,6 +150,9 @@ void ledger__free(struct ledger *l);
  * was none: what it took is then among what is nobody's.
  */
 bool ledger__has_share(const struct ledger *l, size_t i, size_t k);
+
+/* What a step used of resource k, by its meter or by what else tells of it; ABSENT: not known. */
+int64_t ledger__step_use(const struct ledger *l, size_t step, size_t k);
 
 /* Check of the law, for tests and for report's own assertion: the first additive resource that breaks it, or -1. */
 int ledger__broken(const struct ledger *l);

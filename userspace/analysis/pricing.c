@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "userspace/analysis/ratios.h"
+#include "userspace/analysis/traffic.h"
 
 /* Bytes of an element of keys or values: F16, llama.cpp's own default. What else it was set to, no header tells. */
 #define KV_ELEMENT_BYTES 2
@@ -181,6 +182,20 @@ static void use_fit(struct ledger *l, struct pricing *p, enum step_role role, in
 	p->scope.roofline = fit->has_roofline ? &fit->roofline : NULL;
 }
 
+/*
+ * What a step touches needs no fit. It also divides what was counted, where no other rule was asked for: counters do not tell rows apart.
+ */
+static bool choose_for_traffic(struct ledger *l, struct pricing *p, const struct rule *asked, enum step_role role)
+{
+	char why[sizeof(p->why)];
+
+	p->scope.traffic = &l->traffic->weights[role];
+	if ((asked && !asked->by_fit) || !rule_touched.applies(&p->scope, why, sizeof(why)))
+		return false;
+	p->rule = &rule_touched;
+	return true;
+}
+
 /* @return whether it is the rule that was asked for */
 static bool choose(struct ledger *l, struct pricing *p, const struct rule *asked, enum step_role role, int resource,
 		   bool event)
@@ -189,6 +204,8 @@ static bool choose(struct ledger *l, struct pricing *p, const struct rule *asked
 
 	p->scope = (struct rule_scope){ .fixed_by = l->fixed_by, .facts = &l->facts[role] };
 	p->median_residual = -1;
+	if (resource == RESOURCE_MEM_BYTES && choose_for_traffic(l, p, asked, role))
+		return false;
 	use_fit(l, p, role, resource, no_fit, sizeof(no_fit));
 	/* Otherwise cycles would be divided by one rule and the time that they took by another, and a request's frequency be none. */
 	if (!p->fit && event) {

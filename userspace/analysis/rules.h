@@ -26,6 +26,7 @@ struct rule_scope {			/* of one resource in one role; NULL: there is none */
 	const struct affine_fit *affine;
 	const struct roofline_fit *roofline;
 	const struct model_facts *facts;
+	const struct traffic_weights *traffic;	/* of the resource mem_bytes only */
 };
 
 struct rule {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "userspace/command.h"
+#include "userspace/memory/memory_check.h"
 #include "userspace/message.h"
 #include "userspace/sensors.h"
 #include "userspace/stream.h"
@@ -11,7 +12,10 @@
 
 enum {
 	OPTION_JSON = 256,
+	OPTION_SELF_CHECK,
 };
+
+#define CHECK_PASSES 8
 
 extern const struct command command_doctor;
 
@@ -19,13 +23,16 @@ static int run(int argc, char **argv)
 {
 	struct sensor sensors[MAX_SENSORS];
 	struct options o;
-	bool json = false;
+	struct memory_check check;
+	bool json = false, self_check = false;
 	size_t n;
 	int key, rc;
 
 	options__begin(&o, &command_doctor, argc, argv);
-	while ((key = options__next(&o)) > 0)
+	while ((key = options__next(&o)) > 0) {
 		json = json || key == OPTION_JSON;
+		self_check = self_check || key == OPTION_SELF_CHECK;
+	}
 	if (key == OPTIONS_STOP)
 		return o.exit_code;
 	if (o.n_operands)
@@ -35,15 +42,21 @@ static int run(int argc, char **argv)
 	if (message__verbosity() < 2)
 		libbpf_set_print(NULL);
 	n = sensors__gather(collectors, "", sensors, MAX_SENSORS);
+	if (self_check)
+		memory_check__run(&check, "", CHECK_PASSES);
 	if (json)
-		rc = sensors__write_json(stdout, sensors, n);
+		rc = sensors__write_json(stdout, sensors, n, self_check ? &check : NULL);
 	else
 		rc = sensors__write_text(stdout, sensors, n, terminal__columns(stdout), terminal__has_color(stdout));
+	if (self_check && !json && !rc)
+		memory_check__write_text(stdout, &check);
 	return stream__finish(stdout, "standard output", rc);
 }
 
 static const struct option_spec doctor_options[] = {
 	{ OPTION_JSON, "json", NULL, "print JSON (schema tokprof.doctor/1)" },
+	{ OPTION_SELF_CHECK, "self-check", NULL,
+	  "stream a known number of bytes from memory and print what each sensor of memory traffic saw of them" },
 	{ 0, NULL, NULL, NULL },
 };
 
@@ -56,6 +69,7 @@ const struct command command_doctor = {
 		       "what can be done about it. Needs no server. Run it as the user that records.",
 	.options = doctor_options,
 	.examples = "  tokprof doctor\n"
+		    "  tokprof doctor --self-check\n"
 		    "  tokprof doctor --json | jq '.sensors[] | select(.grade == \"unavailable\")'",
 	.run = run,
 };

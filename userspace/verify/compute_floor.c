@@ -8,6 +8,7 @@
 
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/facts.h"
+#include "userspace/analysis/partitioned.h"
 #include "userspace/analysis/steps.h"
 #include "userspace/cost/fit_set.h"
 #include "userspace/verify/processor.h"
@@ -23,17 +24,6 @@ static double total_ns(const struct recording *r)
 	return NAN;
 }
 
-/* Of these a token goes through one part: an encoder or a decoder, the experts of text or those of images. */
-static bool is_partitioned(const struct row_model *m)
-{
-	static const char *const archs[] = { "t5", "cogvlm", "mllama" };
-
-	for (size_t i = 0; i < sizeof(archs) / sizeof(archs[0]) && m->arch; i++)
-		if (strcmp(m->arch, archs[i]) == 0)
-			return true;
-	return false;
-}
-
 /*
  * The table that turns the last layer into words is as large as the one that is looked up in, and not all tokens need it. Nor do they need
  * what follows the attention of the last layer: llama.cpp goes on with the rows that have outputs (inp_out_ids).
@@ -45,7 +35,7 @@ static const char *find_weights(struct compute_floor *f, const struct row_model 
 	if (m->active_params == ABSENT || m->active_weight_bytes == ABSENT || m->lookup_params == ABSENT ||
 	    m->n_layers == ABSENT || m->n_layers < 1)
 		return "the header of its weight file does not say how many weights a token is multiplied with";
-	if (is_partitioned(m))
+	if (row_model__is_partitioned(m))
 		return "a token of such a model is multiplied with a part of its weights, and which part is not "
 		       "recorded";
 	part = (double)(m->n_layers - 1) / (double)m->n_layers;
