@@ -13,6 +13,7 @@
 #include "userspace/memory/memory_check.h"
 #include "userspace/memory/resctrl.h"
 #include "userspace/memory/uncore.h"
+#include "userspace/message.h"
 #include "userspace/process.h"
 #include "userspace/session.h"
 
@@ -178,6 +179,9 @@ static void open_sources(struct memory *m)
 	struct series *u = &m->of_uncore, *r = &m->of_resctrl;
 
 	memory_check__run(&m->check, "", 0);
+	if (m->check.n_cleared)
+		message__info("%d resctrl monitoring group%s of a killed tokprof %s cleared away", m->check.n_cleared,
+			      m->check.n_cleared == 1 ? "" : "s", m->check.n_cleared == 1 ? "was" : "were");
 	if (m->check.sources[CHECK_UNCORE].there || m->check.sources[CHECK_RESCTRL].there)
 		memory_check__run(&m->check, "", CHECK_PASSES);
 	snprintf(u->reason, sizeof(u->reason), "%s", m->check.sources[CHECK_UNCORE].reason);

@@ -50,6 +50,7 @@ static void open_resctrl(struct memory_check *out, struct checked *c, const char
 	char reason[160], remedy[160];
 	int err = resctrl__open(&c->resctrl, root, &resctrl_calls__kernel, reason, sizeof(reason), remedy,
 				sizeof(remedy));
+	const int n_cleared = c->resctrl.n_cleared;
 
 	if (!err) {
 		err = resctrl__add(&c->resctrl, (uint32_t)getpid(), (uint32_t)gettid());
@@ -66,6 +67,7 @@ static void open_resctrl(struct memory_check *out, struct checked *c, const char
 	snprintf(out->sources[CHECK_RESCTRL].reason, sizeof(out->sources[0].reason), "%s", reason);
 	snprintf(out->sources[CHECK_RESCTRL].remedy, sizeof(out->sources[0].remedy), "%s", remedy);
 	out->sources[CHECK_RESCTRL].there = !err;
+	out->n_cleared = n_cleared;
 }
 
 /* A source that opens and then tells nothing is none. */

@@ -14,6 +14,7 @@ enum { CHECK_UNCORE = 0, CHECK_RESCTRL = 1, N_CHECKED = 2 };
 struct memory_check {
 	struct self_check stream;
 	int err;			/* of the streaming; 0 */
+	int n_cleared;			/* monitoring groups that killed recorders had left */
 	struct {
 		const char *id;
 		bool there;		/* it can be read */

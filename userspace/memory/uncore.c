@@ -174,15 +174,17 @@ static double scale_of(const char *root, const char *unit, const char *event)
 struct opening {
 	struct uncore *u;
 	const char *root;
-	char *reason, *remedy;
-	size_t reason_size, remedy_size;
+	char reason[240], remedy[240];	/* of the family that is tried */
 };
+
+/* Of the units that are there the family's is another generation's: what a later family says is more to the point. */
+#define NO_EVENT (-ENOENT)
 
 static int fail(struct opening *o, const char *unit, const char *event, const char *why)
 {
-	snprintf(o->reason, o->reason_size, "%s, %s: %s", unit, event, why);
-	snprintf(o->remedy, o->remedy_size, "a kernel whose driver for %s has the event", unit);
-	return -EINVAL;
+	snprintf(o->reason, sizeof(o->reason), "%s, %s: %s", unit, event, why);
+	snprintf(o->remedy, sizeof(o->remedy), "a kernel whose driver for %s has the event", unit);
+	return NO_EVENT;
 }
 
 static int open_on(struct opening *o, struct uncore_counter *like, struct perf_event_attr *attr, int cpu)
@@ -197,9 +199,9 @@ static int open_on(struct opening *o, struct uncore_counter *like, struct perf_e
 	fd = u->calls->open(u->calls->ctx, attr, cpu, -1);
 	if (fd < 0) {
 		perf_open__explain(attr, fd, u->calls->paranoid(u->calls->ctx), reason, sizeof(reason), o->remedy,
-				   o->remedy_size);
-		snprintf(o->reason, o->reason_size, "%s, %s: %s", like->unit, like->event, reason);
-		return fd;
+				   sizeof(o->remedy));
+		snprintf(o->reason, sizeof(o->reason), "%s, %s: %s", like->unit, like->event, reason);
+		return fd == NO_EVENT ? -EOPNOTSUPP : fd;
 	}
 	*c = *like;
 	c->cpu = cpu;
@@ -299,28 +301,28 @@ static void name_unknown(struct opening *o, struct dirent *const *units, int n_u
 	for (int i = 0; i < n_units; i++)
 		for (size_t k = 0; k < sizeof(patterns) / sizeof(patterns[0]); k++)
 			if (fnmatch(patterns[k], units[i]->d_name, 0) == 0) {
-				snprintf(o->reason, o->reason_size,
+				snprintf(o->reason, sizeof(o->reason),
 					 "%s is there, but data/uncore.tsv has no event of it for this processor",
 					 units[i]->d_name);
-				snprintf(o->remedy, o->remedy_size,
+				snprintf(o->remedy, sizeof(o->remedy),
 					 "a line in data/uncore.tsv, or a kernel with more drivers");
 				return;
 			}
-	snprintf(o->reason, o->reason_size, "no memory controller counts here: none is in %s", UNCORE_DEVICES);
-	snprintf(o->remedy, o->remedy_size,
+	snprintf(o->reason, sizeof(o->reason), "no memory controller counts here: none is in %s", UNCORE_DEVICES);
+	snprintf(o->remedy, sizeof(o->remedy),
 		 "bare metal, and the driver for its memory controllers (intel_uncore, amd_uncore, arm-cmn)");
 }
 
 int uncore__open(struct uncore *u, const char *root, const struct perf_calls *calls, char *reason, size_t reason_size,
 		 char *remedy, size_t remedy_size)
 {
-	struct opening o = { u, root, reason, remedy, reason_size, remedy_size };
+	struct opening o = { .u = u, .root = root };
 	struct row rows[MAX_ROWS];
 	const size_t n = read_table(rows);
 	char path[256], processor[128];
 	struct dirent **units = NULL;
 	int n_units, err = -ENODEV;
-	bool tried = false;
+	int failed = 0;
 
 	memset(u, 0, sizeof(*u));
 	u->calls = calls;
@@ -333,21 +335,24 @@ int uncore__open(struct uncore *u, const char *root, const struct perf_calls *ca
 			;
 		if (fnmatch(rows[first].processor, processor, 0) != 0)
 			continue;
-		switch (open_family(&o, rows + first, end - first, units, n_units)) {
-		case 0:
-			err = 0;
+		err = open_family(&o, rows + first, end - first, units, n_units);
+		if (err == 0)
 			memcpy(u->family, rows[first].family, sizeof(u->family));
-			break;
-		case 1:
-			break;
-		default:
-			tried = true;
-		}
+		if (err >= 0 || (failed && failed != NO_EVENT) || (failed && err == NO_EVENT))
+			continue;
+		failed = err;
+		snprintf(reason, reason_size, "%s", o.reason);
+		snprintf(remedy, remedy_size, "%s", o.remedy);
 	}
-	if (err && !tried)
+	if (err)
+		err = failed ? failed : -ENODEV;
+	if (err && !failed) {
 		name_unknown(&o, units, n_units);
-	if (err && tried)
-		err = -EIO;
+		snprintf(reason, reason_size, "%s", o.reason);
+		snprintf(remedy, remedy_size, "%s", o.remedy);
+	}
+	if (!err)
+		reason[0] = remedy[0] = '\0';
 	for (int i = 0; i < n_units; i++)
 		free(units[i]);
 	free(units);
