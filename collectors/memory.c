@@ -179,11 +179,11 @@ static void open_sources(struct memory *m)
 	struct series *u = &m->of_uncore, *r = &m->of_resctrl;
 
 	memory_check__run(&m->check, "", 0);
+	if (m->check.sources[CHECK_UNCORE].there || m->check.sources[CHECK_RESCTRL].there)
+		memory_check__run(&m->check, "", CHECK_PASSES);
 	if (m->check.n_cleared)
 		message__info("%d resctrl monitoring group%s of a killed tokprof %s cleared away", m->check.n_cleared,
 			      m->check.n_cleared == 1 ? "" : "s", m->check.n_cleared == 1 ? "was" : "were");
-	if (m->check.sources[CHECK_UNCORE].there || m->check.sources[CHECK_RESCTRL].there)
-		memory_check__run(&m->check, "", CHECK_PASSES);
 	snprintf(u->reason, sizeof(u->reason), "%s", m->check.sources[CHECK_UNCORE].reason);
 	snprintf(u->remedy, sizeof(u->remedy), "%s", m->check.sources[CHECK_UNCORE].remedy);
 	snprintf(r->reason, sizeof(r->reason), "%s", m->check.sources[CHECK_RESCTRL].reason);
@@ -318,6 +318,7 @@ static int memory_probe(struct sensor *out, int max)
 		if (check.sources[i].there) {
 			out[i].grade = GRADE_DERIVED;
 			snprintf(out[i].reason, sizeof(out[i].reason), "%s",
+				 out[i].reason[0]  ? check.sources[i].reason :
 				 i == CHECK_UNCORE ? "of the whole host, less what passes while the server idles; cut "
 						     "by time over steps" :
 						     "of the server's threads; cut by time over steps");

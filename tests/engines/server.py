@@ -42,6 +42,8 @@ def parse_arguments():
     parser.add_argument("--ubatch", type=int)
     parser.add_argument("--cache-ram", type=int, default=0,
                         help="MiB for prompts of idle slots; 0: off")
+    parser.add_argument("--cache-type-k", type=int, metavar="N",
+                        help="ggml's number of the format of keys; 1: F16, 8: Q8_0")
     parser.add_argument("--cache-reuse", type=int, help="minimum chunk to reuse by shifting")
     parser.add_argument("--slot-save-path", metavar="FOLDER/",
                         help="allows POST /slots/N?action=save, restore and erase")

@@ -30,6 +30,7 @@ PARAMS = {
     "cache_ram": ("cache_ram_mib",),
     "cache_reuse": ("n_cache_reuse",),
     "slot_save_path": ("slot_save_path",),
+    "cache_type_k": ("cache_type_k",),
     "draft": ("speculative.draft.mparams.path", "speculative.mparams_dft.path"),
     "draft_max": ("speculative.draft.n_max", "speculative.n_max"),
     "draft_min": ("speculative.draft.n_min", "speculative.n_min"),

@@ -195,6 +195,21 @@ static void what_was_mounted_for_the_recording_is_unmounted_after_it(void **stat
 	assert_int_equal(n_unmounted, 1);
 }
 
+static void the_roots_own_counters_are_a_try_that_changes_nothing(void **state)
+{
+	(void)state;
+	put_host("sysfs /sys sysfs rw 0 0\n");
+	assert_int_equal(resctrl__try(root, reason, sizeof(reason)), 0);
+	put_host(MOUNT);
+	assert_int_equal(resctrl__try(root, reason, sizeof(reason)), -ENODATA);
+	assert_non_null(strstr(reason, "tells no figure"));
+	host_tree__put(root, RESCTRL_PATH "/mon_data/mon_L3_00/mbm_total_bytes", "Unavailable\n");
+	assert_int_equal(resctrl__try(root, reason, sizeof(reason)), -ENODATA);
+	host_tree__put(root, RESCTRL_PATH "/mon_data/mon_L3_00/mbm_total_bytes", "12\n");
+	assert_int_equal(resctrl__try(root, reason, sizeof(reason)), 0);
+	assert_int_equal(n_mounted + n_unmounted + n_removed, 0);
+}
+
 static void a_mount_that_is_refused_has_a_reason_and_a_remedy(void **state)
 {
 	(void)state;
@@ -304,6 +319,7 @@ int main(void)
 		on_a_host(the_first_thing_that_is_missing_is_named),
 		on_a_host(a_group_holds_the_servers_threads_and_goes_at_the_end),
 		on_a_host(what_was_mounted_for_the_recording_is_unmounted_after_it),
+		on_a_host(the_roots_own_counters_are_a_try_that_changes_nothing),
 		on_a_host(a_mount_that_is_refused_has_a_reason_and_a_remedy),
 		on_a_host(what_a_killed_recorder_left_is_cleared_by_the_next),
 		on_a_host(threads_of_a_control_group_get_a_group_inside_of_it),

@@ -267,6 +267,7 @@ static int weigh_misses(struct weighing *w)
 	const struct ledger_resource *misses = NULL;
 	struct candidate *c = &w->candidates[w->t->n_evidence];
 	struct traffic_evidence *e;
+	int64_t sum = 0;
 
 	for (size_t k = 0; k < w->l->n_resources && !misses; k++)
 		if (resource__is_event(w->l->resources[k].row) && is_llc_misses(w->l->resources[k].row->name))
@@ -275,7 +276,8 @@ static int weigh_misses(struct weighing *w)
 	snprintf(e->source, sizeof(e->source), "%s x %d bytes", misses ? misses->row->name : "misses of the last cache",
 		 TRAFFIC_LINE_BYTES);
 	if (!misses || !misses->measured || misses->total == ABSENT ||
-	    misses->total > INT64_MAX / 8 / TRAFFIC_LINE_BYTES) {
+	    misses->total < 0 ||
+	    misses->total > INT64_MAX / 16 / TRAFFIC_LINE_BYTES) {
 		put(e->reason, sizeof(e->reason),
 		    misses && misses->row->reason ? misses->row->reason : "misses of the last cache were not counted");
 		put(e->remedy, sizeof(e->remedy), "a host whose processor shows its counters: tokprof list --events");
@@ -291,7 +293,9 @@ static int weigh_misses(struct weighing *w)
 	for (size_t i = 0; i < r->n_steps; i++) {
 		const int64_t n = recording__step_use(r, r->steps[i].id, misses->row->id);
 
-		c->steps[i] = n == ABSENT || n < 0 || n > misses->total ? ABSENT : n * TRAFFIC_LINE_BYTES;
+		/* In sum they are the total and what a running step still counts: steps that say more than twice that are damaged. */
+		c->steps[i] = n == ABSENT || n < 0 || n > 2 * misses->total - sum ? ABSENT : n * TRAFFIC_LINE_BYTES;
+		sum += c->steps[i] == ABSENT ? 0 : n;
 	}
 	c->fits = true;
 	return 0;

@@ -24,7 +24,7 @@ struct cutting {
 	uint64_t *covered;	/* ns, by step */
 	uint32_t first;		/* step that may still reach into the next sample */
 	int64_t idle_bytes;
-	uint64_t idle_ns, all_ns;
+	double idle_ns, all_ns;
 };
 
 static bool is_cut(const struct row_step *step)
@@ -75,11 +75,11 @@ static void look_for_idling(struct cutting *c, const struct row_traffic_sample *
 
 	pass_steps(c, start);
 	c->out->bytes += sample->bytes;
-	c->all_ns += (uint64_t)sample->duration_ns;
+	c->all_ns += (double)sample->duration_ns;
 	if (covered_by_steps(c, start, end, &sum) || in_flight__any(c->busy, c->n_busy, start, end))
 		return;
 	c->idle_bytes += sample->bytes;
-	c->idle_ns += (uint64_t)sample->duration_ns;
+	c->idle_ns += (double)sample->duration_ns;
 }
 
 static void cut(struct cutting *c, const struct row_traffic_sample *sample)
@@ -157,8 +157,14 @@ int traffic_series__cut(struct traffic_series *out, const struct timeline *t, in
 	if (!err)
 		err = each_sample(&c, source, look_for_idling);
 	if (!err && less_idle && c.idle_ns >= LEAST_IDLE_NS) {
-		out->idle_rate = (double)c.idle_bytes / (double)c.idle_ns;
-		out->bytes -= (int64_t)floor(out->idle_rate * (double)c.all_ns);
+		const double idle_rate = (double)c.idle_bytes / c.idle_ns, others = idle_rate * c.all_ns;
+
+		if (others < (double)BYTES_MOST) {
+			out->idle_rate = idle_rate;
+			out->bytes -= (int64_t)floor(others);
+		} else {
+			err = -ENODATA;
+		}
 	}
 	if (!err)
 		err = each_sample(&c, source, cut);

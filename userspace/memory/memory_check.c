@@ -45,6 +45,28 @@ static void open_uncore(struct memory_check *out, struct checked *c, const char 
 	out->sources[CHECK_UNCORE].n_counters = c->uncore.n;
 }
 
+static void describe_resctrl(struct memory_check *out, int err, const char *reason, const char *remedy)
+{
+	snprintf(out->sources[CHECK_RESCTRL].source, sizeof(out->sources[0].source),
+		 "resctrl memory bandwidth monitoring");
+	snprintf(out->sources[CHECK_RESCTRL].reason, sizeof(out->sources[0].reason), "%s", reason);
+	snprintf(out->sources[CHECK_RESCTRL].remedy, sizeof(out->sources[0].remedy), "%s", remedy);
+	out->sources[CHECK_RESCTRL].there = !err;
+}
+
+/* Without a group or a mount of its own. */
+static void try_resctrl(struct memory_check *out, const char *root)
+{
+	char reason[160], remedy[160];
+	int err = resctrl__probe(root, reason, sizeof(reason), remedy, sizeof(remedy));
+
+	if (!err) {
+		err = resctrl__try(root, reason, sizeof(reason));
+		snprintf(remedy, sizeof(remedy), "%s", err ? "a CPU with memory bandwidth monitoring (cqm_mbm_total)" : "");
+	}
+	describe_resctrl(out, err, reason, remedy);
+}
+
 static void open_resctrl(struct memory_check *out, struct checked *c, const char *root)
 {
 	char reason[160], remedy[160];
@@ -62,11 +84,7 @@ static void open_resctrl(struct memory_check *out, struct checked *c, const char
 			resctrl__close(&c->resctrl);
 		}
 	}
-	snprintf(out->sources[CHECK_RESCTRL].source, sizeof(out->sources[0].source),
-		 "resctrl memory bandwidth monitoring");
-	snprintf(out->sources[CHECK_RESCTRL].reason, sizeof(out->sources[0].reason), "%s", reason);
-	snprintf(out->sources[CHECK_RESCTRL].remedy, sizeof(out->sources[0].remedy), "%s", remedy);
-	out->sources[CHECK_RESCTRL].there = !err;
+	describe_resctrl(out, err, reason, remedy);
 	out->n_cleared = n_cleared;
 }
 
@@ -103,9 +121,12 @@ void memory_check__run(struct memory_check *out, const char *root, unsigned int 
 	if (!c)
 		return;
 	open_uncore(out, c, root);
-	open_resctrl(out, c, root);
+	if (passes)
+		open_resctrl(out, c, root);
+	else
+		try_resctrl(out, root);
 	for (size_t i = 0; i < N_CHECKED; i++) {
-		if (!out->sources[i].there)
+		if (!out->sources[i].there || (i == CHECK_RESCTRL && !passes))
 			continue;
 		sources[n] = (struct self_check_source){ .read = i == CHECK_UNCORE ? read_uncore : read_resctrl,
 							 .ctx = i == CHECK_UNCORE ? (void *)&c->uncore : &c->resctrl,

@@ -24,7 +24,7 @@ struct memory_check {
 	} sources[N_CHECKED];
 };
 
-/* @passes over the buffer; 0: only try the sources, stream nothing */
+/* @passes over the buffer; 0: only try the sources, with nothing mounted, made or streamed */
 void memory_check__run(struct memory_check *out, const char *root, unsigned int passes);
 /* What `tokprof doctor --self-check` prints. */
 void memory_check__write_text(FILE *f, const struct memory_check *c);

@@ -403,6 +403,22 @@ int resctrl__read(struct resctrl *r, int64_t *bytes)
 	return 0;
 }
 
+int resctrl__try(const char *root, char *reason, size_t reason_size)
+{
+	struct resctrl r = { .calls = &resctrl_calls__kernel };
+	int64_t bytes;
+	int err;
+
+	if (!is_mounted(root))
+		return 0;
+	snprintf(r.group, sizeof(r.group), "%s" RESCTRL_PATH, root);
+	err = resctrl__read(&r, &bytes);
+	if (err != -ENODATA)
+		return 0;
+	snprintf(reason, reason_size, "resctrl is mounted, and tells no figure: no mbm_total_bytes in " RESCTRL_PATH "/mon_data");
+	return err;
+}
+
 void resctrl__close(struct resctrl *r)
 {
 	char path[256];

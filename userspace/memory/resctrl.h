@@ -55,6 +55,12 @@ struct resctrl {
  */
 int resctrl__probe(const char *root, char *reason, size_t reason_size, char *remedy, size_t remedy_size);
 
+/*
+ * Reads the counters of the root's own group, where resctrl is mounted: a try that changes nothing.
+ * @return 0, also where it is not mounted; -ENODATA: they tell nothing, with the reason
+ */
+int resctrl__try(const char *root, char *reason, size_t reason_size);
+
 /* Mount it where it is not, and clear groups of recorders that are gone. @return as above; nothing is then to be closed */
 int resctrl__open(struct resctrl *r, const char *root, const struct resctrl_calls *calls, char *reason,
 		  size_t reason_size, char *remedy, size_t remedy_size);
