@@ -178,9 +178,9 @@ static void open_sources(struct memory *m)
 {
 	struct series *u = &m->of_uncore, *r = &m->of_resctrl;
 
-	memory_check__run(&m->check, "", 0);
+	memory_check__run(&m->check, memory_check__root(), 0);
 	if (m->check.sources[CHECK_UNCORE].there || m->check.sources[CHECK_RESCTRL].there)
-		memory_check__run(&m->check, "", CHECK_PASSES);
+		memory_check__run(&m->check, memory_check__root(), CHECK_PASSES);
 	if (m->check.n_cleared)
 		message__info("%d resctrl monitoring group%s of a killed tokprof %s cleared away", m->check.n_cleared,
 			      m->check.n_cleared == 1 ? "" : "s", m->check.n_cleared == 1 ? "was" : "were");
@@ -189,11 +189,11 @@ static void open_sources(struct memory *m)
 	snprintf(r->reason, sizeof(r->reason), "%s", m->check.sources[CHECK_RESCTRL].reason);
 	snprintf(r->remedy, sizeof(r->remedy), "%s", m->check.sources[CHECK_RESCTRL].remedy);
 	if (m->check.sources[CHECK_UNCORE].there)
-		u->is_open = uncore__open(&m->uncore, "", &perf_calls__kernel, u->reason, sizeof(u->reason), u->remedy,
-					  sizeof(u->remedy)) == 0;
+		u->is_open = uncore__open(&m->uncore, memory_check__root(), &perf_calls__kernel, u->reason,
+					  sizeof(u->reason), u->remedy, sizeof(u->remedy)) == 0;
 	if (m->check.sources[CHECK_RESCTRL].there)
-		r->is_open = resctrl__open(&m->resctrl, "", &resctrl_calls__kernel, r->reason, sizeof(r->reason),
-					   r->remedy, sizeof(r->remedy)) == 0;
+		r->is_open = resctrl__open(&m->resctrl, memory_check__root(), &resctrl_calls__kernel, r->reason,
+					   sizeof(r->reason), r->remedy, sizeof(r->remedy)) == 0;
 }
 
 static int memory_open(struct session *s, void **out)
@@ -309,7 +309,7 @@ static int memory_probe(struct sensor *out, int max)
 
 	if (max < 3)
 		return 0;
-	memory_check__run(&check, "", 0);
+	memory_check__run(&check, memory_check__root(), 0);
 	for (int i = 0; i < N_CHECKED; i++) {
 		out[i] = (struct sensor){ .id = check.sources[i].id, .resource = "mem_bytes" };
 		snprintf(out[i].source, sizeof(out[i].source), "%.95s", check.sources[i].source);

@@ -9,11 +9,14 @@ Truth is a reader of GGUF files of its own, and arithmetic over tokens that the 
 import contextlib
 import json
 import math
+import os
 import pathlib
 import sqlite3
 import struct
 import sys
+import tempfile
 import threading
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "engines")]
@@ -223,6 +226,53 @@ def the_report_says_it_in_every_format(s):
     expect("a column without a gap", all(line.split(",")[column] for line in out.splitlines()[1:]), True)
     steps = meter.report(recording.path, "--by", "step")["steps"]
     expect("sum of steps", sum(step["cost"]["mem_bytes"] for step in steps), report["totals"]["mem_bytes"])
+
+
+def put_unit(root):
+    """A unit whose counter is the kernel's own, of context switches: opened, read and cut the same way as a memory controller's."""
+    unit = pathlib.Path(root) / "sys/bus/event_source/devices/arm_cmn_0"
+    (unit / "events").mkdir(parents=True)
+    (unit / "type").write_text("1\n")
+    (unit / "cpumask").write_text(f"0-{os.cpu_count() - 1}\n")
+    (unit / "events/hnf_mc_reqs").write_text("config=0x3\n")
+
+
+def switches_of_the_host():
+    lines = pathlib.Path("/proc/stat").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("ctxt "))
+
+
+@memory
+def a_unit_that_counts_goes_before_the_model_and_the_idle_hosts_part_is_taken_off(s):
+    with tempfile.TemporaryDirectory(prefix="tokprof-test-") as root:
+        put_unit(root)
+        completion(s.server.port, 4)
+        client.wait_idle(s.server.port)
+        os.environ["TOKPROF_MEMORY_ROOT"] = root
+        try:
+            with meter.record(s.server.pid) as recording:
+                before = switches_of_the_host()
+                start = time.monotonic()
+                time.sleep(1.5)     # idling is what is measured here
+                completion(s.server.port, 60)
+                client.wait_idle(s.server.port)
+                all_of_them, seconds = switches_of_the_host() - before, time.monotonic() - start
+        finally:
+            del os.environ["TOKPROF_MEMORY_ROOT"]
+    report = recording.report
+    law.check(report)
+    uncore, model = (next(x for x in report["memory"] if x["name"] == name) for name in ("uncore", "model"))
+    expect("in use", (uncore["used"], model["used"]), (True, False))
+    expect("source of the total", report["totals"]["source"]["mem_bytes"], "uncore")
+    if uncore["idle_bytes_per_s"] is None or not model["ratio"]:
+        raise AssertionError(f"{uncore}, {model}")
+    # 64 bytes a count; what is taken off is a mean, and the recorder begins before and ends after the look at /proc.
+    with contextlib.closing(sqlite3.connect(recording.path)) as db:
+        counted, duration_ns = db.execute("SELECT sum(bytes) / 64, sum(duration_ns) FROM traffic_sample").fetchone()
+    rate = all_of_them / seconds
+    if not 0.5 * rate < counted / (duration_ns / 1e9) < 2 * rate:
+        raise AssertionError(f"{counted} counted in {duration_ns} ns, the host made {rate} a second")
+    expect("no interval lost", report["recording"]["losses"].get("memory"), 0)
 
 
 @memory

@@ -128,7 +128,8 @@ static void what_only_calls_itself_a_cache_is_none(void **state)
 static void a_process_is_searched_where_its_pages_are_and_no_page_is_added(void **state)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 64;
-	unsigned char present[64], *at = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char present[64],
+		*at = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct kv_cache caches[MAX_KV_CACHES];
 	bool found = false;
 	int count;

@@ -226,7 +226,8 @@ static void what_a_killed_recorder_left_is_cleared_by_the_next(void **state)
 	put_host(MOUNT);
 	alive = 4242;
 	host_tree__put(root, RESCTRL_PATH "/mon_groups/tokprof.4242.555/tasks", "7\n");	/* still records */
-	host_tree__put(root, RESCTRL_PATH "/mon_groups/tokprof.4242.554/tasks", "8\n");	/* its number, another process */
+	host_tree__put(root, RESCTRL_PATH "/mon_groups/tokprof.4242.554/tasks",
+		       "8\n"); /* its number, another process */
 	host_tree__put(root, RESCTRL_PATH "/mon_groups/tokprof.99.1.mounted/tasks", "9\n");
 	host_tree__put(root, RESCTRL_PATH "/batch/mon_groups/tokprof.98.1/tasks", "9\n");
 	host_tree__put(root, RESCTRL_PATH "/mon_groups/tokprof.notes/tasks", "");
@@ -286,8 +287,9 @@ static void domains_are_added_up_since_the_reading_before(void **state)
 
 static void words_in_the_place_of_a_figure_are_no_figure(void **state)
 {
-	static const char *const words[] = { "Unavailable\n", "Error\n", "Unassigned\n", "", "-5\n", "12 x\n",
-					     "99999999999999999999999\n" };
+	static const char *const words[] = {
+		"Unavailable\n", "Error\n", "Unassigned\n", "", "-5\n", "12 x\n", "99999999999999999999999\n"
+	};
 	int64_t bytes;
 
 	(void)state;

@@ -116,8 +116,7 @@ static void companions_share_the_weights_and_pay_their_own_contexts(void **state
 	scene__decode(&s, 2, 1);
 	scene__report(&s, NULL, true);
 	/* The long prompt cost what it did alone; then half of the weights each, 1,001 and 11 tokens of context. */
-	assert_int_equal(bytes_of(&s, 0),
-			 108 * MB + 1000 * (LOOKUP + KV) + 54 * MB + LOOKUP + INT64_C(1001) * KV);
+	assert_int_equal(bytes_of(&s, 0), 108 * MB + 1000 * (LOOKUP + KV) + 54 * MB + LOOKUP + INT64_C(1001) * KV);
 	assert_int_equal(bytes_of(&s, 1), 108 * MB + 10 * (LOOKUP + KV) + 54 * MB + LOOKUP + 11 * KV);
 	scene__close(&s);
 }
@@ -134,8 +133,7 @@ static void the_output_matrix_is_read_only_for_rows_that_want_an_output(void **s
 	scene__step(&s, (struct part[]){ { 1, 100, 0 } }, 1);
 	scene__step(&s, (struct part[]){ { 1, 100, 1 } }, 1);
 	scene__report(&s, NULL, false);
-	assert_int_equal(bytes_of(&s, 0),
-			 108 * MB + 4 * (LOOKUP + KV) + 50 * MB + 8 * MB + LOOKUP + 5 * KV);
+	assert_int_equal(bytes_of(&s, 0), 108 * MB + 4 * (LOOKUP + KV) + 50 * MB + 8 * MB + LOOKUP + 5 * KV);
 	assert_int_equal(bytes_of(&s, 1), 50 * MB + 100 * (LOOKUP + KV) + 100 * MB + 100 * LOOKUP + 200 * KV +
 						  108 * MB + 100 * LOOKUP + 300 * KV);
 	scene__close(&s);
@@ -230,8 +228,7 @@ static void without(const struct row_model *model, const struct row_kv_cache *ca
 	fclose(f);
 	root = json_loads(text, 0, NULL);
 	requests = json_object_get(root, "requests");
-	assert_true(json_is_null(
-		json_object_get(json_object_get(json_array_get(requests, 0), "cost"), "mem_bytes")));
+	assert_true(json_is_null(json_object_get(json_object_get(json_array_get(requests, 0), "cost"), "mem_bytes")));
 	assert_true(json_is_null(json_object_get(json_array_get(requests, 0), "mem_bytes_per_token")));
 	json_decref(root);
 	free(text);
@@ -345,8 +342,8 @@ static void what_the_host_moves_while_the_server_idles_is_taken_off(void **state
 
 static void a_group_of_the_server_alone_has_nothing_taken_off(void **state)
 {
-	const struct row_traffic_source row = { TRAFFIC_RESCTRL, "resctrl", GRADE_DERIVED, "resctrl", NULL,
-						NULL,		 2,	    ABSENT,	   ABSENT };
+	const struct row_traffic_source row = { TRAFFIC_RESCTRL, "resctrl", GRADE_DERIVED, "resctrl", NULL, NULL, 2,
+						ABSENT,		 ABSENT };
 	struct scene s;
 
 	(void)state;
@@ -369,8 +366,9 @@ static void a_step_that_the_counters_did_not_reach_over_has_no_figure(void **sta
 	run_counted(&s, TRAFFIC_RESCTRL, 400 * MB);
 	put_uncore(&s);	/* which has no samples */
 	{
-		const struct row_traffic_source row = { TRAFFIC_RESCTRL, "resctrl", GRADE_DERIVED, "resctrl", NULL,
-							NULL,		 2,	    ABSENT,	   ABSENT };
+		const struct row_traffic_source row = {
+			TRAFFIC_RESCTRL, "resctrl", GRADE_DERIVED, "resctrl", NULL, NULL, 2, ABSENT, ABSENT
+		};
 
 		maker__traffic_source(&s.m, &row);
 	}
@@ -386,8 +384,9 @@ static void a_step_that_the_counters_did_not_reach_over_has_no_figure(void **sta
 
 static void a_source_that_is_not_there_stands_with_its_reason_and_remedy(void **state)
 {
-	const struct row_traffic_source row = { TRAFFIC_UNCORE, "uncore", GRADE_UNAVAILABLE, "counters",
-						"none is here", "bare metal", ABSENT, ABSENT, ABSENT };
+	const struct row_traffic_source row = { TRAFFIC_UNCORE, "uncore",	GRADE_UNAVAILABLE,
+						"counters",	"none is here", "bare metal",
+						ABSENT,		ABSENT,		ABSENT };
 	struct scene s;
 
 	(void)state;
@@ -404,7 +403,7 @@ static void a_source_that_is_not_there_stands_with_its_reason_and_remedy(void **
 
 static void misses_of_the_last_cache_stand_beside_the_model_as_an_order_of_magnitude(void **state)
 {
-	const struct row_resource misses = { MISSES,	       "spr::LONGEST_LAT_CACHE:MISS", "count", RESOURCE_ADDITIVE,
+	const struct row_resource misses = { MISSES,	     "spr::LONGEST_LAT_CACHE:MISS", "count", RESOURCE_ADDITIVE,
 					     GRADE_MEASURED, "performance event",	    NULL };
 
 	(void)state;

@@ -200,7 +200,8 @@ static void amds_data_fabric_counts_only_on_processors_whose_events_are_known(vo
 	put("amd_df", "format/event", "config:0-7,32-35,59-60\n");
 	put("amd_df", "format/umask", "config:8-15\n");
 	host_tree__put(root, "/proc/cpuinfo",
-		       "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: EPYC 7763\n\n");
+		       "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: EPYC "
+		       "7763\n\n");
 	assert_int_equal(open_host(), 0);
 	assert_string_equal(u.family, "amd_df_zen3");
 	assert_int_equal(u.n, 16);
@@ -381,7 +382,8 @@ static int see_nothing(void *ctx, int64_t *bytes)
 static void a_self_check_takes_off_what_others_moved_meanwhile(void **state)
 {
 	int n = 0;
-	struct self_check_source sources[] = { { .read = see, .ctx = &n, .whole_host = true }, { .read = see_nothing } };
+	struct self_check_source sources[] = { { .read = see, .ctx = &n, .whole_host = true },
+					       { .read = see_nothing } };
 	struct self_check check;
 
 	(void)state;

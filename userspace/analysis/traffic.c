@@ -275,8 +275,7 @@ static int weigh_misses(struct weighing *w)
 	e = add(w, "llc_misses");
 	snprintf(e->source, sizeof(e->source), "%s x %d bytes", misses ? misses->row->name : "misses of the last cache",
 		 TRAFFIC_LINE_BYTES);
-	if (!misses || !misses->measured || misses->total == ABSENT ||
-	    misses->total < 0 ||
+	if (!misses || !misses->measured || misses->total == ABSENT || misses->total < 0 ||
 	    misses->total > INT64_MAX / 16 / TRAFFIC_LINE_BYTES) {
 		put(e->reason, sizeof(e->reason),
 		    misses && misses->row->reason ? misses->row->reason : "misses of the last cache were not counted");

@@ -43,7 +43,7 @@ static int run(int argc, char **argv)
 		libbpf_set_print(NULL);
 	n = sensors__gather(collectors, "", sensors, MAX_SENSORS);
 	if (self_check)
-		memory_check__run(&check, "", CHECK_PASSES);
+		memory_check__run(&check, memory_check__root(), CHECK_PASSES);
 	if (json)
 		rc = sensors__write_json(stdout, sensors, n, self_check ? &check : NULL);
 	else

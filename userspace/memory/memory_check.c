@@ -18,6 +18,13 @@ struct checked {
 	struct resctrl resctrl;
 };
 
+const char *memory_check__root(void)
+{
+	const char *root = getenv("TOKPROF_MEMORY_ROOT");
+
+	return root ? root : "";
+}
+
 static int read_uncore(void *ctx, int64_t *bytes)
 {
 	int64_t written;
@@ -62,7 +69,8 @@ static void try_resctrl(struct memory_check *out, const char *root)
 
 	if (!err) {
 		err = resctrl__try(root, reason, sizeof(reason));
-		snprintf(remedy, sizeof(remedy), "%s", err ? "a CPU with memory bandwidth monitoring (cqm_mbm_total)" : "");
+		snprintf(remedy, sizeof(remedy), "%s",
+			 err ? "a CPU with memory bandwidth monitoring (cqm_mbm_total)" : "");
 	}
 	describe_resctrl(out, err, reason, remedy);
 }

@@ -24,6 +24,8 @@ struct memory_check {
 	} sources[N_CHECKED];
 };
 
+/* For tests: a tree of files in the place of the host's /sys and /proc, by TOKPROF_MEMORY_ROOT; else "". */
+const char *memory_check__root(void);
 /* @passes over the buffer; 0: only try the sources, with nothing mounted, made or streamed */
 void memory_check__run(struct memory_check *out, const char *root, unsigned int passes);
 /* What `tokprof doctor --self-check` prints. */

@@ -415,7 +415,8 @@ int resctrl__try(const char *root, char *reason, size_t reason_size)
 	err = resctrl__read(&r, &bytes);
 	if (err != -ENODATA)
 		return 0;
-	snprintf(reason, reason_size, "resctrl is mounted, and tells no figure: no mbm_total_bytes in " RESCTRL_PATH "/mon_data");
+	snprintf(reason, reason_size,
+		 "resctrl is mounted, and tells no figure: no mbm_total_bytes in " RESCTRL_PATH "/mon_data");
 	return err;
 }
 
