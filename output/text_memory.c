@@ -34,7 +34,7 @@ static int put_sources(const struct text *t)
 {
 	static const struct table_column columns[] = {
 		{ "source", COLUMN_TEXT, 0 },		{ "grade", COLUMN_TEXT, 0 },
-		{ "bytes", COLUMN_NUMBER, 0 },		{ "to the first", COLUMN_NUMBER, 0 },
+		{ "bytes", COLUMN_NUMBER, 0 },		{ "ratio", COLUMN_NUMBER, 0 },
 		{ "of what, reason", COLUMN_WRAP, 20 },
 	};
 	struct table *table = text__table(t, columns, 5);
@@ -44,6 +44,8 @@ static int put_sources(const struct text *t)
 	for (size_t i = 0; i < t->l->traffic->n_evidence; i++) {
 		const struct traffic_evidence *e = &t->l->traffic->evidence[i];
 
+		if (e->bytes == ABSENT && !t->options->verbose)
+			continue;
 		table__cell(table, "%s%s", e->name, e->used ? " *" : "");
 		table__cell(table, "%s", grade_of(e));
 		table__cell(table, "%s", figure__bytes(e->bytes).s);
@@ -55,6 +57,19 @@ static int put_sources(const struct text *t)
 		table__end_row(table);
 	}
 	return table__finish(table);
+}
+
+static void name_others(const struct text *t)
+{
+	char names[160] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->l->traffic->n_evidence && n < sizeof(names); i++)
+		if (t->l->traffic->evidence[i].bytes == ABSENT)
+			n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "",
+					      t->l->traffic->evidence[i].name);
+	if (n && !t->options->verbose)
+		text__paragraph(t, "Unavailable: %s (report -v says why)", names);
 }
 
 static int put_requests(const struct text *t, int k)
@@ -97,6 +112,7 @@ int text__memory(const struct text *t)
 		rc = put_requests(t, k);
 	if (rc >= 0)
 		rc = put_sources(t);
+	name_others(t);
 	for (size_t i = 0; i < t->l->traffic->n_evidence; i++)
 		put_check(t, &t->l->traffic->evidence[i]);
 	return rc;

@@ -337,6 +337,7 @@ static void what_the_host_moves_while_the_server_idles_is_taken_off(void **state
 	/* What steps touch stands beside it: 216 MB and little more. */
 	assert_true(fabs(evidence(&s, "model")->ratio - 217.5 / 400) < 0.01);
 	assert_int_equal(evidence(&s, "uncore")->check_bytes, 960 * MB);
+	assert_null(strstr(evidence(&s, "uncore")->reason, "self-check"));
 	scene__close(&s);
 }
 
@@ -355,6 +356,19 @@ static void a_group_of_the_server_alone_has_nothing_taken_off(void **state)
 	assert_int_equal(bytes_of(&s, 0), 410 * MB);
 	assert_int_equal(s.ledger.accounts[ACCOUNT_IDLE][position(&s)], 10 * MB);
 	assert_true(isnan(evidence(&s, "resctrl")->idle_bytes_per_s));
+	scene__close(&s);
+}
+
+static void a_source_that_did_not_see_what_was_streamed_says_so(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	run_counted(&s, TRAFFIC_UNCORE, 410 * MB);
+	put_uncore(&s);
+	s.m.recording.traffic_sources[0].check_bytes = 240 * MB;
+	scene__report(&s, NULL, false);
+	assert_non_null(strstr(traffic_of(&s)->row->reason, "its self-check saw 0.24 of the bytes"));
 	scene__close(&s);
 }
 
@@ -449,6 +463,7 @@ int main(void)
 		cmocka_unit_test(a_window_that_no_context_leaves_changes_nothing),
 		cmocka_unit_test(what_the_host_moves_while_the_server_idles_is_taken_off),
 		cmocka_unit_test(a_group_of_the_server_alone_has_nothing_taken_off),
+		cmocka_unit_test(a_source_that_did_not_see_what_was_streamed_says_so),
 		cmocka_unit_test(a_step_that_the_counters_did_not_reach_over_has_no_figure),
 		cmocka_unit_test(a_source_that_is_not_there_stands_with_its_reason_and_remedy),
 		cmocka_unit_test(misses_of_the_last_cache_stand_beside_the_model_as_an_order_of_magnitude),

@@ -71,6 +71,12 @@ static void explain_series(struct traffic_evidence *e, const struct traffic_seri
 	if (s->n_uncovered)
 		n += (size_t)snprintf(e->reason + n, sizeof(e->reason) - n,
 				      "; %" PRId64 " steps were not wholly watched and are left out", s->n_uncovered);
+	/* Half or twice is more than other programs make of so short a time. */
+	if (e->check_known_bytes != ABSENT && e->check_bytes != ABSENT && n < sizeof(e->reason) &&
+	    (e->check_bytes < e->check_known_bytes / 2 || e->check_bytes / 2 > e->check_known_bytes))
+		n += (size_t)snprintf(e->reason + n, sizeof(e->reason) - n,
+				      "; its self-check saw %.2f of the bytes that were streamed",
+				      (double)e->check_bytes / (double)e->check_known_bytes);
 	if (recorded && n < sizeof(e->reason))
 		snprintf(e->reason + n, sizeof(e->reason) - n, "; %s", recorded);
 }

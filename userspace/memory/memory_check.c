@@ -44,8 +44,8 @@ static void open_uncore(struct memory_check *out, struct checked *c, const char 
 		uncore__open(&c->uncore, root, &perf_calls__kernel, reason, sizeof(reason), remedy, sizeof(remedy));
 
 	snprintf(out->sources[CHECK_UNCORE].source, sizeof(out->sources[0].source),
-		 err ? "counters of the memory controllers" : "%s: counters of %zu memory controllers",
-		 c->uncore.family, c->uncore.n_units);
+		 err ? "counters of the memory controllers" : "counters of the memory controllers (%s, %zu unit%s)",
+		 c->uncore.family, c->uncore.n_units, c->uncore.n_units == 1 ? "" : "s");
 	snprintf(out->sources[CHECK_UNCORE].reason, sizeof(out->sources[0].reason), "%s", reason);
 	snprintf(out->sources[CHECK_UNCORE].remedy, sizeof(out->sources[0].remedy), "%s", remedy);
 	out->sources[CHECK_UNCORE].there = !err;
