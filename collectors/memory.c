@@ -93,9 +93,17 @@ static int look(struct memory *m, struct watched *w)
 
 static void look_and_wait(struct memory *m, struct watched *w, uint64_t now_ns)
 {
-	if (look(m, w) > 0) {
+	const int n = look(m, w);
+	char reason[160];
+
+	if (n > 0) {
 		w->next_ns = 0;
 		return;
+	}
+	if (n < 0 && n != -ESRCH) {
+		snprintf(reason, sizeof(reason), "memory of process %u, for its cache of keys and values: %s", w->pid,
+			 strerror(-n));
+		session__note(m->session, "memory", "partial", reason);
 	}
 	w->next_ns = now_ns + w->distance_ns;
 	w->distance_ns = w->distance_ns < LONGEST_NS ? 2 * w->distance_ns : LONGEST_NS;
