@@ -485,7 +485,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	ts->n_syscalls++;
 	ns = own_time(ts, m, now);
 	thread__leaves_kernel(ts, m, now);
-	book_use(ts, m, KERNEL_KIND(KERNEL_SYSCALL, ts->socket, SYSCALL_NR(regs)), ns);
+	if (m->kernel_on)	/* else a burst begins or has ended: to attach and detach takes its time */
+		book_use(ts, m, KERNEL_KIND(KERNEL_SYSCALL, ts->socket, SYSCALL_NR(regs)), ns);
 	return 0;
 }
 

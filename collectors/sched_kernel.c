@@ -128,6 +128,7 @@ static void write_outside(struct sched_kernel *k)
 
 static void take(struct sched_kernel *k, const struct kernel_use_key *key, const struct kernel_use *values)
 {
+	const uint32_t kind = kernel_kind__plain(key->kind);
 	struct kernel_use use = { 0 };
 	struct kernel_sums *step;
 
@@ -140,7 +141,7 @@ static void take(struct sched_kernel *k, const struct kernel_use_key *key, const
 	if (!key->step) {
 		if (k->outside.n == 0)
 			k->outside_since_ns = k->turned_ns;
-		add(&k->outside, key->kind, &use);
+		add(&k->outside, kind, &use);
 		return;
 	}
 	step = &k->steps[key->step % KERNEL_STEPS_KEPT];
@@ -148,7 +149,7 @@ static void take(struct sched_kernel *k, const struct kernel_use_key *key, const
 		step->step = (int64_t)key->step;
 		step->n = 0;
 	}
-	add(step, key->kind, &use);
+	add(step, kind, &use);
 }
 
 static bool is_busy(struct sched_kernel *k)

@@ -94,3 +94,10 @@ enum kernel_path kernel_kind__path(uint32_t kind)
 			return paths[i].path;
 	return KERNEL_OTHER;
 }
+
+uint32_t kernel_kind__plain(uint32_t kind)
+{
+	const uint32_t plain = KERNEL_KIND(KERNEL_KIND_FAMILY(kind), KERNEL_NO_SOCKET, KERNEL_KIND_NUMBER(kind));
+
+	return kernel_kind__path(plain) == kernel_kind__path(kind) ? plain : kind;
+}

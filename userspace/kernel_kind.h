@@ -26,5 +26,7 @@ extern const char *const kernel_path_names[N_KERNEL_PATHS + 1];	/* NULL-terminat
 /* A KERNEL_KIND() of bpf/shared.h. A system call that the headers of the build did not know is syscall_NNN. */
 void kernel_kind__name(uint32_t kind, char *out, size_t size);
 enum kernel_path kernel_kind__path(uint32_t kind);
+/* The same kind for a call that is there for sockets only, whether it has moved bytes or not: name and path tell kinds apart. */
+uint32_t kernel_kind__plain(uint32_t kind);
 
 #endif

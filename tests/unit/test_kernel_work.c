@@ -289,6 +289,18 @@ static void a_read_of_a_socket_is_receiving_and_one_of_a_file_is_not(void **stat
 	}
 }
 
+static void a_call_that_is_for_sockets_only_is_one_kind_whether_it_moved_bytes_or_not(void **state)
+{
+	const uint32_t plain = KERNEL_KIND(KERNEL_SYSCALL, KERNEL_NO_SOCKET, __NR_sendto);
+	const uint32_t read = KERNEL_KIND(KERNEL_SYSCALL, KERNEL_RECEIVES, __NR_read);
+
+	(void)state;
+	assert_int_equal(kernel_kind__plain(KERNEL_KIND(KERNEL_SYSCALL, KERNEL_SENDS, __NR_sendto)), plain);
+	assert_int_equal(kernel_kind__plain(plain), plain);
+	assert_int_equal(kernel_kind__plain(read), read);
+	assert_int_equal(kernel_kind__plain(KERNEL_KIND(KERNEL_SOFTIRQ, 0, 3)), KERNEL_KIND(KERNEL_SOFTIRQ, 0, 3));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +313,7 @@ int main(void)
 		cmocka_unit_test(without_times_of_calls_there_is_nothing_to_tell),
 		cmocka_unit_test(figures_that_no_machine_has_are_refused),
 		cmocka_unit_test(a_read_of_a_socket_is_receiving_and_one_of_a_file_is_not),
+		cmocka_unit_test(a_call_that_is_for_sockets_only_is_one_kind_whether_it_moved_bytes_or_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
