@@ -134,6 +134,7 @@ static struct weight_file *add_file(struct files *c, uint32_t pid, const char *p
 	snprintf(f->path, sizeof(f->path), "%s", path);
 	if (c->digests)
 		f->digest = file_digests__add(c->digests, fd);
+	c->session->reads_weights |= c->digests != NULL;
 	return f;
 }
 
@@ -279,7 +280,7 @@ static void files_tick(struct session *s, void *state, uint64_t now_ns)
 {
 	struct files *c = state;
 
-	(void)s;
+	s->reads_weights = c->digests && file_digests__left(c->digests) > 0;
 	for (size_t i = 0; i < c->n_watched; i++)
 		if (!c->watched[i].gone && now_ns >= c->watched[i].next_ns)
 			look_and_wait(c, &c->watched[i], now_ns);

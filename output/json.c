@@ -15,6 +15,7 @@
 #include "output/json_kernel.h"
 #include "output/json_memory.h"
 #include "output/json_model.h"
+#include "output/json_touched.h"
 #include "output/json_writer.h"
 #include "output/output.h"
 #include "userspace/analysis/ratios.h"
@@ -326,6 +327,8 @@ static int json__write(FILE *f, const struct ledger *l, const struct output_opti
 	if (!rc)
 		rc = put_counters(&w, l);
 	json_memory__put_sources(&w, l);
+	if (rc >= 0)
+		rc = json_touched__put(&w, l->timeline);
 	if (rc >= 0)
 		rc = json_detail__put(&w, l, options->by);
 	json_writer__end_object(&w);

@@ -38,6 +38,7 @@ int text__request_waits(const struct text *t);
 int text__ioctls(const struct text *t); /* calls into device drivers; nothing where none were measured */
 int text__kernel(const struct text *t); /* system calls and interrupts; nothing where none were recorded */
 int text__memory(const struct text *t); /* nothing where no source of memory traffic has a figure, but for -v */
+int text__touched(const struct text *t); /* nothing where no window was recorded */
 int text__evidence(const struct text *t);
 int text__losses(const struct text *t);
 int text__definitions(const struct text *t);

@@ -223,6 +223,7 @@ static void put_excess(const struct text *t)
 		[DISTURBED_WORKERS] = "with other threads of the server preempted",
 		[DISTURBED_MAJOR_FAULTS] = "with page faults that waited for a disk",
 		[DISTURBED_FREQUENCY] = "at a lower clock frequency than the others",
+		[DISTURBED_TOUCHED] = "in a window of --touched-bytes",
 	};
 	const struct excess *excess = &t->l->excess;
 	char list[MAX_NAMES] = "", of[MAX_NAMES] = "";

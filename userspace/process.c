@@ -67,7 +67,7 @@ static ssize_t slurp(const char *path, char *out, size_t size)
 
 #define DELETED " (deleted)"
 
-static bool parse_map(const char *line, struct process_map *m)
+bool process__parse_map(const char *line, struct process_map *m)
 {
 	char permissions[8];
 	unsigned major, minor;
@@ -110,7 +110,7 @@ int process__maps(uint32_t pid, struct process_map **out, size_t *n)
 			err = -ENOMEM;
 			break;
 		}
-		if (parse_map(line, slot))
+		if (process__parse_map(line, slot))
 			(*n)++;
 	}
 	free(line);

@@ -22,6 +22,8 @@ struct process_map {
 	char path[512]; /* as the process's mount namespace names it; "" for memory without a file */
 };
 int process__maps(uint32_t pid, struct process_map **out, size_t *n);
+/* A line of maps, as it stands in smaps too. @return false: it is none */
+bool process__parse_map(const char *line, struct process_map *m);
 /* A path by which this process can open a mapped file, also one that is deleted or in a container. */
 void process__map_file(uint32_t pid, const struct process_map *map, char *out, size_t size);
 

@@ -364,6 +364,23 @@ struct row_ioctl_sample {		/* calls in no one step that ended since the sample b
 	int64_t n, ns, failed;
 };
 
+struct row_touched {			/* memory of one kind that a process touched in a window of --touched-bytes */
+	int64_t window;
+	uint32_t pid;
+	int idx;			/* place among the rows of window and process, from 0 */
+	const char *kind;		/* "weights": one file of weights; "anonymous"; "other": all other files, shared memory */
+	const char *path;		/* of weights, as the server sees it; NULL */
+	uint64_t device, inode;		/* of weights; 0 */
+	uint64_t start_ns, end_ns;	/* all marks were off; they began to be counted */
+	int64_t clear_ns, read_ns;	/* that it took before the start and after the end */
+	int64_t mapped_bytes;
+	int64_t before_bytes,
+		resident_bytes; /* in the page table, before the start and after the end; ABSENT: not said */
+	int64_t touched_bytes;		/* of them marked as touched */
+	int64_t shared_bytes;		/* resident in other processes too: these may have touched it */
+	int64_t huge_bytes, hugetlb_bytes;	/* struct smaps_mapping */
+};
+
 /* --- stacks: what was sampled, loaded by recording__load_all() only --- */
 
 struct row_module {			/* code that samples were in */
@@ -515,6 +532,7 @@ int recording_writer__footprint(struct recording_writer *w, const struct row_foo
 int recording_writer__ioctl(struct recording_writer *w, const struct row_ioctl *row);		/* replaces (id) */
 int recording_writer__step_ioctl(struct recording_writer *w, const struct row_step_ioctl *row);
 int recording_writer__ioctl_sample(struct recording_writer *w, const struct row_ioctl_sample *row);
+int recording_writer__touched(struct recording_writer *w, const struct row_touched *row);
 int recording_writer__kv_cache(struct recording_writer *w, const struct row_kv_cache *row);		/* replaces (id) */
 int recording_writer__traffic_source(struct recording_writer *w,
 				     const struct row_traffic_source *row); /* replaces (id) */
@@ -605,6 +623,8 @@ struct recording {
 	size_t n_step_ioctls; /* by (step, ioctl) */
 	struct row_ioctl_sample *ioctl_samples;
 	size_t n_ioctl_samples; /* by (time, ioctl) */
+	struct row_touched *toucheds;
+	size_t n_toucheds; /* by (window, pid, idx) */
 	struct row_kv_cache *kv_caches;
 	size_t n_kv_caches;
 	struct row_traffic_source *traffic_sources;

@@ -527,6 +527,31 @@ static const struct column traffic_sample_columns[] = {
 	       "of them written to memory; NULL: not told apart"),
 };
 
+static const struct column touched_columns[] = {
+	COLUMN(row_touched, window, COLUMN_ID, "", "number of the window"),
+	COLUMN(row_touched, pid, COLUMN_U32, "", "process.pid"),
+	COLUMN(row_touched, idx, COLUMN_COUNT_INT, "", "place among the rows of window and process, from 0"),
+	COLUMN(row_touched, kind, COLUMN_TEXT, "",
+	       "weights: one file of weights; anonymous; other: all other files, and shared memory"),
+	COLUMN(row_touched, path, COLUMN_TEXT_OPTIONAL, "", "of weights, as the server sees it"),
+	COLUMN(row_touched, device, COLUMN_BITS_OPTIONAL, "", "of weights: device number of the file"),
+	COLUMN(row_touched, inode, COLUMN_BITS_OPTIONAL, "", "its inode"),
+	COLUMN(row_touched, start_ns, COLUMN_TIME, "ns since origin", "the marks were off all pages"),
+	COLUMN(row_touched, end_ns, COLUMN_TIME, "ns since origin", "pages that were marked again began to be counted"),
+	COLUMN(row_touched, clear_ns, COLUMN_COUNT, "ns", "before the start: that it took to take the marks off"),
+	COLUMN(row_touched, read_ns, COLUMN_COUNT, "ns", "after the end: that it took to count"),
+	COLUMN(row_touched, mapped_bytes, COLUMN_COUNT, "bytes", "of all mappings of the kind"),
+	COLUMN(row_touched, before_bytes, COLUMN_COUNT_OPTIONAL, "bytes",
+	       "in the process's page table before the start; NULL, as all that follow: the kernel does not say"),
+	COLUMN(row_touched, resident_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "the same after the end"),
+	COLUMN(row_touched, touched_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "of them marked as touched"),
+	COLUMN(row_touched, shared_bytes, COLUMN_COUNT_OPTIONAL, "bytes",
+	       "of them resident in other processes too, which may have touched them"),
+	COLUMN(row_touched, huge_bytes, COLUMN_COUNT_OPTIONAL, "bytes",
+	       "of them mapped by huge pages, marked as a whole"),
+	COLUMN(row_touched, hugetlb_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "of hugetlbfs: in none of the others"),
+};
+
 #define TABLE(name, plural, row, n_key, doc)                                                                           \
 	{                                                                                                              \
 #name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,          \
@@ -590,6 +615,8 @@ const struct table tables[N_TABLES] = {
 					     "who counts memory traffic, and why one does not"),
 	[TABLE_TRAFFIC_SAMPLE] = TABLE_LATER(traffic_sample, traffic_samples, row_traffic_sample, 2,
 					     "memory traffic, interval by interval"),
+	[TABLE_TOUCHED] = TABLE_LATER(touched, toucheds, row_touched, 3,
+				      "memory that the server touched in windows of record --touched-bytes"),
 };
 
 const char *const views[] = {

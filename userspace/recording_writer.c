@@ -806,3 +806,8 @@ int recording_writer__traffic_sample(struct recording_writer *w, const struct ro
 {
 	return put(w, TABLE_TRAFFIC_SAMPLE, row);
 }
+
+int recording_writer__touched(struct recording_writer *w, const struct row_touched *row)
+{
+	return put(w, TABLE_TOUCHED, row);
+}

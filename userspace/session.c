@@ -500,7 +500,8 @@ void session__describe(const struct session *s, FILE *f)
 	size_t i;
 
 	for (i = 0; collectors[i] && i < MAX_COLLECTORS; i++)
-		fprintf(f, "  %-9s %s\n", collectors[i]->name, s->notes[i]);
+		if (s->notes[i][0])
+			fprintf(f, "  %-9s %s\n", collectors[i]->name, s->notes[i]);
 }
 
 /* What ended before it could be looked at is as its parent was: a fork that has begun no other program. */
@@ -615,6 +616,8 @@ static void open_collectors(struct session *s)
 	for (i = 0; collectors[i] && i < MAX_COLLECTORS; i++) {
 		if (opening[i].threaded)
 			pthread_join(opening[i].thread, NULL);
+		if (opening[i].err == -ECANCELED && !s->notes[i][0])
+			continue; /* nobody asked for it */
 		if (opening[i].err) {
 			if (!s->notes[i][0]) /* the collector has not said it better */
 				session__note(s, collectors[i]->name, "absent", strerror(-opening[i].err));

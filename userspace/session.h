@@ -32,6 +32,7 @@ struct session_options {
 	uint32_t ring_bytes;		/* power of two, whole pages; 0: default */
 	bool capture_text;
 	bool digest_models;		/* SHA-256 of the weight files */
+	int64_t touched_ns;		/* a window of what memory is touched, this often; 0: none */
 	const volatile sig_atomic_t *interrupts;	/* grows with every ^C: one more ends waiting for them; NULL */
 	const char *events;		/* to count: libpfm4's names, EVENTS_DEFAULT; NULL: none */
 	const char *device_root;	/* what stands before /dev and /sys when devices are looked for; NULL: nothing */
@@ -81,6 +82,7 @@ struct session {
 
 	bool meters_running;			/* the scheduler's collector feeds the meters */
 	bool clock_running;			/* changes of frequency are told: METER_CLOCK says something */
+	bool reads_weights;			/* a digest of weight files is being made: tokprof itself touches them */
 	int64_t fault_ns;			/* calibrated cost of a page fault on this host; 0: faults are not counted */
 	int64_t meter_latest[N_METERS];		/* the latest value, laps put back */
 	struct kernel_time kernel_time;		/* METER_KERNEL_NS, which runs in bursts, made whole */

@@ -41,6 +41,7 @@ LOGIT_NOISE = 1.5
 # give (see FINDINGS.md), not by theory.
 SUCCESSOR_LEAD = 8.0
 LAYER_GAIN = 0.6
+EXPERTS_USED = 2
 SPECIAL_LOGIT = -200.0
 
 
@@ -52,6 +53,7 @@ class Shape:
     n_layer: int
     seed: int        # embeddings, output and layers
     ring_seed: int   # which token follows which
+    n_expert: int = 0    # of a mixture: feed-forward networks of a layer, EXPERTS_USED of them for a token
 
 
 SHAPES = {
@@ -61,6 +63,7 @@ SHAPES = {
     # The same seed as "small": its embeddings, output and first two layers.
     "draft": Shape(512, 1536, 2, seed=2, ring_seed=1),
     "stranger": Shape(256, 768, 2, seed=4, ring_seed=4),
+    "mixture": Shape(512, 768, 6, seed=5, ring_seed=1, n_expert=8),
 }
 TYPES = {
     "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
@@ -123,10 +126,15 @@ def layer_tensors(shape, layer):
              ("ffn_gate", n_ff, n_embd, 1.0), ("ffn_up", n_ff, n_embd, 1.0),
              ("ffn_down", n_embd, n_ff, LAYER_GAIN)]
     for index, (name, rows, columns, gain) in enumerate(sizes):
-        weights = matrix(shape.seed, 100 + 10 * layer + index, rows, columns, gain)
+        experts = shape.n_expert if name.startswith("ffn_") else 0
+        weights = matrix(shape.seed, 100 + 10 * layer + index, max(experts, 1) * rows, columns, gain)
         if rows == n_embd and gain == LAYER_GAIN:
-            weights[0, :] = 0.0  # nothing writes to the constant dimension
+            weights[::rows, :] = 0.0  # nothing writes to the constant dimension
+        if experts:
+            name, weights = name + "_exps", weights.reshape(experts, rows, columns)
         yield prefix + name + ".weight", weights
+    if shape.n_expert:
+        yield prefix + "ffn_gate_inp.weight", matrix(shape.seed, 109 + 10 * layer, shape.n_expert, n_embd)
     for name in ("attn_norm", "ffn_norm"):
         yield prefix + name + ".weight", np.ones(n_embd, dtype=np.float32)
 
@@ -151,6 +159,9 @@ def write_metadata(writer, name, shape, vocab, file_type):
     writer.add_head_count_kv(shape.n_embd // HEAD_DIM)
     writer.add_rope_dimension_count(HEAD_DIM)
     writer.add_layer_norm_rms_eps(1e-5)
+    if shape.n_expert:
+        writer.add_expert_count(shape.n_expert)
+        writer.add_expert_used_count(EXPERTS_USED)
     writer.add_vocab_size(len(vocab.tokens))
     writer.add_tokenizer_model("llama")
     writer.add_token_list(vocab.tokens)
@@ -177,8 +188,9 @@ def write_model(path, name):
     writer = gguf.GGUFWriter(partial, "llama")
     write_metadata(writer, name, shape, vocab, file_type)
     for tensor_name, values in tensors(shape, vocab):
-        # Norms are vectors and stay F32, as llama.cpp expects.
-        kind = tensor_type if values.ndim == 2 else gguf.GGMLQuantizationType.F32
+        # Norms are vectors and stay F32, as llama.cpp expects; so does what chooses the experts.
+        is_matrix = values.ndim > 1 and "ffn_gate_inp" not in tensor_name
+        kind = tensor_type if is_matrix else gguf.GGMLQuantizationType.F32
         writer.add_tensor(tensor_name, gguf.quants.quantize(values, kind),
                           raw_dtype=kind)
     writer.write_header_to_file()

@@ -79,6 +79,7 @@ void maker__free(struct maker *m)
 	free(r->kv_caches);
 	free(r->traffic_sources);
 	free(r->traffic_samples);
+	free(r->toucheds);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -235,6 +236,11 @@ void maker__file(struct maker *m, const struct row_file *row)
 void maker__footprint(struct maker *m, const struct row_footprint *row)
 {
 	*ADD(m, footprints) = *row;
+}
+
+void maker__touched(struct maker *m, const struct row_touched *row)
+{
+	*ADD(m, toucheds) = *row;
 }
 
 void maker__ioctl(struct maker *m, const struct row_ioctl *row)
@@ -476,6 +482,7 @@ int maker__write(const struct maker *m, const char *path)
 	WRITE(w, r, kv_caches, kv_cache);
 	WRITE(w, r, traffic_sources, traffic_source);
 	WRITE(w, r, traffic_samples, traffic_sample);
+	WRITE(w, r, toucheds, touched);
 	closed = recording_writer__close(w, err == 0);
 	return err ? err : closed;
 }

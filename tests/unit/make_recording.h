@@ -17,7 +17,7 @@ struct maker {
 			requests;
 		size_t chunks, meta, models, fits, fit_terms, fit_draws, files, footprints, ioctls, step_ioctls,
 			ioctl_samples, kernel_kinds, kernel_bursts, step_kernels, kernel_samples, kv_caches,
-			traffic_sources, traffic_samples;
+			traffic_sources, traffic_samples, toucheds;
 	} capacity;
 };
 
@@ -58,6 +58,7 @@ void maker__fit(struct maker *m, const struct fit *fit);
 void maker__model(struct maker *m, const struct row_model *row);
 void maker__file(struct maker *m, const struct row_file *row);
 void maker__footprint(struct maker *m, const struct row_footprint *row);
+void maker__touched(struct maker *m, const struct row_touched *row);
 void maker__ioctl(struct maker *m, const struct row_ioctl *row);
 /* Calls in the step made last; and in no one step, until then. */
 void maker__step_ioctl(struct maker *m, int64_t ioctl, int64_t n, int64_t ns, int64_t failed);

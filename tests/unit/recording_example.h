@@ -274,6 +274,16 @@ static const struct row_traffic_source bare_traffic_source = {
 };
 static const struct row_traffic_sample full_traffic_sample = { 4000, 1, 900, 80, 7 };
 static const struct row_traffic_sample bare_traffic_sample = { .time_ns = 5000, .source = 2, .write_bytes = ABSENT };
+static const struct row_touched full_touched = { 3,  41, 1,   "weights", "/m.gguf", UINT64_MAX, 20,  2000, 4000,
+						 50, 60, 900, 700,	 800,	    600,	500, 400,  300 };
+static const struct row_touched bare_touched = { .window = 4,
+						 .kind = "other",
+						 .before_bytes = ABSENT,
+						 .resident_bytes = ABSENT,
+						 .touched_bytes = ABSENT,
+						 .shared_bytes = ABSENT,
+						 .huge_bytes = ABSENT,
+						 .hugetlb_bytes = ABSENT };
 static const struct row_fit_draw bare_fit_draw = { .fit = 2, .term = "row" };
 
 static const struct row_module full_module = { 1, "user", "/lib/libllama.so", "00ff", UINT64_MAX, 20, 1000 };
@@ -333,6 +343,7 @@ static inline void put_full_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__kv_cache(w, &full_kv_cache), 0);
 	assert_int_equal(recording_writer__traffic_source(w, &full_traffic_source), 0);
 	assert_int_equal(recording_writer__traffic_sample(w, &full_traffic_sample), 0);
+	assert_int_equal(recording_writer__touched(w, &full_touched), 0);
 }
 
 static inline void put_bare_rows(struct recording_writer *w)
@@ -374,6 +385,7 @@ static inline void put_bare_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__kv_cache(w, &bare_kv_cache), 0);
 	assert_int_equal(recording_writer__traffic_source(w, &bare_traffic_source), 0);
 	assert_int_equal(recording_writer__traffic_sample(w, &bare_traffic_sample), 0);
+	assert_int_equal(recording_writer__touched(w, &bare_touched), 0);
 }
 
 /* n steps from 1 on, each with one row of sequence 0 and one sample. */

@@ -38,11 +38,40 @@ struct scene {
 	int64_t ns_per_token;
 	int n_requests;
 	bool speculative;
+	int n_windows;			/* of record --touched-bytes */
+	int64_t file_touched, anon_touched, huge;
 };
+
+/* A window about all steps of a generation. */
+static void window(struct scene *s, int i, uint64_t start_ns, uint64_t end_ns)
+{
+	struct row_touched row = { .window = i,
+				   .pid = MAKER_PID,
+				   .kind = "weights",
+				   .path = s->model.path,
+				   .device = s->model.device,
+				   .inode = s->model.inode,
+				   .start_ns = start_ns,
+				   .end_ns = end_ns,
+				   .mapped_bytes = s->file.mapped_bytes,
+				   .before_bytes = s->file.resident_bytes,
+				   .resident_bytes = s->file.resident_bytes,
+				   .touched_bytes = s->file_touched };
+
+	maker__touched(&s->m, &row);
+	row.idx = 1;
+	row.kind = "anonymous";
+	row.path = NULL;
+	row.device = row.inode = 0;
+	row.touched_bytes = s->anon_touched;
+	row.huge_bytes = s->huge;
+	maker__touched(&s->m, &row);
+}
 
 static void generation(struct scene *s, uint64_t *now, int64_t *meter, int i)
 {
 	struct row_request *q = maker__request(&s->m, *now, 0);
+	const uint64_t begun = *now;
 	int pos = 0;
 
 	q->response_model = s->wire;
@@ -63,6 +92,8 @@ static void generation(struct scene *s, uint64_t *now, int64_t *meter, int i)
 			maker__remove(&s->m, *now, MAKER_TARGET, 0, pos);
 	}
 	*now += MS;
+	if (i < s->n_windows)
+		window(s, i, begun, *now);
 	q = &s->m.recording.requests[i];
 	q->end_ns = q->first_byte_ns = q->first_token_ns = q->last_token_ns = *now;
 	q->status = 200;
@@ -159,6 +190,7 @@ static void scene__verify(struct scene *s)
 	s->m.recording.threads = &s->thread;
 	s->m.recording.n_threads = !s->no_faults_known;
 
+	maker__meta(&s->m, "n_cpus", "4");
 	maker__meta(&s->m, "cpu_features", s->features);
 	if (s->devices)
 		maker__meta(&s->m, "device_files", s->devices);
@@ -270,6 +302,96 @@ static void weights_that_are_read_again_or_on_a_device_are_not_called_a_lie(void
 		scene__close(&s);
 	}
 	(void)unused;
+}
+
+static void a_file_that_is_resident_for_show_is_refuted_by_what_was_touched(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s);
+	s.n_windows = 5;
+	s.file_touched = 100000000;
+	s.anon_touched = 3 * BILLION;
+	claim_number(&s, CLAIM_PARAMETERS, 7e9, 1e9);
+	scene__verify(&s);
+	/* 3,100 MB, and 4,096 translations of 4 KiB in each of four processors. */
+	expect(&s, "identity.parameters", VERDICT_REFUTED,
+	       "memory: in the steps of 5 windows the server touched at most 3167.1 MB of all its memory (100.0 MB of "
+	       "the file), 14200.0 MB are needed for every token");
+	assert_int_equal(find(&s, "identity.parameters")->grade, GRADE_MEASURED);
+	scene__close(&s);
+}
+
+static void weights_that_every_step_touches_are_in_use(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s);
+	s.n_windows = 5;
+	s.file_touched = 14190 * (BILLION / 1000);
+	claim_number(&s, CLAIM_PARAMETERS, 7e9, 1e9);
+	scene__verify(&s);
+	expect(&s, "identity.parameters", VERDICT_CONFIRMED,
+	       "14190.0 MB of the file were touched in the steps of 5 windows");
+	scene__close(&s);
+}
+
+/* Each of these servers is honest, and its marks look like those of one that is not. */
+static void little_that_is_touched_is_no_lie_where_it_has_another_reason(void **unused)
+{
+	enum { REPACKED, ON_A_DEVICE, DEVICES_UNKNOWN, HUGE_PAGES, TWO_WINDOWS, FAULTS_UNKNOWN, ELSEWHERE, IN_PART, N };
+
+	(void)unused;
+	for (int i = 0; i < N; i++) {
+		struct scene s;
+
+		scene__open(&s);
+		s.n_windows = i == TWO_WINDOWS ? 2 : 5;
+		s.file_touched = i == IN_PART ? 8 * BILLION : 100000000;
+		s.anon_touched = i == REPACKED ? 14 * BILLION : BILLION;
+		s.huge = i == HUGE_PAGES ? 2 << 20 : 0;
+		s.devices = i == ON_A_DEVICE ? "/dev/nvidia0" : i == DEVICES_UNKNOWN ? NULL : "";
+		s.no_faults_known = i == FAULTS_UNKNOWN;
+		s.ns_per_token = i == ELSEWHERE ? 0 : s.ns_per_token;
+		claim_number(&s, CLAIM_PARAMETERS, 7e9, 1e9);
+		scene__verify(&s);
+		expect(&s, "identity.parameters", VERDICT_CONFIRMED,
+		       i == TWO_WINDOWS ? "are resident" : "the rest may be read from a copy");
+		scene__close(&s);
+	}
+}
+
+/* A smaller model than its name says, whose file nobody could read. */
+static void a_claim_that_needs_more_than_was_touched_is_refuted(void **unused)
+{
+	struct scene s;
+
+	(void)unused;
+	scene__open(&s);
+	s.n_windows = 5;
+	s.file_touched = 14190 * (BILLION / 1000);
+	s.footprint.peak_bytes = 200 * BILLION;
+	claim_number(&s, CLAIM_PARAMETERS, 70e9, 1e9);
+	scene__verify(&s);
+	expect(&s, "identity.parameters", VERDICT_REFUTED,
+	       "in the steps of 5 windows the server touched at most 14257.1 MB of all its memory");
+	scene__close(&s);
+	/* Of a mixture a token takes a part, and the claim does not say which. */
+	scene__open(&s);
+	s.n_windows = 5;
+	s.model.n_experts = 8;
+	s.model.n_experts_used = 2;
+	s.model.n_params = 46700 * (BILLION / 1000);
+	s.model.active_weight_bytes = 26 * BILLION;
+	s.model.expert_weight_bytes = 80 * BILLION;
+	s.file_touched = 27 * BILLION;
+	s.file.resident_bytes = s.footprint.peak_bytes = 93 * BILLION;
+	claim_number(&s, CLAIM_PARAMETERS, 46.7e9, 1e8);
+	scene__verify(&s);
+	expect(&s, "identity.parameters", VERDICT_CONFIRMED, "27000.0 MB of the file were touched");
+	scene__close(&s);
 }
 
 static void a_token_that_took_too_little_time_refutes_what_the_header_says(void **unused)
@@ -745,6 +867,10 @@ int main(void)
 		cmocka_unit_test(another_size_is_refuted_in_both_directions),
 		cmocka_unit_test(a_file_that_is_mapped_for_show_is_refuted_by_the_memory),
 		cmocka_unit_test(weights_that_are_read_again_or_on_a_device_are_not_called_a_lie),
+		cmocka_unit_test(a_file_that_is_resident_for_show_is_refuted_by_what_was_touched),
+		cmocka_unit_test(weights_that_every_step_touches_are_in_use),
+		cmocka_unit_test(little_that_is_touched_is_no_lie_where_it_has_another_reason),
+		cmocka_unit_test(a_claim_that_needs_more_than_was_touched_is_refuted),
 		cmocka_unit_test(a_token_that_took_too_little_time_refutes_what_the_header_says),
 		cmocka_unit_test(a_precision_is_the_format_of_most_weights),
 		cmocka_unit_test(a_quantized_file_is_no_f16),

@@ -85,7 +85,8 @@ enum disturbance {
 	DISTURBED_WORKERS = 3,		/* other threads of the server waited for a CPU */
 	DISTURBED_MAJOR_FAULTS = 4,	/* threads of the server waited for a disk in page faults */
 	DISTURBED_FREQUENCY = 5,	/* its CPUs ran slower than in the other steps */
-	N_DISTURBANCES = 6,
+	DISTURBED_TOUCHED = 6,		/* the marks of touched pages were taken off its memory, or counted */
+	N_DISTURBANCES = 7,
 };
 extern const char *const disturbance_names[N_DISTURBANCES];
 

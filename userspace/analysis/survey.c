@@ -9,6 +9,7 @@
 #include "bpf/records.h"
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/meters.h"
+#include "userspace/analysis/touched.h"
 #include "userspace/cost/robust.h"
 
 /* Fewer steps say nothing of drift; of more, so many are looked at. */
@@ -38,6 +39,7 @@ const char *const disturbance_names[N_DISTURBANCES] = {
 	[DISTURBED_PREEMPTED] = "preempted",	   [DISTURBED_FAULTS] = "page_faults",
 	[DISTURBED_NO_RETURN] = "no_return",	   [DISTURBED_WORKERS] = "workers_preempted",
 	[DISTURBED_MAJOR_FAULTS] = "major_faults", [DISTURBED_FREQUENCY] = "frequency",
+	[DISTURBED_TOUCHED] = "touched_bytes",
 };
 
 /* -------------------------------------------------------------------------------------------------------------- steps --- */
@@ -220,7 +222,8 @@ int survey__run(struct survey *s, struct ledger *l, const struct row_range *rang
 	s->stride = (uint32_t)(r->n_steps / DRIFT_MOST + 1);
 	walk.n_resources = l->n_resources;
 	s->overlapping = steps__overlapping(r);
-	err = s->overlapping ? mark_shifted(s, r) : -ENOMEM;
+	s->touched = steps__in_touched_windows(r);
+	err = s->overlapping && s->touched ? mark_shifted(s, r) : -ENOMEM;
 	if (!err)
 		err = find_usual_khz(s, r);
 	for (size_t role = 0; role < N_ROLES && !err; role++) {
@@ -260,6 +263,7 @@ void survey__free(struct survey *s)
 	free(s->shares);
 	free(s->faults);
 	free(s->overlapping);
+	free(s->touched);
 	free(s->shifted);
 	step_view__free(&s->view);
 	memset(s, 0, sizeof(*s));
@@ -317,6 +321,8 @@ uint32_t survey__looked_for(const struct survey *s)
 	}
 	if (s->usual_khz != ABSENT)
 		looked_for |= 1u << DISTURBED_FREQUENCY;
+	if (r->n_toucheds)
+		looked_for |= 1u << DISTURBED_TOUCHED;
 	return looked_for;
 }
 
@@ -343,6 +349,8 @@ uint32_t survey__evidence(const struct survey *s, uint32_t step)
 		evidence |= 1u << DISTURBED_FREQUENCY;
 	if (has_more_faults(s, step))
 		evidence |= 1u << DISTURBED_FAULTS;
+	if (s->touched[step])
+		evidence |= 1u << DISTURBED_TOUCHED;
 	if (row->flags & STEP_NO_RETURN)
 		evidence |= 1u << DISTURBED_NO_RETURN;
 	return evidence;

@@ -20,6 +20,7 @@ struct survey {
 	uint32_t stride;		/* every so many-th step is looked at for the ratios */
 	uint32_t *faults;		/* per step; NULL: not measured */
 	bool *overlapping;		/* per step */
+	bool *touched;			/* per step: in a window of --touched-bytes */
 	uint64_t *shifted;		/* a bit per step: the first of its context after a shift */
 	int faults_at;			/* position of the resource; -1 */
 	int64_t usual_khz;		/* median over steps of their mean frequency; ABSENT: known of too few */

@@ -79,7 +79,8 @@ static int add_fit(struct fits *out, const struct timeline *t, const char *role,
 		return err;
 	if (resource == COST_RESOURCE_WALL) {
 		out->n_steps += (int64_t)samples.n;
-		out->n_left_out += samples.n_failed + samples.n_without_rows + samples.n_overlapping;
+		out->n_left_out +=
+			samples.n_failed + samples.n_without_rows + samples.n_overlapping + samples.n_touched;
 	}
 	/* What most steps have none of (page faults) does not follow from their rows. */
 	if ((int64_t)samples.n < samples.n_unmeasured)

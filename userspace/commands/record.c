@@ -27,6 +27,7 @@
 
 #define POLL_MS 100
 #define TICK_NS 1000000000ULL
+#define TOUCHED_LEAST_NS 1000000000	/* the longest windows take half of it */
 #define DEFAULT_OUTPUT "run.tokprof"
 
 enum {
@@ -37,6 +38,7 @@ enum {
 	OPT_DIGEST_MODELS,
 	OPT_ENGINE_PROFILE,
 	OPT_RING,
+	OPT_TOUCHED_BYTES,
 };
 
 static const struct option_spec record_options[] = {
@@ -58,6 +60,10 @@ static const struct option_spec record_options[] = {
 	  "SHA-256 of the weight files, read while nobody else wants\nCPU or disk, and to the end when the recording "
 	  "is over" },
 	{ OPT_ENGINE_PROFILE, "engine-profile", "FILE", "an engine profile to try before the known ones" },
+	{ OPT_TOUCHED_BYTES, "touched-bytes", "SECONDS",
+	  "so often, for some steps: which bytes of the weights the\nserver really reads. Takes the marks of touched "
+	  "pages off\nits "
+	  "memory each time, which slows a step or two" },
 	{ OPT_RING, "ring-kib", "KIB",
 	  "size of the ring buffer between kernel and recorder, a\npower of two (default: 8192); losses are counted" },
 	{ 0, NULL, NULL, NULL },
@@ -151,6 +157,13 @@ static int parse(struct record *r, int argc, char **argv)
 			break;
 		case OPT_ENGINE_PROFILE:
 			r->session.engine_profile = o.value;
+			break;
+		case OPT_TOUCHED_BYTES:
+			if (options__seconds(&command_record, "--touched-bytes", o.value, 1000000,
+					     &r->session.touched_ns))
+				return EXIT_CODE_USAGE;
+			if (r->session.touched_ns < TOUCHED_LEAST_NS)
+				return options__fail(&command_record, "--touched-bytes %s: at least 1 second", o.value);
 			break;
 		case OPT_RING:
 			if (options__integer(&command_record, "--ring-kib", o.value, 4, 1 << 20, &value))

@@ -10,6 +10,7 @@
 #include "userspace/analysis/facts.h"
 #include "userspace/analysis/runs.h"
 #include "userspace/analysis/steps.h"
+#include "userspace/analysis/touched.h"
 
 /* What the samples are gathered from, and how far the arrays are filled. */
 struct gatherer {
@@ -75,7 +76,7 @@ static void add_sample(struct gatherer *g, size_t step, double value)
 	g->out->steps[g->out->n++] = (uint32_t)step;
 }
 
-static void gather(struct gatherer *g, const bool *overlapping, enum step_role role, int resource)
+static void gather(struct gatherer *g, const bool *overlapping, const bool *touched, enum step_role role, int resource)
 {
 	const struct recording *r = g->recording;
 
@@ -93,6 +94,8 @@ static void gather(struct gatherer *g, const bool *overlapping, enum step_role r
 			g->out->n_without_rows++;
 		else if (overlapping[i])
 			g->out->n_overlapping++;
+		else if (touched[i])
+			g->out->n_touched++;
 		else if (value == ABSENT || value <= 0)
 			g->out->n_unmeasured++;
 		else
@@ -104,7 +107,7 @@ int cost__samples(const struct timeline *t, const char *role, int resource, stru
 {
 	const struct recording *r = t->recording;
 	struct gatherer g = { .timeline = t, .recording = r, .ranges = rows__ranges(r), .out = out };
-	bool *overlapping = steps__overlapping(r);
+	bool *overlapping = steps__overlapping(r), *touched = steps__in_touched_windows(r);
 	int err = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -112,13 +115,14 @@ int cost__samples(const struct timeline *t, const char *role, int resource, stru
 	out->steps = array__zeroed(r->n_steps, sizeof(*out->steps));
 	out->rows = array__zeroed(r->n_rows, sizeof(*out->rows));
 	out->part_end = array__zeroed(r->n_rows, sizeof(*out->part_end));
-	if (g.ranges && overlapping && out->samples && out->steps && out->rows && out->part_end) {
-		gather(&g, overlapping, strcmp(role, "draft") == 0 ? ROLE_DRAFT : ROLE_TARGET, resource);
+	if (g.ranges && overlapping && touched && out->samples && out->steps && out->rows && out->part_end) {
+		gather(&g, overlapping, touched, strcmp(role, "draft") == 0 ? ROLE_DRAFT : ROLE_TARGET, resource);
 	} else {
 		cost_samples__free(out);
 		err = -ENOMEM;
 	}
 	free(overlapping);
+	free(touched);
 	free(g.ranges);
 	return err;
 }

@@ -16,6 +16,7 @@ struct cost_samples {
 	int64_t n_failed;		/* steps left out: the engine returned an error, or never returned */
 	int64_t n_without_rows;		/* no rows, of unknown sequences, or in parts that are not known */
 	int64_t n_overlapping;		/* another step ran at the same time, and the meters are the whole server's */
+	int64_t n_touched;		/* in a window of --touched-bytes, which slows them */
 	int64_t n_unmeasured;		/* the resource was not measured in them, or as nothing */
 	struct cost_row *rows;		/* what the samples point into */
 	uint32_t *part_end;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "userspace/verify/identity_claims.h"
+#include "userspace/verify/identity_touched.h"
 
 /* --- the verdict ------------------------------------------------------------------------------------------------------ */
 
@@ -166,12 +167,14 @@ static int note_model(struct verification *v, const struct identity *id, const s
 
 	if (m->weight_bytes == ABSENT)
 		in_memory = "its weights could not be summed up";
-	return verification__note(
-		       v, "identity.file", "%s: %s (%s)%s%s; %s parameters%s%s; %s; SHA-256 %s", role, model__label(m),
-		       m->path ? m->path : "path not known", m->arch ? ", architecture " : "", m->arch ? m->arch : "",
-		       m->n_params == ABSENT ? "unknown" : verification__integer(v, m->n_params),
-		       m->tensor_types ? ", bytes by number format: " : "", m->tensor_types ? m->tensor_types : "",
-		       in_memory ? in_memory : "", sha256 ? sha256 : "not taken (record --digest-models)") ?
+	return verification__note(v, "identity.file", "%s: %s (%s)%s%s; %s parameters%s%s; %s%s; SHA-256 %s", role,
+				  model__label(m), m->path ? m->path : "path not known",
+				  m->arch ? ", architecture " : "", m->arch ? m->arch : "",
+				  m->n_params == ABSENT ? "unknown" : verification__integer(v, m->n_params),
+				  m->tensor_types ? ", bytes by number format: " : "",
+				  m->tensor_types ? m->tensor_types : "", in_memory ? in_memory : "",
+				  m == id->candidates[0] ? identity_touched__words(id, v) : "",
+				  sha256 ? sha256 : "not taken (record --digest-models)") ?
 		       0 :
 		       -ENOMEM;
 }

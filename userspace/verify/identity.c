@@ -8,7 +8,9 @@
 
 #include "userspace/analysis/facts.h"
 #include "userspace/analysis/runs.h"
+#include "userspace/analysis/touched.h"
 #include "userspace/cost/fit_set.h"
+#include "userspace/verify/identity_touched.h"
 #include "userspace/verify/plausibility.h"
 #include "userspace/verify/processor.h"
 
@@ -81,18 +83,6 @@ static void sum_memory(struct identity *id, const struct recording *r)
 	id->devices = recording__meta(r, "device_files");
 }
 
-/* "m-00002-of-00003.gguf" beside "m-00001-of-00003.gguf". */
-static bool is_part_of(const struct row_model *m, const struct row_file *f)
-{
-	const char *of = m->path ? strstr(m->path, "-00001-of-") : NULL;
-	const size_t n = of ? (size_t)(of - m->path) : 0;
-
-	if (f->device == m->device && f->inode == m->inode)
-		return true;
-	return of && strlen(f->path) == strlen(m->path) && strncmp(f->path, m->path, n) == 0 &&
-	       strcmp(f->path + n + 6, of + 6) == 0;
-}
-
 int64_t identity__resident(const struct identity *id, const struct row_model *m)
 {
 	const struct recording *r = id->in->recording;
@@ -101,7 +91,8 @@ int64_t identity__resident(const struct identity *id, const struct row_model *m)
 	for (size_t i = 0; i < r->n_files; i++) {
 		const struct row_file *f = &r->files[i];
 
-		if (f->pid != m->pid || f->resident_bytes == ABSENT || !is_part_of(m, f))
+		if (f->pid != m->pid || f->resident_bytes == ABSENT ||
+		    !model__has_part(m, f->path, f->device, f->inode))
 			continue;
 		sum = sum == ABSENT ? f->resident_bytes : add(sum, f->resident_bytes);
 	}
@@ -113,15 +104,14 @@ static double mb(double bytes)
 	return bytes / 1e6;
 }
 
+bool identity__may_be_read_again(const struct identity *id, double bytes)
+{
+	return id->major_faults == ABSENT || (double)id->major_faults * FAULT_BYTES >= bytes;
+}
+
 static bool may_be_on_device(const struct identity *id)
 {
 	return !id->devices || id->devices[0];
-}
-
-/* What is not in memory may have been read again in every step, from the disk: major faults tell. */
-static bool may_be_read_again(const struct identity *id, double bytes)
-{
-	return id->major_faults == ABSENT || (double)id->major_faults * FAULT_BYTES >= bytes;
 }
 
 static struct testimonial testify(enum testimony says, const char *text)
@@ -134,9 +124,13 @@ struct testimonial identity__memory_has(const struct identity *id, struct verifi
 	const int64_t resident = identity__resident(id, m);
 	const int64_t needed = m->active_weight_bytes != ABSENT ? m->active_weight_bytes : ABSENT;
 	const double least = needed == ABSENT ? NAN : WHOLE * (double)needed;
+	struct testimonial touched;
 
 	if (isnan(least))
 		return testify(SAYS_NOTHING, "memory: how many bytes each token takes, the header does not tell");
+	touched = identity_touched__has(id, v, (double)needed, least);
+	if (touched.says != SAYS_NOTHING)
+		return touched;
 	if (resident != ABSENT && (double)resident >= least)
 		return testify(SAYS_YES,
 			       verification__text(v, "memory: %.1f MB of the file are resident, %.1f MB needed",
@@ -149,7 +143,7 @@ struct testimonial identity__memory_has(const struct identity *id, struct verifi
 	if ((double)id->anon_bytes + (resident == ABSENT ? 0 : (double)resident) >= least)
 		return testify(SAYS_OPEN, verification__text(v, "memory: a copy may be in %.1f MB of the server's own",
 							     mb((double)id->anon_bytes)));
-	if (may_be_read_again(id, least - (double)id->anon_bytes))
+	if (identity__may_be_read_again(id, least - (double)id->anon_bytes))
 		return testify(SAYS_OPEN, "memory: not all of it is resident; it may have been read from disk again");
 	return testify(SAYS_NO,
 		       verification__text(v,
@@ -159,13 +153,15 @@ struct testimonial identity__memory_has(const struct identity *id, struct verifi
 					  mb((double)needed)));
 }
 
-struct testimonial identity__memory_for(const struct identity *id, struct verification *v, double bytes)
+struct testimonial identity__memory_for(const struct identity *id, struct verification *v, double bytes, bool all_read)
 {
 	const struct row_model *m = id->n_candidates == 1 ? id->candidates[0] : NULL;
 	const int64_t resident = m ? identity__resident(id, m) : ABSENT;
 
 	if (!(bytes > 0))
 		return testify(SAYS_NOTHING, "memory: how many bytes the claim needs is not known");
+	if (all_read && m && m->active_weight_bytes != ABSENT && identity_touched__is_too_little(id, bytes))
+		return identity_touched__against(id, v, bytes);
 	if (resident != ABSENT && (double)resident >= WHOLE * bytes)
 		return testify(SAYS_YES,
 			       verification__text(v, "memory: %.1f MB of weights are resident, %.1f MB needed",
@@ -175,7 +171,7 @@ struct testimonial identity__memory_for(const struct identity *id, struct verifi
 								id->devices ? id->devices : "devices are not known"));
 	if (id->most_bytes == ABSENT)
 		return testify(SAYS_NOTHING, "memory: not known");
-	if ((double)id->most_bytes >= bytes || may_be_read_again(id, bytes - (double)id->most_bytes))
+	if ((double)id->most_bytes >= bytes || identity__may_be_read_again(id, bytes - (double)id->most_bytes))
 		return testify(SAYS_OPEN, verification__text(v,
 							     "memory: %.1f MB are needed, %.1f MB were resident at the "
 							     "most, in all",
@@ -281,6 +277,8 @@ static void sum_use(struct identity *id, const struct verify_input *in)
 
 int identity__gather(struct identity *out, struct verification *v, const struct verify_input *in)
 {
+	int err;
+
 	memset(out, 0, sizeof(*out));
 	out->in = in;
 	/* What the recording itself refused may have been of the engine. */
@@ -290,5 +288,6 @@ int identity__gather(struct identity *out, struct verification *v, const struct 
 	out->operations_per_ns = processor__of(in->recording).operations_per_ns;
 	sum_steps(out, in);
 	sum_use(out, in);
-	return v->out_of_memory ? -ENOMEM : 0;
+	err = identity_touched__gather(out);
+	return v->out_of_memory ? -ENOMEM : err;
 }

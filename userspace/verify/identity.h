@@ -27,6 +27,17 @@ struct testimonial {
 
 #define MAX_CANDIDATES 8
 
+/* What the windows of record --touched-bytes tell, those with a whole step in them (userspace/analysis/touched.h). */
+struct identity_touched {
+	size_t n_used;			/* 0: nothing of this is known */
+	size_t n_windows;		/* of them in which the file was mapped */
+	int64_t file_bytes, file_sure_bytes;	/* of the one candidate, median; the latter for certain */
+	bool shared;			/* other processes may have touched them */
+	int64_t most_bytes;		/* of all memory, with what may have gone unseen, in the window that has the most; ABSENT */
+	bool idle;			/* the CPUs did not compute for half of the steps' time, or it is not known */
+	bool encodes;			/* steps of an encoder: each half of the model computes by itself */
+};
+
 struct identity {
 	const struct verify_input *in;
 	/* Weight files that may have computed the answers: one, unless it cannot be told. Projectors and the draft are left out. */
@@ -41,6 +52,7 @@ struct identity {
 	int64_t most_bytes;		/* everything, at its peak */
 	int64_t major_faults;
 	const char *devices;		/* device files in use; "" none; NULL not known */
+	struct identity_touched touched;
 	/* Arithmetic of the target's steps. */
 	int64_t n_steps, n_tokens;	/* tokens computed in steps with CPU time */
 	double ns_per_token;		/* CPU time, of the kind of steps in which it is least; NAN */
@@ -59,8 +71,13 @@ int identity__gather(struct identity *out, struct verification *v, const struct 
 int64_t identity__resident(const struct identity *id, const struct row_model *m);
 /* Are the weights of this file, those that every token takes, in memory? */
 struct testimonial identity__memory_has(const struct identity *id, struct verification *v, const struct row_model *m);
-/* Is there memory for so many bytes of weights? Says yes only where the file's own mapping is as large. */
-struct testimonial identity__memory_for(const struct identity *id, struct verification *v, double bytes);
+/*
+ * Is there memory for so many bytes of weights? Says yes only where the file's own mapping is as large. @all_read every token is
+ * computed with all of them: then they must have been touched in a step, too.
+ */
+struct testimonial identity__memory_for(const struct identity *id, struct verification *v, double bytes, bool all_read);
+/* What is not in memory may have been read again in every step, from the disk: major faults tell. */
+bool identity__may_be_read_again(const struct identity *id, double bytes);
 /* Had the CPU time room for so many parameters in every token? */
 struct testimonial identity__time_for(const struct identity *id, struct verification *v, double parameters);
 

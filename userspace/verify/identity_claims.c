@@ -54,9 +54,9 @@ struct testimonial files__say(const struct identity *id, struct verification *v,
 }
 
 /* A file that is there for show is not what was computed with. */
-static struct testimonial of_memory(const struct identity *id, struct verification *v, double bytes)
+static struct testimonial of_memory(const struct identity *id, struct verification *v, double bytes, bool all_read)
 {
-	const struct testimonial room = identity__memory_for(id, v, bytes);
+	const struct testimonial room = identity__memory_for(id, v, bytes, all_read);
 	struct testimonial has;
 
 	if (id->n_candidates != 1)
@@ -64,6 +64,9 @@ static struct testimonial of_memory(const struct identity *id, struct verificati
 	has = identity__memory_has(id, v, id->candidates[0]);
 	if (has.says == SAYS_NO || room.says == SAYS_NO)
 		return has.says == SAYS_NO ? has : room;
+	/* What was touched says more than what is there. */
+	if (room.says == SAYS_YES && has.says != SAYS_NOTHING && id->touched.n_windows)
+		return has;
 	return !(bytes > 0) || (has.says == SAYS_OPEN && room.says == SAYS_OPEN) ? has : room;
 }
 
@@ -142,6 +145,8 @@ void claimed__parameters(struct claimed *c, const struct identity *id, struct ve
 {
 	const struct size size = { c->claim->value, c->claim->step };
 	const double bytes = least_active(c->claim) * bits_of(id, c->claim) / 8;
+	/* Of a mixture of experts a token takes a part: how large it is, a claim without 'active' does not say. */
+	const bool of_a_part = is_mixture(id) && !(c->claim->active < c->claim->value);
 
 	c->rule = "parameters in the header of the weight file = claimed, with or without lookup tables, rounded as "
 		  "claimed; "
@@ -151,9 +156,8 @@ void claimed__parameters(struct claimed *c, const struct identity *id, struct ve
 	if (id->n_candidates == 1)
 		c->measured = verification__integer(v, id->candidates[0]->n_params);
 	c->by[EVIDENCE_FILES] = files__say(id, v, has_size, &size, say_size);
-	c->by[EVIDENCE_MEMORY] = of_memory(id, v, bytes);
-	/* Of a mixture of experts a token takes a part: how large it is, a claim without 'active' does not say. */
-	if (is_mixture(id) && !(c->claim->active < c->claim->value))
+	c->by[EVIDENCE_MEMORY] = of_memory(id, v, bytes, !of_a_part);
+	if (of_a_part)
 		c->by[EVIDENCE_ARITHMETIC] = testify(SAYS_NOTHING, "time: of a mixture of experts, and the claim "
 								   "does not say how many parameters a token takes");
 	else
@@ -196,7 +200,8 @@ void claimed__precision(struct claimed *c, const struct identity *id, struct ver
 							    c->by[EVIDENCE_FILES].text));
 	c->by[EVIDENCE_MEMORY] = of_memory(
 		id, v,
-		m && m->active_params != ABSENT && !isnan(bits) ? (double)m->active_params * bits / 8 * 0.95 : NAN);
+		m && m->active_params != ABSENT && !isnan(bits) ? (double)m->active_params * bits / 8 * 0.95 : NAN,
+		true);
 	c->by[EVIDENCE_ARITHMETIC] = testify(SAYS_NOTHING, "time: it is of no number format");
 	c->by[EVIDENCE_WORDS] = testify(SAYS_NOTHING, "words: names are not held to state a format");
 }
@@ -341,7 +346,7 @@ void claimed__model(struct claimed *c, const struct identity *id, struct verific
 	c->claimed = verification__text(v, "%s", c->claim->text);
 	c->by[EVIDENCE_FILES] = files__say(id, v, has_name, c->claim->text, say_name);
 	c->by[EVIDENCE_WORDS] = of_wire(c, id, v);
-	c->by[EVIDENCE_MEMORY] = of_memory(id, v, NAN);
+	c->by[EVIDENCE_MEMORY] = of_memory(id, v, NAN, false);
 	c->by[EVIDENCE_ARITHMETIC] = testify(SAYS_NOTHING, "time: the claimed name states no size");
 	/* Of a mixture of experts a token takes a part, which the name does not state. */
 	if (stated > 0 && id->n_candidates == 1 && id->candidates[0]->n_experts == ABSENT)
