@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "collectors/collector.h"
 #include "userspace/model_file.h"
@@ -77,6 +78,8 @@ static int touched_open(struct session *s, void **out)
 	if (!c)
 		return -ENOMEM;
 	c->session = s;
+	recording_writer__put_meta_int(s->writer, "touched_blind_bytes",
+				       sysconf(_SC_NPROCESSORS_ONLN) * SMAPS_TLB_BYTES);
 	*out = c;
 	return 0;
 }

@@ -6,7 +6,7 @@
  * marks off all pages of the process, and the page cache's own ones too; `Referenced` then counts the pages that have one again
  * (fs/proc/task_mmu.c: clear_refs_pte_range, smaps_account). What the count cannot know:
  * - Translations that are still in a processor's TLB are not flushed by clear_refs: a page that is used through one gets no mark
- *   until it has been evicted. At most SMAPS_TLB_BYTES of a processor are missing so.
+ *   until it has been evicted. At most SMAPS_TLB_BYTES of each processor are missing so, and what is mapped by huge pages.
  * - A page that came into the page table since has a mark where the processor marks in hardware, also one that was mapped around
  *   a fault (mm/memory.c, set_pte_range): what the mapping grew by may not have been touched.
  * - A page of a file counts too where another process read the file, or unmapped a page that it had touched.
@@ -20,9 +20,15 @@
 
 #include "userspace/process.h"
 
-/* The largest second level known to us has 4,096 entries (AMD Zen 5, Software Optimization Guide 58455), of 4 KiB each where no page is huge. */
-#define SMAPS_TLB_ENTRIES 4096
-#define SMAPS_TLB_BYTES (SMAPS_TLB_ENTRIES * 4096LL)
+/*
+ * The largest second level known to us has 4,096 entries (AMD Zen 5, Software Optimization Guide 58455). One stands for up to four
+ * pages that lie together on AMD's, for a block of 64 KiB on AArch64; for 2 MiB where a page is huge, which is not in this figure.
+ */
+#ifdef __aarch64__
+#define SMAPS_TLB_BYTES (4096LL * 65536)
+#else
+#define SMAPS_TLB_BYTES (4096LL * 16384)
+#endif
 
 /* Bytes; ABSENT: this kernel does not say. */
 struct smaps_mapping {

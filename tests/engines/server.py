@@ -57,6 +57,7 @@ def parse_arguments():
                         help="speculate from repetition in the text")
     parser.add_argument("--ngram-size", type=int, help="tokens to look up")
     parser.add_argument("--ngram-draft", type=int, help="tokens to draft after a match")
+    parser.add_argument("--no-mmap", action="store_true", help="read the weights into memory of its own")
     parser.add_argument("--api-key", help="that clients must send")
     parser.add_argument("--verbose", action="store_true", help="let the server log")
     parser.add_argument("--end-with-stdin", action="store_true",
@@ -81,6 +82,8 @@ def common_params(module, args):
     if args.embeddings:
         # /v1/embeddings refuses to answer without a pooling type.
         params.pooling_type = module.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    if args.no_mmap:
+        server_options.set_no_mmap(params, module)
     if args.api_key:
         params.api_keys = [args.api_key]
     if args.verbose:

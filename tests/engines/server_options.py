@@ -81,3 +81,11 @@ def set_speculation(params, module, mode):
         params.speculative.types = [kind]
     else:
         params.speculative.type = kind
+
+
+def set_no_mmap(params, module):
+    """A flag until 2026-05, one of several ways to load later."""
+    if hasattr(params, "use_mmap"):
+        params.use_mmap = False
+    else:
+        params.load_mode = module.llama_load_mode.LLAMA_LOAD_MODE_NONE

@@ -13,7 +13,6 @@
 #include "userspace/analysis/touched.h"
 #include "userspace/cost/cost.h"
 #include "userspace/cost/samples.h"
-#include "userspace/smaps.h"
 
 #define MS 1000000u
 #define MB 1000000
@@ -175,7 +174,7 @@ static void the_median_window_speaks_for_a_model_and_what_was_mapped_meanwhile_i
 		r->touched_bytes = 5 * MB;
 		maker__touched(&s.m, r);
 	}
-	maker__meta(&s.m, "n_cpus", "2");
+	maker__meta(&s.m, "touched_blind_bytes", "8000000");
 	build(&s);
 	assert_int_equal(touched_model__of(&of, &s.windows, &m), 0);
 	assert_int_equal(of.n_windows, 3);
@@ -183,12 +182,12 @@ static void the_median_window_speaks_for_a_model_and_what_was_mapped_meanwhile_i
 	assert_int_equal(of.median_sure, 61 * MB);
 	assert_false(of.shared);
 	assert_int_equal(touched_windows__of_kind(&s.windows, "anonymous"), 5 * MB);
-	assert_int_equal(s.windows.blind_bytes, 2 * SMAPS_TLB_BYTES);
-	assert_int_equal(touched_window__most(&s.windows, &s.windows.windows[0]), 95 * MB + 2 * SMAPS_TLB_BYTES);
+	assert_int_equal(s.windows.blind_bytes, 8 * MB);
+	assert_int_equal(touched_window__most(&s.windows, &s.windows.windows[0]), 95 * MB + 8 * MB);
 	scene__close(&s);
 }
 
-static void with_huge_pages_there_is_no_limit_to_what_goes_unseen(void **unused)
+static void what_huge_pages_map_without_a_mark_may_have_been_read(void **unused)
 {
 	struct row_touched *r;
 	struct scene s;
@@ -197,12 +196,20 @@ static void with_huge_pages_there_is_no_limit_to_what_goes_unseen(void **unused)
 	maker__init(&s.m);
 	add_steps(&s.m, 10);
 	r = row(0, 33, 68, 90 * MB);
-	r->huge_bytes = 2 << 20;
+	r->huge_bytes = 6 * MB;
 	maker__touched(&s.m, r);
-	maker__meta(&s.m, "n_cpus", "2");
+	/* 101 MB are there and 90 marked: 11 are not, of which 6 may be in huge pages. Of the next, 1 MB is not. */
+	*r = *row(1, 80, 98, 100 * MB);
+	r->huge_bytes = 50 * MB;
+	maker__touched(&s.m, r);
+	*r = *row(2, 105, 108, 100 * MB);
+	r->huge_bytes = ABSENT;
+	maker__touched(&s.m, r);
+	maker__meta(&s.m, "touched_blind_bytes", "8000000");
 	build(&s);
-	assert_int_equal(s.windows.blind_bytes, ABSENT);
-	assert_int_equal(touched_window__most(&s.windows, &s.windows.windows[0]), ABSENT);
+	assert_int_equal(touched_window__most(&s.windows, &s.windows.windows[0]), (90 + 6 + 8) * MB);
+	assert_int_equal(touched_window__most(&s.windows, &s.windows.windows[1]), (100 + 1 + 8) * MB);
+	assert_int_equal(touched_window__most(&s.windows, &s.windows.windows[2]), ABSENT);
 	scene__close(&s);
 }
 
@@ -270,7 +277,7 @@ int main(void)
 		cmocka_unit_test(steps_in_windows_are_no_samples_of_a_fit),
 		cmocka_unit_test(a_step_that_failed_or_put_nothing_out_or_has_unknown_rows_proves_nothing),
 		cmocka_unit_test(the_median_window_speaks_for_a_model_and_what_was_mapped_meanwhile_is_not_sure),
-		cmocka_unit_test(with_huge_pages_there_is_no_limit_to_what_goes_unseen),
+		cmocka_unit_test(what_huge_pages_map_without_a_mark_may_have_been_read),
 		cmocka_unit_test(processes_of_one_server_touch_one_model_together),
 		cmocka_unit_test(a_token_of_a_mixture_needs_its_experts_and_many_need_them_all),
 	};

@@ -29,7 +29,7 @@ struct touched_windows {
 	size_t n_used;			/* of them with a whole step */
 	int64_t clear_ns, read_ns;	/* that all of them took, in sum */
 	int64_t n_disturbed;		/* steps in or partly in one */
-	int64_t blind_bytes;		/* that processors may have touched without a mark (smaps.h); ABSENT: huge pages, no limit */
+	int64_t blind_bytes;		/* that processors may have touched without a mark (smaps.h), in pages that are not huge; ABSENT */
 };
 
 /* @return 0, -ENOMEM */

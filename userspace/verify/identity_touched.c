@@ -83,14 +83,14 @@ const char *identity_touched__words(const struct identity *id, struct verificati
 struct testimonial identity_touched__against(const struct identity *id, struct verification *v, double bytes)
 {
 	const struct identity_touched *t = &id->touched;
-	const char *of_file =
-		t->n_windows ? verification__text(v, "%.1f MB", mb((double)t->file_bytes)) : "nothing";
+	const char *of_file = t->n_windows ? verification__text(v, "%.1f MB", mb((double)t->file_bytes)) : "nothing";
 
-	return testify_to(SAYS_NO,
-			  verification__text(v,
-					     "memory: in the steps of %zu windows the server touched at most %.1f MB of all "
-					     "its memory (%s of the file), %.1f MB are needed for every token",
-					     t->n_used, mb((double)t->most_bytes), of_file ? of_file : "", mb(bytes)));
+	return testify_to(
+		SAYS_NO,
+		verification__text(v,
+				   "memory: in the steps of %zu windows the server touched at most %.1f MB of all "
+				   "its memory (%s of the file), %.1f MB are needed for every token",
+				   t->n_used, mb((double)t->most_bytes), of_file ? of_file : "", mb(bytes)));
 }
 
 struct testimonial identity_touched__has(const struct identity *id, struct verification *v, double needed, double least)
@@ -102,18 +102,20 @@ struct testimonial identity_touched__has(const struct identity *id, struct verif
 	if (t->n_windows < MIN_WINDOWS)
 		return testify_to(SAYS_NOTHING, NULL);
 	if ((double)t->file_sure_bytes >= least && !t->shared)
-		return testify_to(SAYS_YES,
-				  verification__text(v,
-						     "memory: %.1f MB of the file were touched in the steps of %zu windows, "
-						     "%.1f MB needed",
-						     mb((double)t->file_sure_bytes), t->n_windows, mb(needed)));
+		return testify_to(
+			SAYS_YES,
+			verification__text(v,
+					   "memory: %.1f MB of the file were touched in the steps of %zu windows, "
+					   "%.1f MB needed",
+					   mb((double)t->file_sure_bytes), t->n_windows, mb(needed)));
 	if ((double)t->file_bytes >= least)
 		return testify_to(SAYS_NOTHING, NULL);
-	return testify_to(SAYS_OPEN,
-			  verification__text(v,
-					     "memory: of the file %.1f MB were touched in the steps of %zu windows, %.1f MB "
-					     "are needed; the rest may be read from a copy in the server's own memory or "
-					     "on a device, be no part of what these tokens take, or have been touched "
-					     "without a mark",
-					     mb((double)t->file_bytes), t->n_windows, mb(needed)));
+	return testify_to(
+		SAYS_OPEN,
+		verification__text(v,
+				   "memory: of the file %.1f MB were touched in the steps of %zu windows, %.1f MB "
+				   "are needed; the rest may be read from a copy in the server's own memory or "
+				   "on a device, be no part of what these tokens take, or have been touched "
+				   "without a mark",
+				   mb((double)t->file_bytes), t->n_windows, mb(needed)));
 }

@@ -17,7 +17,8 @@ int identity_touched__gather(struct identity *id);
 bool identity_touched__is_too_little(const struct identity *id, double needed);
 struct testimonial identity_touched__against(const struct identity *id, struct verification *v, double bytes);
 /* Are the bytes that a token needs touched in the file? @least that are enough. Says nothing where that is not known */
-struct testimonial identity_touched__has(const struct identity *id, struct verification *v, double needed, double least);
+struct testimonial identity_touched__has(const struct identity *id, struct verification *v, double needed,
+					 double least);
 /* "; 52.3 MB touched in the steps of 7 windows"; "" where nobody looked */
 const char *identity_touched__words(const struct identity *id, struct verification *v);
 
