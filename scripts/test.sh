@@ -99,6 +99,7 @@ if $slow; then
 	suite targets python3 tests/scenarios/targets.py --all
 	suite calibration python3 tests/scenarios/calibration.py --all
 	suite identity python3 tests/scenarios/identity.py --all
+	suite touched python3 tests/scenarios/touched.py --all
 	suite shares python3 tests/scenarios/shares.py
 	suite disturbances python3 tests/scenarios/disturbances.py --all
 	suite counters python3 tests/scenarios/counters.py --all
@@ -113,6 +114,7 @@ else
 	suite targets python3 tests/scenarios/targets.py
 	suite calibration python3 tests/scenarios/calibration.py
 	suite identity python3 tests/scenarios/identity.py
+	suite touched python3 tests/scenarios/touched.py
 	suite disturbances python3 tests/scenarios/disturbances.py
 	suite counters python3 tests/scenarios/counters.py
 	suite kernel python3 tests/scenarios/kernel.py

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What measuring costs, on real servers, and how fast tokprof itself is. Run it on a machine with nothing else to do.
 
-    run.py [--seconds S] [--out FILE]
+    run.py [--seconds S] [--only PART]
 
 Every comparison pairs short windows of one run: the machine drifts by 5 to 15 % over seconds with nothing attached.
 Prints what goes into docs/benchmarks.md.
@@ -14,6 +14,7 @@ import pathlib
 import random
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,8 @@ VERSION = "2026.10.11549"
 STREAM_TOKENS = 400
 # libgomp's own default; server.py spins less, so that tests on a busy machine do not crawl.
 SPINS = "300000"
+TOOL_END_S = 20
+LOAD_END_S = 20
 
 
 class Load:
@@ -38,6 +41,7 @@ class Load:
 
     def __init__(self, port, streams):
         self.port, self.stop, self.times = port, threading.Event(), [[] for _ in range(streams)]
+        self.open = set()
         self.threads = [threading.Thread(target=self._run, args=(t,)) for t in self.times]
 
     def _run(self, times):
@@ -45,8 +49,16 @@ class Load:
             body = {"prompt": "Load for the bench", "n_predict": STREAM_TOKENS, "temperature": 0, "stream": True,
                     "cache_prompt": False}
             with client.Connection(self.port) as connection:
-                sent_ns = connection.send(client.request_bytes("/completion", body))
-                reply = connection.read_reply(sent_ns)
+                self.open.add(connection)
+                try:
+                    sent_ns = connection.send(client.request_bytes("/completion", body))
+                    reply = connection.read_reply(sent_ns)
+                except OSError:
+                    if self.stop.is_set():
+                        return
+                    raise
+                finally:
+                    self.open.discard(connection)
             times += [(e.time_ns, k) for k, e in enumerate(reply.token_events)]
 
     def __enter__(self):
@@ -55,7 +67,14 @@ class Load:
         return self
 
     def __exit__(self, *_):
+        """What is under way may end by itself; where others take the CPUs a token can last a second, and it is then cut off."""
         self.stop.set()
+        deadline = time.monotonic() + LOAD_END_S
+        for thread in self.threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        for connection in list(self.open):
+            with contextlib.suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RDWR)
         for thread in self.threads:
             thread.join()
 
@@ -84,6 +103,10 @@ def overhead_table(seconds):
                     print(f"<!-- {name}: {json.dumps(c)} -->")
 
 
+class ToolFailed(Exception):
+    """The tool did not measure, or not end; says which."""
+
+
 def slow_down(times, windows):
     """Mean of log(on/off) over neighbouring windows, with a block bootstrap; gaps by position in the stream."""
     gaps = []
@@ -104,6 +127,8 @@ def slow_down(times, windows):
                 means[on] = sum(inside) / len(inside)
         if len(means) == 2:
             values.append(means[True] / means[False] - 1)
+    if not values:
+        raise ToolFailed("in no pair of windows both had tokens")
     rng = random.Random(5)
     draws = []
     for _ in range(2000):
@@ -117,14 +142,34 @@ def slow_down(times, windows):
     return 100 * sum(values) / len(values), 100 * draws[50], 100 * draws[1949], len(values)
 
 
+def end_tool(process):
+    """
+    bpftrace 0.17 looks for its end only where a signal interrupts its epoll_wait: one that comes between two of them is lost, and
+    it runs on for ever. So ^C is sent again.
+    """
+    for _ in range(TOOL_END_S):
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+            return
+    process.kill()
+    process.wait()
+    raise ToolFailed(f"it did not end within {TOOL_END_S} s of the first of as many ^C, and was killed")
+
+
 @contextlib.contextmanager
 def tool(command):
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    except OSError as error:
+        raise ToolFailed(f"it could not be started: {error}") from None
     try:
         yield
+        status = process.poll()
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait()
+        end_tool(process)
+    if status is not None:
+        raise ToolFailed(f"it ended by itself, with status {status}, before it was to be measured")
 
 
 def tools(pid, folder):
@@ -141,28 +186,37 @@ def tools(pid, folder):
     }
 
 
+def windows_beside(command, seconds):
+    """Windows with and without the tool, in random order: (start, end, whether it ran)."""
+    windows = []
+    end = time.monotonic() + seconds
+    rng = random.Random(9)
+    while time.monotonic() < end:
+        order = [True, False]
+        rng.shuffle(order)
+        for on in order:
+            with tool(command) if on else contextlib.nullcontext():
+                time.sleep(1.5 if on else 0.2)
+                start = time.monotonic_ns()
+                time.sleep(1.5)
+                windows.append((start, time.monotonic_ns(), on))
+    return windows
+
+
 def beside_table(seconds):
     """Windows of two seconds: the others take that long to attach."""
     print("| tool | slow-down | pairs |")
     print("|---|---|---|")
     with engine.start(VERSION, "small-f16", slots=4) as server, tempfile.TemporaryDirectory() as folder:
         for name, command in tools(server.pid, folder).items():
-            windows = []
-            with Load(server.port, 1) as load:
-                time.sleep(1)
-                end = time.monotonic() + seconds
-                rng = random.Random(9)
-                while time.monotonic() < end:
-                    order = [True, False]
-                    rng.shuffle(order)
-                    for on in order:
-                        with tool(command) if on else contextlib.nullcontext():
-                            time.sleep(1.5 if on else 0.2)
-                            start = time.monotonic_ns()
-                            time.sleep(1.5)
-                            windows.append((start, time.monotonic_ns(), on))
-            mean, low, high, n = slow_down(load.times, windows)
-            print(f"| {name} | {mean:+.2f} % ({low:+.2f} to {high:+.2f}) | {n} |", flush=True)
+            try:
+                with Load(server.port, 1) as load:
+                    time.sleep(1)
+                    windows = windows_beside(command, seconds)
+                mean, low, high, n = slow_down(load.times, windows)
+                print(f"| {name} | {mean:+.2f} % ({low:+.2f} to {high:+.2f}) | {n} |", flush=True)
+            except ToolFailed as why:
+                print(f"| {name} | not measured: {why} | 0 |", flush=True)
 
 
 def recorder_figures(seconds=20):
@@ -238,20 +292,30 @@ def verify_figures():
               f"{usage.ru_maxrss / 1024:.0f} MB.", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=int, default=120, help="per measurement of overhead")
-    args = parser.parse_args()
-    os.environ["GOMP_SPINCOUNT"] = SPINS
-    print("## The recorder\n")
+def own_figures(seconds):
+    del seconds
     report_figures()
     verify_figures()
     recorder_figures()
     row_figures()
-    print("\n## What it costs a server (`tokprof overhead`)\n")
-    overhead_table(args.seconds)
-    print("\n## Beside other tools\n")
-    beside_table(args.seconds)
+
+
+PARTS = {"The recorder": own_figures, "What it costs a server (`tokprof overhead`)": overhead_table,
+         "Beside other tools": beside_table}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=int, default=120, help="per measurement of overhead")
+    parser.add_argument("--only", default="", metavar="PART", help="tables that have this in their title")
+    args = parser.parse_args()
+    parts = {title: part for title, part in PARTS.items() if args.only.lower() in title.lower()}
+    if not parts:
+        parser.error(f"--only {args.only}: none of {', '.join(PARTS)}")
+    os.environ["GOMP_SPINCOUNT"] = SPINS
+    for i, (title, part) in enumerate(parts.items()):
+        print(f"{chr(10) if i else ''}## {title}\n")
+        part(args.seconds)
 
 
 if __name__ == "__main__":
