@@ -580,6 +580,10 @@ def main(tests):
     args = parser.parse_args()
     versions = [args.version] if args.version else list(TRAITS) if args.all else list(TRAITS)[-1:]
     passed = failed = skipped = 0
+    titles = [f"{version} {test.__name__.replace('_', ' ')}" for version in versions for test in tests]
+    n = sum(args.only in title for title in titles)
+    # Who cuts this off by a time limit can see that it was not the end.
+    print(f"{n} test{'s' if n != 1 else ''} on {len(versions)} version{'s' if len(versions) != 1 else ''}", flush=True)
     for version in versions:
         with engine.start(version, "small-f16") as server:
             session = Session(version, server, args.all)

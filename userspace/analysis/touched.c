@@ -106,6 +106,7 @@ static void add_step(struct touched_window *w, const struct timeline *t, uint32_
 	w->n_tokens += n_tokens;
 	w->wall_ns += (int64_t)step__duration_ns(step);
 	w->cpu_ns = add(w->cpu_ns, recording__step_use(t->recording, step->id, RESOURCE_CPU_NS));
+	w->runq_ns += (int64_t)step->runq_ns > step->server_runq_ns ? (int64_t)step->runq_ns : step->server_runq_ns;
 }
 
 static void add_steps(struct touched_windows *w, const struct timeline *t)

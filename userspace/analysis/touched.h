@@ -19,6 +19,7 @@ struct touched_window {
 	int64_t n_steps, n_tokens;
 	int64_t n_steps_most, n_tokens_most;	/* at least partly in it; tokens ABSENT: not all rows are known */
 	int64_t cpu_ns, wall_ns;	/* of the whole ones; CPU time ABSENT: not measured */
+	int64_t runq_ns;		/* in the whole ones: waits for a CPU of all threads, as far as they are known */
 	bool encodes;			/* a step of an encoder was in it */
 };
 

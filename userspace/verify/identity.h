@@ -34,7 +34,7 @@ struct identity_touched {
 	int64_t file_bytes, file_sure_bytes;	/* of the one candidate, median; the latter for certain */
 	bool shared;			/* other processes may have touched them */
 	int64_t most_bytes;		/* of all memory, with what may have gone unseen, in the window that has the most; ABSENT */
-	bool idle;			/* the CPUs did not compute for half of the steps' time, or it is not known */
+	bool idle;			/* neither computed nor waited for a CPU for half of the steps' time, or it is not known */
 	bool encodes;			/* steps of an encoder: each half of the model computes by itself */
 };
 

@@ -53,7 +53,8 @@ int identity_touched__gather(struct identity *id)
 			t->most_bytes = ABSENT;
 		else if (most > t->most_bytes)
 			t->most_bytes = most;
-		cpu_ns = cpu_ns == ABSENT || w->cpu_ns == ABSENT ? ABSENT : cpu_ns + w->cpu_ns;
+		/* Who waits for a CPU would compute. */
+		cpu_ns = cpu_ns == ABSENT || w->cpu_ns == ABSENT ? ABSENT : cpu_ns + w->cpu_ns + w->runq_ns;
 		wall_ns += w->wall_ns;
 	}
 	t->idle = cpu_ns == ABSENT || cpu_ns < wall_ns / 2;
