@@ -93,7 +93,7 @@ $B/tokprof: $B/obj/userspace/main.o $B/libtokprof.a
 $B/tests/%: tests/unit/%.c $(call objects,obj,$(TEST_HELPERS)) $B/libtokprof.a
 	@mkdir -p $(@D)
 	@echo "  CC $@"
-	$Q$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(WARNINGS) -MMD -MP -MF $@.d -o $@ $^ -lcmocka $(LIBS)
+	$Q$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(WARNINGS) -MMD -MP -MF $@.d -o $@ $(filter-out %.h,$^) -lcmocka $(LIBS)
 $B/asan/obj/embedded.o: $B/embedded.c
 	@mkdir -p $(@D)
 	@echo "  CC $@"
@@ -108,7 +108,7 @@ $B/asan/libtokprof.a: $(call objects,asan/obj,$(SOURCES))
 $B/asan/tests/%: tests/unit/%.c $(call objects,asan/obj,$(TEST_HELPERS)) $B/asan/libtokprof.a
 	@mkdir -p $(@D)
 	@echo "  CC $@"
-	$Q$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) -O1 $(SANITIZE) -MMD -MP -MF $@.d -o $@ $^ -lcmocka $(LIBS)
+	$Q$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) -O1 $(SANITIZE) -MMD -MP -MF $@.d -o $@ $(filter-out %.h,$^) -lcmocka $(LIBS)
 unit-tests: $(TESTS)
 sanitize: $(ASAN_TESTS)
 
