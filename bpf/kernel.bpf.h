@@ -112,6 +112,7 @@ struct epitem {
 struct task_struct {
 	struct files_struct *files;
 	unsigned int __state;		/* 5.14, commit 2f064a59a11f; `state` before */
+	unsigned int flags;
 	int pid;
 	int tgid;
 	struct sched_entity se;
@@ -127,18 +128,22 @@ struct task_struct___state {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
+	unsigned long bp;
 	unsigned long r10;
 	unsigned long ax;
 	unsigned long dx;
 	unsigned long si;
 	unsigned long di;
 	unsigned long orig_ax;
+	unsigned long ip;
+	unsigned long cs;
 	unsigned long sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	unsigned long long regs[31];
 	unsigned long long sp;
+	unsigned long long pc;
 	unsigned long long orig_x0;
 	int syscallno;
 };

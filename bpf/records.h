@@ -34,6 +34,8 @@ enum record_kind {
 	RECORD_TASK = 5,	/* struct record_task: fork, exec, exit of a server's thread or process */
 	RECORD_COUNTER_CUT = 10, /* struct record_counter_cut (counters.h) */
 	RECORD_COUNTER_SPAN = 11, /* struct record_counter_span (counters.h) */
+	RECORD_SAMPLE = 20,	/* struct record_sample (stacks.h) */
+	RECORD_WAKE = 21,	/* struct record_wake (stacks.h) */
 };
 
 struct record_header {

@@ -7,9 +7,8 @@
  * 10 ns more where the CPU's frequency is known (frequency.bpf.c); nothing per token. System calls: about 0.4 us each, the
  * kernel's slow path included, of which 50 ns are for the sums by step and kind; where that is too much they and interrupts are timed in bursts only (collectors/sched_bursts.h).
  */
-#include <asm/unistd.h>
-
 #include "bpf/common.bpf.h"
+#include "bpf/wait_reason.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -21,51 +20,8 @@ struct {
 	__type(value, struct kernel_use);
 } kernel_uses SEC(".maps");
 
-#define TASK_RUNNING 0
-#define TASK_DEAD 0x80
-
 /* Most waits are the switch itself, a few us after a wake-up: those do not make all CPUs add to one word. */
 #define RUNQ_LEAST_NS 20000
-
-/* By the system call that the task is in: its number stands in the registers with which it entered the kernel. */
-static __always_inline enum blocked_kind classify_wait(struct task_struct *task)
-{
-	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
-
-	switch (SYSCALL_NR(regs)) {
-	case __NR_futex:
-		return BLOCKED_FUTEX;
-	case __NR_nanosleep:
-	case __NR_clock_nanosleep:
-		return BLOCKED_SLEEP;
-	case __NR_read:
-	case __NR_pread64:
-	case __NR_readv:
-	case __NR_write:
-	case __NR_writev:
-	case __NR_recvfrom:
-	case __NR_recvmsg:
-	case __NR_sendto:
-	case __NR_sendmsg:
-	case __NR_accept:
-	case __NR_accept4:
-	case __NR_fsync:
-	case __NR_fdatasync:
-	case __NR_ppoll:
-	case __NR_pselect6:
-	case __NR_epoll_pwait:
-#ifdef __NR_poll
-	case __NR_poll:
-	case __NR_select:
-	case __NR_epoll_wait:
-#endif
-		return BLOCKED_IO;
-	}
-	if (!BPF_CORE_READ_BITFIELD(task, in_iowait))
-		return BLOCKED_OTHER;
-	/* Kernels on both architectures put -1 there at an exception's entry: a fault of its own code, not of a copy for a call. */
-	return SYSCALL_NR(regs) == -1 ? BLOCKED_FAULT : BLOCKED_IO;
-}
 
 static __always_inline bool thread__in_kernel(const struct thread_state *ts, const struct meters *m)
 {

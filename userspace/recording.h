@@ -452,13 +452,14 @@ struct row_stack_sample {
 	uint32_t tid;
 	int cpu;
 	int kind;			/* enum stack_sample_kind */
-	int64_t weight_ns;		/* CPU time that it stands for; length of the wait */
+	int64_t weight_ns;		/* CPU time that it stands for; waiting time that it stands for */
 	int64_t step;			/* row_step.id; ABSENT: between steps, or not told */
 	int64_t stack;			/* row_stack.id; ABSENT: none could be taken */
 	int64_t reason;			/* enum wait_reason; ABSENT: no wait */
 	int64_t waker_tid;		/* ABSENT: not known */
 	int64_t waker_stack;		/* row_stack.id; ABSENT */
 	int user_end;			/* enum user_end */
+	int64_t length_ns;		/* of a wait: how long it was; ABSENT: no wait */
 };
 
 struct row_kernel_kind {		/* what the kernel does: a system call, an interrupt */

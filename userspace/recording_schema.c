@@ -452,7 +452,7 @@ static const struct column stack_sample_columns[] = {
 	COLUMN(row_stack_sample, tid, COLUMN_U32, "", "thread of the server"),
 	COLUMN(row_stack_sample, cpu, COLUMN_COUNT_INT, "", "number of the CPU"),
 	COLUMN(row_stack_sample, kind, COLUMN_STACK_SAMPLE_KIND, "", "0 on a CPU, 1 a wait"),
-	COLUMN(row_stack_sample, weight_ns, COLUMN_COUNT, "ns", "CPU time that it stands for; length of the wait"),
+	COLUMN(row_stack_sample, weight_ns, COLUMN_COUNT, "ns", "time on a CPU, or waiting, that it stands for"),
 	COLUMN(row_stack_sample, step, COLUMN_ID_OPTIONAL, "", "step.id; NULL: between steps, or not told"),
 	COLUMN(row_stack_sample, stack, COLUMN_ID_OPTIONAL, "", "stack.id; NULL: none could be taken"),
 	COLUMN(row_stack_sample, reason, COLUMN_WAIT_REASON, "",
@@ -462,6 +462,7 @@ static const struct column stack_sample_columns[] = {
 	COLUMN(row_stack_sample, user_end, COLUMN_USER_END, "",
 	       "where the user stack ended: 0 at the thread's start, 1 too deep, 2 no unwind table, 3 unreadable, 4 "
 	       "kernel thread, 5 not walked"),
+	COLUMN(row_stack_sample, length_ns, COLUMN_COUNT_OPTIONAL, "ns", "of the wait itself; NULL: no wait"),
 };
 
 static const struct column kernel_kind_columns[] = {

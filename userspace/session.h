@@ -38,7 +38,15 @@ struct session_options {
 	const char *device_root;	/* what stands before /dev and /sys when devices are looked for; NULL: nothing */
 	const char *device_table;	/* a table of driver calls beside the known ones; NULL */
 	const char *engine_profile;	/* a file that is tried before the known profiles; NULL */
+	uint32_t sample_rate;		/* stacks per second and CPU; 0: none */
+	uint64_t wait_least_ns;		/* shorter waits have no sample; 0: none has */
+	bool sample_idle;		/* also while no request is open */
 };
+
+#define DEFAULT_SAMPLE_RATE 49		/* of no common factor with timers of 10, 100, 250 or 1,000 Hz */
+#define MOST_SAMPLE_RATE 1000
+#define DEFAULT_WAIT_LEAST_NS 1000000
+#define MOST_WAIT_LEAST_US 60000000
 
 #define EVENTS_DEFAULT "default"	/* what data/counters.tsv has of this host's processor; none without one */
 #define EVENTS_NONE "none"

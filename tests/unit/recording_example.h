@@ -295,14 +295,15 @@ static const struct row_stack bare_stack = { 3, ABSENT, 2 };
 static const struct row_symbol full_symbol = { 1, 1, "ggml_mul_mat", 16, "ggml.c", 12, "dwarf" };
 static const struct row_symbol bare_symbol = { 2, 0, "f", 0, NULL, ABSENT, "perf_map" };
 static const struct row_stack_sample full_stack_sample = { 1, 4000,	     43, 1, STACK_SAMPLE_WAIT, 900, 7,
-							   2, WAIT_RUNQUEUE, 44, 3, USER_END_NONE };
+							   2, WAIT_RUNQUEUE, 44, 3, USER_END_NONE,     450 };
 static const struct row_stack_sample bare_stack_sample = { .id = 2,
 							   .time_ns = 5000,
 							   .step = ABSENT,
 							   .stack = ABSENT,
 							   .reason = ABSENT,
 							   .waker_tid = ABSENT,
-							   .waker_stack = ABSENT };
+							   .waker_stack = ABSENT,
+							   .length_ns = ABSENT };
 
 static inline void put_full_rows(struct recording_writer *w)
 {

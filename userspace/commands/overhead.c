@@ -515,7 +515,9 @@ static int overhead_run(int argc, char **argv)
 	struct target_request request = { 0 };
 	struct target target = { 0 };
 	int64_t value, duration_ns = DEFAULT_SECONDS * 1000000000LL;
-	struct session_options options = { .events = EVENTS_DEFAULT };
+	struct session_options options = { .events = EVENTS_DEFAULT,
+					   .sample_rate = DEFAULT_SAMPLE_RATE,
+					   .wait_least_ns = DEFAULT_WAIT_LEAST_NS };
 	bool json = false;
 	struct options opts;
 	char error[512];

@@ -39,6 +39,9 @@ enum {
 	OPT_ENGINE_PROFILE,
 	OPT_RING,
 	OPT_TOUCHED_BYTES,
+	OPT_SAMPLE_IDLE,
+	OPT_SAMPLE_RATE,
+	OPT_SAMPLE_WAITS,
 };
 
 static const struct option_spec record_options[] = {
@@ -66,6 +69,11 @@ static const struct option_spec record_options[] = {
 	  "memory each time, which slows a step or two" },
 	{ OPT_RING, "ring-kib", "KIB",
 	  "size of the ring buffer between kernel and recorder, a\npower of two (default: 8192); losses are counted" },
+	{ OPT_SAMPLE_IDLE, "sample-idle", NULL, "sample stacks also while no request is open" },
+	{ OPT_SAMPLE_RATE, "sample-rate", "HZ",
+	  "stacks per second and CPU while the server's threads run\n(default: 49; 0: no stacks at all)" },
+	{ OPT_SAMPLE_WAITS, "sample-waits", "US",
+	  "stacks of waits of so many microseconds and longer\n(default: 1000; 0: of none)" },
 	{ 0, NULL, NULL, NULL },
 };
 
@@ -171,6 +179,19 @@ static int parse(struct record *r, int argc, char **argv)
 			if (value & (value - 1))
 				return options__fail(&command_record, "--ring-kib %s is not a power of two", o.value);
 			r->session.ring_bytes = (uint32_t)value << 10;
+			break;
+		case OPT_SAMPLE_IDLE:
+			r->session.sample_idle = true;
+			break;
+		case OPT_SAMPLE_RATE:
+			if (options__integer(&command_record, "--sample-rate", o.value, 0, MOST_SAMPLE_RATE, &value))
+				return EXIT_CODE_USAGE;
+			r->session.sample_rate = (uint32_t)value;
+			break;
+		case OPT_SAMPLE_WAITS:
+			if (options__integer(&command_record, "--sample-waits", o.value, 0, MOST_WAIT_LEAST_US, &value))
+				return EXIT_CODE_USAGE;
+			r->session.wait_least_ns = (uint64_t)value * 1000;
 			break;
 		}
 	}
@@ -322,7 +343,10 @@ static int record_session(struct record *r, const struct target *target)
 static int record_run(int argc, char **argv)
 {
 	struct record r = { .output = DEFAULT_OUTPUT,
-			    .session = { .interrupts = &stop_requested, .events = EVENTS_DEFAULT },
+			    .session = { .interrupts = &stop_requested,
+					 .events = EVENTS_DEFAULT,
+					 .sample_rate = DEFAULT_SAMPLE_RATE,
+					 .wait_least_ns = DEFAULT_WAIT_LEAST_NS },
 			    .launch = { .gate = -1, .failed = -1 } };
 	struct target target = { .n_pids = 0 };
 	int code = parse(&r, argc, argv);
