@@ -3,11 +3,13 @@
  * Where the server's threads spend their time: on a CPU, in the kernel, runnable and waiting, blocked and on what.
  *
  * Sums stay in map `threads`; the server's running and in-kernel integrals go into `meters`, which the step probes read.
- * Budget: two map look-ups (about 60 ns) per context switch of the host, about 150 ns per switch of a server's thread, and
- * 10 ns more where the CPU's frequency is known (frequency.bpf.c); nothing per token. System calls: about 0.4 us each, the
- * kernel's slow path included, of which 50 ns are for the sums by step and kind; where that is too much they and interrupts are timed in bursts only (collectors/sched_bursts.h).
+ * Budget: two map look-ups (about 60 ns) per context switch of the host, about 150 ns per switch of a server's thread,
+ * 10 ns more where the CPU's frequency is known (frequency.bpf.c), and 20 where stacks of waits are taken; nothing per
+ * token. System calls: about 0.4 us each, the kernel's slow path included, of which 50 ns are for the sums by step and
+ * kind; where that is too much they and interrupts are timed in bursts only (collectors/sched_bursts.h).
  */
 #include "bpf/common.bpf.h"
+#include "bpf/stacks.h"
 #include "bpf/wait_reason.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -19,6 +21,14 @@ struct {
 	__type(key, struct kernel_use_key);
 	__type(value, struct kernel_use);
 } kernel_uses SEC(".maps");
+
+/* Takes the stack at the start of a wait (stacks.bpf.c); empty where nobody samples. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(tp_u32));
+	__uint(value_size, sizeof(tp_u32));
+} wait_programs SEC(".maps");
 
 /* Most waits are the switch itself, a few us after a wake-up: those do not make all CPUs add to one word. */
 #define RUNQ_LEAST_NS 20000
@@ -205,12 +215,65 @@ static __always_inline void report_exit(const struct task_struct *task, struct t
 	bpf_map_delete_elem(&threads, &tid);
 }
 
-static __always_inline void switched_out(struct task_struct *task, struct meters *m, unsigned int state, tp_u64 now)
+/* A wait's stack can be taken now only, when its length is not known: with a chance in proportion to what is expected. */
+static __always_inline bool wants_stack(struct thread_state *ts, const struct meters *m, tp_u32 displaced)
+{
+	const tp_u64 shift = m->wait_shift & 31;
+	tp_u64 ns;
+
+	ts->wait_chance = 0;
+	if (!shift)
+		return false;
+	ns = ts->wait_expected_ns[displaced & 1];
+	if (!ns)
+		ns = 1ULL << shift;
+	if (ns < (1ULL << shift) / (displaced ? WAIT_LEAST_DISPLACED : WAIT_LEAST_BLOCKED))
+		ns = (1ULL << shift) / (displaced ? WAIT_LEAST_DISPLACED : WAIT_LEAST_BLOCKED);
+	ns = wait_chance(ns, shift);
+	if (bpf_get_prandom_u32() >= ns)
+		return false;
+	ts->wait_chance = ns;
+	ts->waker_tid = 0;
+	ts->waker_tgid = 0;
+	return true;
+}
+
+static __always_inline void wait_ends(struct thread_state *ts, const struct meters *m, const struct task_struct *task,
+				      tp_u64 now)
+{
+	const tp_u64 ns = now - ts->off_since_ns;
+	const tp_u32 displaced = ts->wake_ns == ts->off_since_ns;
+	const tp_u32 capped = ns >> 30 ? 1u << 30 : (tp_u32)ns;
+	struct record_wake *r;
+	tp_u32 expected;
+
+	expected = ts->wait_expected_ns[displaced & 1];
+	ts->wait_expected_ns[displaced & 1] = expected ? expected - expected / 8 + capped / 8 + 1 : capped + 1;
+	if (!ts->wait_chance || ns < m->wait_least_ns)
+		return;
+	r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
+	if (!r) {
+		count_loss(LOSS_SCHED_RING);
+		return;
+	}
+	fill_header(&r->h, RECORD_WAKE, sizeof(*r), now);
+	r->h.tgid = task->tgid;
+	r->h.tid = task->pid;
+	r->start_ns = ts->off_since_ns;
+	r->wake_ns = ts->wake_ns;
+	r->chance = ts->wait_chance;
+	r->waker_tid = ts->waker_tid;
+	r->waker_tgid = ts->waker_tgid;
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
+/* @return whether its stack is to be taken */
+static __always_inline bool switched_out(struct task_struct *task, struct meters *m, unsigned int state, tp_u64 now)
 {
 	struct thread_state *ts = thread__get(task);
 
 	if (!ts)
-		return;
+		return false;
 	thread__stops_running(ts, m, now);
 	ts->times.exec_ns = task->se.sum_exec_runtime;
 	ts->times.faults_minor = task->min_flt - ts->faults_minor_base;
@@ -219,15 +282,16 @@ static __always_inline void switched_out(struct task_struct *task, struct meters
 	if (state == TASK_RUNNING) {
 		ts->times.n_switches_involuntary++;
 		ts->wake_ns = now;
-		return;
+		return wants_stack(ts, m, 1);
 	}
 	if (state & TASK_DEAD) {
 		report_exit(task, ts, now);
-		return;
+		return false;
 	}
 	ts->times.n_switches_voluntary++;
 	ts->wake_ns = 0;
 	ts->blocked_kind = classify_wait(task);
+	return wants_stack(ts, m, 0);
 }
 
 static __always_inline void end_wait(struct thread_state *ts, tp_u64 now)
@@ -274,15 +338,20 @@ static __always_inline void switched_in(const struct task_struct *task, struct m
 		if (waited >= RUNQ_LEAST_NS)
 			__sync_fetch_and_add(&m->word[METER_RUNQ_NS].value, waited);
 	}
+	if (m->wait_shift && ts->off_since_ns)
+		wait_ends(ts, m, task, now);
 	ts->wake_ns = 0;
+	ts->wait_chance = 0;
 	thread__starts_running(ts, m, now);
 	ts->off_since_ns = 0;
 }
 
-static __always_inline int on_switch(struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+static __always_inline int on_switch(void *ctx, struct task_struct *prev, struct task_struct *next,
+				     unsigned int prev_state)
 {
 	/* Every other switch is from or to the idle task, which is nobody's. */
 	tp_u32 out = prev->tgid ? is_server(prev->tgid) : 0, in = next->tgid ? is_server(next->tgid) : 0;
+	bool takes_stack = false;
 	struct meters *m;
 	tp_u64 now;
 
@@ -293,9 +362,11 @@ static __always_inline int on_switch(struct task_struct *prev, struct task_struc
 		return 0;
 	now = bpf_ktime_get_ns();
 	if (out)
-		switched_out(prev, m, prev_state, now);
+		takes_stack = switched_out(prev, m, prev_state, now);
 	if (in)
 		switched_in(next, m, now);
+	if (takes_stack)
+		bpf_tail_call(ctx, &wait_programs, 0);
 	return 0;
 }
 
@@ -303,7 +374,7 @@ static __always_inline int on_switch(struct task_struct *prev, struct task_struc
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
 {
-	return on_switch(prev, next, prev_state);
+	return on_switch(ctx, prev, next, prev_state);
 }
 
 SEC("?tp_btf/sched_switch")
@@ -315,7 +386,7 @@ int BPF_PROG(on_sched_switch_old, bool preempt, struct task_struct *prev, struct
 		state = prev->__state;
 	else
 		state = (unsigned int)((struct task_struct___state *)prev)->state;
-	return on_switch(prev, next, preempt ? TASK_RUNNING : state);
+	return on_switch(ctx, prev, next, preempt ? TASK_RUNNING : state);
 }
 
 SEC("tp_btf/sched_wakeup")

@@ -69,7 +69,9 @@ struct meters {			/* the only entry of map `meters`; mapped into the recorder */
 	tp_u64 kernel_on;	/* interrupts are timed: 0 between bursts */
 	tp_u64 lone_server;	/* the only process in map `servers`; 0: there are others, or have been */
 	tp_u64 kernel_turn;	/* what map `kernel_uses` is added to under: the recorder takes out those of earlier turns */
-	tp_u64 pad[4];
+	tp_u64 wait_shift;	/* stacks of waits are taken, of those of 2^wait_shift ns and longer always; 0: none */
+	tp_u64 wait_least_ns;	/* shorter waits are not told */
+	tp_u64 pad[2];
 };
 
 static inline tp_u64 meter__start(tp_u64 t)
@@ -126,6 +128,11 @@ struct thread_state {
 	tp_u16 blocked_kind;	/* enum blocked_kind of the current wait */
 	tp_u32 socket;		/* enum kernel_socket: what the system call that it is in has moved */
 	tp_u64 kernel_since_ns[KERNEL_LEVELS];	/* per level of kernel_depth, later by what was not its own time */
+	/* Stacks of waits (sched.bpf.c, stacks.bpf.c): */
+	tp_u64 wait_chance;	/* of 2^32, that the stack of the current wait was taken; 0: it was not */
+	tp_u32 wait_expected_ns[2];	/* how long its waits last: blocked, and displaced from its CPU; 0: none was seen */
+	tp_u32 waker_tid;	/* of the current wait; 0: not seen, or an interrupt */
+	tp_u32 waker_tgid;
 };
 
 enum blocked_kind {
@@ -394,7 +401,7 @@ _Static_assert(sizeof(struct device_key) == 16 && sizeof(struct device_state) ==
 _Static_assert(sizeof(struct argument_rule) == 20 && sizeof(struct call_key) == 24, "calls");
 _Static_assert(sizeof(struct meters) == 64 * (METER_RARE + 2), "meters");
 _Static_assert(sizeof(struct cpu_state) == 64, "cpu_state");
-_Static_assert(sizeof(struct thread_state) == 80 + 48 + 16 + 8 * KERNEL_LEVELS, "thread_state");
+_Static_assert(sizeof(struct thread_state) == 80 + 48 + 16 + 8 * KERNEL_LEVELS + 24, "thread_state");
 _Static_assert(sizeof(struct kernel_use_key) == 16 && sizeof(struct kernel_use) == 16, "kernel_uses");
 _Static_assert(sizeof(struct layout) == 16, "layout");
 _Static_assert(sizeof(struct batch_key) == 16, "batch_key");

@@ -4,12 +4,11 @@
  *
  * A waiting thread's memory can be read by its own process only. Where a thread of it does the waking, as of locks, the stack is
  * taken then, with a chance in proportion to the wait's length. Of other waits it has to be taken when they begin and nobody knows
- * how long they will be: with a chance in proportion to what waits at that place (thread, stack pointer) were so far. Each weighs
- * the more the less likely it was, so that sums are right on average whatever was expected.
+ * how long they will be: with a chance in proportion to what the thread's waits were so far. Each weighs the more the less likely it
+ * was, so that sums are right on average whatever was expected. The scheduler's program (sched.bpf.c) decides, and calls the one here.
  *
  * Budget: of a clock's sample about 2 us, and 0.2 to 0.7 us for each frame, a sample being taken 49 times a second and CPU. Of waits
- * one look-up in a hash per context switch of the host that leaves a thread, and one per wake-up, 50 to 100 ns each; where a
- * stack is taken, as a sample.
+ * one look-up in a hash per wake-up of the host, 50 to 100 ns; where a stack is taken, as a sample.
  */
 #include "bpf/common.bpf.h"
 #include "bpf/stacks.h"
@@ -18,14 +17,9 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define MAX_FRAMES (MAX_KERNEL_FRAMES + MAX_USER_FRAMES)
-#define N_SITES 4096
-#define N_HINTS 4096
-#define LEAST_DISPLACED 64		/* a wait for a CPU is taken with a chance of 1/64 at least, */
-#define LEAST_BLOCKED 1024		/* others, of which many are taken when they end, with one of 1/1024 */
 #define USER_CS 0x33			/* x86: 64-bit code of a program */
 #define PF_IO_WORKER 0x10		/* include/linux/sched.h, since 5.12 */
 #define PF_KTHREAD 0x200000
-#define CERTAIN (1ULL << 32)		/* a chance */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -76,40 +70,6 @@ struct {
 	__type(key, tp_u32);
 	__array(values, struct shard_map);
 } unwind_shards SEC(".maps");
-
-struct wait {
-	tp_u64 start_ns;
-	tp_u64 wake_ns;			/* 0: it waits */
-	tp_u64 chance;			/* of 2^32 */
-	tp_u32 site;
-	tp_u32 waker_tid;
-	tp_u32 waker_tgid;
-	tp_u32 reserved;
-};
-
-/* Threads in a wait whose stack was taken. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__type(key, tp_u32);
-	__type(value, struct wait);
-} waits SEC(".maps");
-
-/* How many of map `waits` have a number that ends so: most threads are in no such wait, and an array says so at once. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, N_HINTS);
-	__type(key, tp_u32);
-	__type(value, tp_u64);
-} wait_hints SEC(".maps");
-
-/* How long waits last at a place, in ns; 0: none was seen. Places that share an entry only have a worse guess. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, N_SITES);
-	__type(key, tp_u32);
-	__type(value, tp_u64);
-} wait_sites SEC(".maps");
 
 #include "bpf/unwind.bpf.h"
 
@@ -245,217 +205,69 @@ int on_cpu_sample(void *ctx)
 
 /* --- waits ----------------------------------------------------------------------------------------------------------- */
 
-/* A thread is displaced anywhere: of that it has one place only. */
-static __always_inline tp_u32 site_of(struct task_struct *task, bool runnable)
+static __always_inline void take_wait(void *ctx, struct task_struct *task, struct thread_state *ts, tp_u16 reason)
 {
-	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
-	const tp_u64 place = runnable ? 1 : regs->sp >> 3;
-	const tp_u64 key = place * 0x9e3779b97f4a7c15ULL + (tp_u64)task->pid * 0xff51afd7ed558ccdULL;
+	struct stacks_control *c = control__get();
 
-	return (key >> 40) % N_SITES;
-}
-
-static __always_inline void count_hint(tp_u32 tid, tp_u64 n)
-{
-	tp_u32 at = tid % N_HINTS;
-	tp_u64 *hint = bpf_map_lookup_elem(&wait_hints, &at);
-
-	if (hint)
-		__sync_fetch_and_add(hint, n);
-}
-
-static __always_inline struct wait *find_wait(tp_u32 tid)
-{
-	tp_u32 at = tid % N_HINTS;
-	const tp_u64 *hint = bpf_map_lookup_elem(&wait_hints, &at);
-
-	return hint && *hint ? bpf_map_lookup_elem(&waits, &tid) : NULL;
-}
-
-static __always_inline void forget_wait(tp_u32 tid)
-{
-	if (bpf_map_delete_elem(&waits, &tid) == 0)
-		count_hint(tid, -1);
-}
-
-/* @return whether it is in the map */
-static __always_inline bool put_wait(struct stacks_control *c, tp_u32 tid, const struct wait *wait)
-{
-	forget_wait(tid);	/* of one that did not end: its thread's number is another's now */
-	if (bpf_map_update_elem(&waits, &tid, wait, BPF_NOEXIST)) {
-		__sync_fetch_and_add(&c->n_untaken, 1);
-		return false;
-	}
-	count_hint(tid, 1);
-	return true;
-}
-
-static __always_inline tp_u64 chance_of(const struct stacks_control *c, tp_u64 ns)
-{
-	return ns >= c->wait_period_ns ? CERTAIN : (ns << 32) / c->wait_period_ns;	/* ns is below a second */
-}
-
-static __always_inline void wait_begins(void *ctx, struct stacks_control *c, struct task_struct *task, bool runnable)
-{
-	const tp_u64 least = c->wait_period_ns / (runnable ? LEAST_DISPLACED : LEAST_BLOCKED);
-	struct wait wait = {};
-	tp_u32 tid = task->pid;
-	tp_u64 *expected, ns;
-
-	wait.site = site_of(task, runnable);
-	expected = bpf_map_lookup_elem(&wait_sites, &wait.site);
-	if (!expected)
+	if (!c)
 		return;
-	ns = *expected ? *expected : c->wait_period_ns;
-	wait.chance = chance_of(c, ns < least ? least : ns);
-	if (bpf_get_prandom_u32() >= wait.chance)
-		return;
-	wait.start_ns = bpf_ktime_get_ns();
-	if (runnable)
-		wait.wake_ns = wait.start_ns;
-	if (!put_wait(c, tid, &wait))
-		return;
-	if (take(ctx, task, SAMPLE_WAIT, runnable ? SAMPLE_RUNQUEUE : classify_wait(task), wait.start_ns, 0)) {
+	if (take(ctx, task, SAMPLE_WAIT, reason, ts->off_since_ns, 0)) {
 		__sync_fetch_and_add(&c->n_waits, 1);
 	} else {
 		__sync_fetch_and_add(&c->n_lost, 1);
-		forget_wait(tid);
+		ts->wait_chance = 0;
 	}
 }
 
-static __always_inline void wait_ends(struct stacks_control *c, const struct task_struct *task, struct wait *wait)
+/* Not attached: called by sched.bpf.c, which has noted the start of the wait. */
+SEC("?tp_btf/sched_switch")
+int BPF_PROG(on_wait, bool preempt, struct task_struct *prev)
 {
-	const tp_u64 now = bpf_ktime_get_ns(), ns = now - wait->start_ns;
-	tp_u64 *expected = bpf_map_lookup_elem(&wait_sites, &wait->site);
-	struct record_wake *r;
-	tp_u32 tid = task->pid;
+	tp_u32 tid = prev->pid;
+	struct thread_state *ts = bpf_map_lookup_elem(&threads, &tid);
 
-	if (expected)
-		*expected = *expected ? *expected - *expected / 4 + ns / 4 + 1 : ns + 1;
-	if (ns >= c->wait_least_ns) {
-		r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
-		if (r) {
-			fill_header(&r->h, RECORD_WAKE, sizeof(*r), now);
-			r->h.tgid = task->tgid;
-			r->h.tid = tid;
-			r->start_ns = wait->start_ns;
-			r->wake_ns = wait->wake_ns ? wait->wake_ns : now;
-			r->chance = wait->chance;
-			r->waker_tid = wait->waker_tid;
-			r->waker_tgid = wait->waker_tgid;
-			bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
-		} else {
-			__sync_fetch_and_add(&c->n_lost, 1);
-		}
-	}
-	forget_wait(tid);
-}
-
-static __always_inline int on_switch(void *ctx, struct task_struct *prev, struct task_struct *next, unsigned int state)
-{
-	struct stacks_control *c = control__get();
-	struct wait *wait;
-
-	if (!c || !c->wait_least_ns)
-		return 0;
-	if (next->tgid) {
-		wait = find_wait(next->pid);
-		if (wait)
-			wait_ends(c, next, wait);
-	}
-	if (prev->tgid && !(state & TASK_DEAD) && is_server(prev->tgid))
-		wait_begins(ctx, c, prev, state == TASK_RUNNING);
+	if (ts)
+		take_wait(ctx, prev, ts, ts->wake_ns == ts->off_since_ns ? SAMPLE_RUNQUEUE : ts->blocked_kind);
 	return 0;
 }
 
-/* As in sched.bpf.c: the state travels with the tracepoint since 5.18. */
-SEC("?tp_btf/sched_switch")
-int BPF_PROG(on_wait_switch, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
-{
-	return on_switch(ctx, prev, next, prev_state);
-}
-
-SEC("?tp_btf/sched_switch")
-int BPF_PROG(on_wait_switch_old, bool preempt, struct task_struct *prev, struct task_struct *next)
-{
-	unsigned int state;
-
-	if (bpf_core_field_exists(prev->__state))
-		state = prev->__state;
-	else
-		state = (unsigned int)((struct task_struct___state *)prev)->state;
-	return on_switch(ctx, prev, next, preempt ? TASK_RUNNING : state);
-}
-
 /* An interrupt wakes, too, and whom it interrupted has no part in it: a waker is in a system call. */
-static __always_inline bool wakes_by_itself(struct task_struct *waker)
+static __always_inline void note_waker(struct thread_state *ts, struct task_struct *waker)
 {
 	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(waker);
 
-	return !(waker->flags & PF_KTHREAD) && SYSCALL_NR(regs) >= 0;
-}
-
-/* A long wait whose stack was not taken in the beginning. */
-static __always_inline void take_waiting(struct stacks_control *c, struct task_struct *task,
-					 const struct thread_state *ts, const struct wait *wait)
-{
-	tp_u32 tid = task->pid;
-
-	if (!put_wait(c, tid, wait))
+	if (waker->flags & PF_KTHREAD || SYSCALL_NR(regs) < 0)
 		return;
-	if (take(NULL, task, SAMPLE_WAIT, ts->blocked_kind, wait->start_ns, 0)) {
-		__sync_fetch_and_add(&c->n_waits, 1);
-	} else {
-		__sync_fetch_and_add(&c->n_lost, 1);
-		forget_wait(tid);
-	}
+	ts->waker_tid = waker->pid;
+	ts->waker_tgid = waker->tgid;
 }
 
-/* By the waker, on its own CPU; sched_wakeup may come from another one (ttwu_queue). Map `threads` is kept by sched.bpf.c. */
+/* By the waker, on its own CPU; sched_wakeup may come from another one (ttwu_queue). */
 SEC("?tp_btf/sched_waking")
 int BPF_PROG(on_waking, struct task_struct *task)
 {
 	struct task_struct *waker = bpf_get_current_task_btf();
 	tp_u32 tid = task->pid;
-	const struct thread_state *ts = bpf_map_lookup_elem(&threads, &tid);
-	struct stacks_control *c;
-	struct wait *wait, late = {};
-	bool own;
+	struct thread_state *ts = bpf_map_lookup_elem(&threads, &tid);
+	struct meters *m;
+	tp_u64 ns, taken;
 
-	if (!ts || !ts->off_since_ns)
+	if (!ts || !ts->off_since_ns || ts->wake_ns || ts->run_since_ns)
 		return 0;
-	c = control__get();
-	wait = find_wait(tid);
-	if (!c || (wait && wait->wake_ns))
+	m = meters__get();
+	if (!m || !m->wait_shift)
 		return 0;
-	late.wake_ns = bpf_ktime_get_ns();
-	if (!wait && late.wake_ns - ts->off_since_ns < c->wait_least_ns)
-		return 0;
-	own = waker->tgid == task->tgid && !(waker->flags & PF_KTHREAD);
-	if (wakes_by_itself(waker)) {
-		late.waker_tid = waker->pid;
-		late.waker_tgid = waker->tgid;
-	}
-	late.chance = chance_of(c, late.wake_ns - ts->off_since_ns);
-	late.start_ns = ts->off_since_ns;
-	late.site = N_SITES;
-	if (own && late.wake_ns - ts->off_since_ns >= c->wait_least_ns) {
+	ns = bpf_ktime_get_ns() - ts->off_since_ns;
+	if (ns >= m->wait_least_ns && waker->tgid == task->tgid && !(waker->flags & PF_KTHREAD)) {
 		/* Decided now, also if it was taken in the beginning. */
-		if (bpf_get_prandom_u32() >= late.chance) {
-			if (wait)
-				forget_wait(tid);
-			return 0;
-		}
-		if (!wait && !ts->wake_ns && !ts->run_since_ns)
-			take_waiting(c, task, ts, &late);
-		if (!wait)
-			return 0;
-		wait->chance = late.chance;
+		taken = ts->wait_chance;
+		ts->wait_chance = wait_chance(ns, m->wait_shift & 31);
+		if (bpf_get_prandom_u32() >= ts->wait_chance)
+			ts->wait_chance = 0;
+		else if (!taken)
+			take_wait(NULL, task, ts, ts->blocked_kind);
 	}
-	if (wait) {
-		wait->wake_ns = late.wake_ns;
-		wait->waker_tid = late.waker_tid;
-		wait->waker_tgid = late.waker_tgid;
-	}
+	if (ts->wait_chance)
+		note_waker(ts, waker);
 	return 0;
 }

@@ -89,16 +89,26 @@ struct unwind_process {
 
 /* --- samples --------------------------------------------------------------------------------------------------------- */
 
+/*
+ * Of waits: one of 2^shift ns or longer is always taken, a shorter one in proportion, and with some chance at least: one for a
+ * CPU with 1/256; others, of which many are taken when they end, with 1/1024.
+ */
+#define WAIT_CERTAIN (1ULL << 32)
+#define WAIT_LEAST_DISPLACED 256
+#define WAIT_LEAST_BLOCKED 1024
+
+static inline tp_u64 wait_chance(tp_u64 ns, tp_u64 shift)
+{
+	return ns >> shift ? WAIT_CERTAIN : ns << (32 - shift);
+}
+
 /* Map `stacks_control`, entry 0; mapped into the recorder. */
 struct stacks_control {
 	tp_u64 period_ns;		/* what a sample of kind cpu weighs */
-	tp_u64 wait_least_ns;		/* shorter waits are left out; 0: no waits are looked at */
-	tp_u64 wait_period_ns;		/* a wait of so long is always taken, a shorter one in proportion */
 	tp_u64 n_samples;
 	tp_u64 n_waits;			/* stacks taken at the start of a wait */
 	tp_u64 n_lost;			/* the ring buffer was full */
-	tp_u64 n_untaken;		/* waits for which map `waits` had no room */
-	tp_u64 pad[1];
+	tp_u64 pad[4];
 };
 
 enum sample_kind {

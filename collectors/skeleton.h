@@ -6,12 +6,7 @@
 #include <bpf/libbpf.h>
 #include <stddef.h>
 
-struct btf;
-
 /* Descriptors of the object's loaded programs. @return their number, at most `max` */
 size_t skeleton__programs(const struct bpf_object *object, int *fds, size_t max);
-
-/* Has the kernel the tracepoint, as far as tp_btf can attach? @return how many arguments it has; -1: absent */
-int tracepoint__arguments(const struct btf *btf, const char *name);
 
 #endif

@@ -4,7 +4,6 @@
  * unwinds user stacks with is made on a thread of its own (stacks_code.h); what becomes of samples is in stacks_samples.h.
  */
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -23,8 +22,8 @@
 #include "userspace/counters/perf_open.h"
 #include "userspace/session.h"
 
-#define WAIT_PERIOD_NS 20000000		/* waits of so long are always taken */
-#define MOST_WAIT_PERIOD_NS 1000000000
+#define WAIT_SHIFT 24			/* waits of 17 ms are always taken */
+#define MOST_WAIT_SHIFT 30
 #define MOST_WAITS 400			/* stacks a second and CPU, before fewer are taken */
 
 struct clock {				/* of one CPU */
@@ -38,10 +37,11 @@ struct stacks {
 	struct stacks_control *control;	/* the kernel's, mapped */
 	struct clock *clocks;
 	size_t n_cpus;
-	struct bpf_link *waits[2];	/* sched_switch, sched_waking */
+	struct bpf_link *waking;
+	uint64_t wait_shift;		/* as in the meters, while waits are attached */
 	struct stacks_code *code;
 	struct stack_samples *samples;	/* NULL where nothing is recorded */
-	uint64_t seen_waits, seen_ns, lost_seen, untaken_seen, torn_seen, full_seen;
+	uint64_t seen_waits, seen_ns, lost_seen, torn_seen, full_seen;
 	bool off;
 };
 
@@ -89,38 +89,30 @@ static int open_clocks(struct stacks *k, uint64_t period_ns)
 
 static void detach_waits(struct stacks *k)
 {
-	for (size_t i = 0; i < 2; i++) {
-		bpf_link__destroy(k->waits[i]);
-		k->waits[i] = NULL;
-	}
+	if (k->session)
+		k->session->meters->wait_shift = 0;
+	bpf_link__destroy(k->waking);
+	k->waking = NULL;
 }
 
+/* The start of a wait is seen by the scheduler's program, which calls ours. */
 static int attach_waits(struct stacks *k)
 {
-	struct bpf_program *on_switch = k->skel->progs.on_wait_switch;
+	const int fd = bpf_program__fd(k->skel->progs.on_wait);
+	const uint32_t zero = 0;
+	int err;
 
-	if (!k->control->wait_least_ns)
+	if (!k->session || !k->session->options.wait_least_ns)
 		return 0;
-	if (!bpf_program__autoload(on_switch))
-		on_switch = k->skel->progs.on_wait_switch_old;
-	k->waits[0] = bpf_program__attach(k->skel->progs.on_waking);
-	if (k->waits[0])
-		k->waits[1] = bpf_program__attach(on_switch);
-	if (k->waits[1])
-		return 0;
-	detach_waits(k);
-	return -errno;
-}
-
-static void choose_programs(struct stacks_bpf *skel, bool waits)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	const bool old = btf && tracepoint__arguments(btf, "sched_switch") < 4;
-
-	btf__free(btf);
-	bpf_program__set_autoload(skel->progs.on_wait_switch, waits && !old);
-	bpf_program__set_autoload(skel->progs.on_wait_switch_old, waits && old);
-	bpf_program__set_autoload(skel->progs.on_waking, waits);
+	err = bpf_map_update_elem(k->session->wait_programs_fd, &zero, &fd, BPF_ANY);
+	if (err)
+		return err;
+	k->waking = bpf_program__attach(k->skel->progs.on_waking);
+	if (!k->waking)
+		return -errno;
+	k->session->meters->wait_least_ns = k->session->options.wait_least_ns;
+	k->session->meters->wait_shift = k->wait_shift;
+	return 0;
 }
 
 static void stacks__free(struct stacks *k)
@@ -139,14 +131,15 @@ static void stacks__free(struct stacks *k)
 }
 
 /* Without a shard the first look-up finds none: nothing else is needed in the beginning. */
-static int load(struct stacks *k, uint32_t rate, uint64_t wait_least_ns)
+static int load(struct stacks *k, uint32_t rate, bool waits)
 {
 	int err;
 
 	k->skel = stacks_bpf__open();
 	if (!k->skel)
 		return -errno;
-	choose_programs(k->skel, wait_least_ns != 0);
+	bpf_program__set_autoload(k->skel->progs.on_wait, waits);
+	bpf_program__set_autoload(k->skel->progs.on_waking, waits);
 	err = k->session ? session__share_maps(k->session, k->skel->obj) : 0;
 	if (!err)
 		err = stacks_bpf__load(k->skel);
@@ -159,8 +152,6 @@ static int load(struct stacks *k, uint32_t rate, uint64_t wait_least_ns)
 		return -errno;
 	}
 	k->control->period_ns = 1000000000ULL / rate;
-	k->control->wait_least_ns = wait_least_ns;
-	k->control->wait_period_ns = WAIT_PERIOD_NS;
 	return open_clocks(k, k->control->period_ns);
 }
 
@@ -191,7 +182,8 @@ static int stacks_open(struct session *s, void **out)
 		return -ENOMEM;
 	k->session = s;
 	k->n_cpus = s->n_cpus;
-	err = load(k, s->options.sample_rate, s->options.wait_least_ns);
+	k->wait_shift = WAIT_SHIFT;
+	err = load(k, s->options.sample_rate, s->options.wait_least_ns != 0);
 	if (!err)
 		err = start_code(k);
 	if (!err && s->writer) {
@@ -237,10 +229,12 @@ static void adapt(struct stacks *k, uint64_t now_ns)
 	const uint64_t n = c->n_waits - k->seen_waits, ns = now_ns - k->seen_ns;
 	const uint64_t most = MOST_WAITS * k->n_cpus * ns / 1000000000;
 
-	if (n > most && c->wait_period_ns < MOST_WAIT_PERIOD_NS)
-		c->wait_period_ns *= 2;
-	else if (n < most / 4 && c->wait_period_ns > WAIT_PERIOD_NS)
-		c->wait_period_ns /= 2;
+	if (n > most && k->wait_shift < MOST_WAIT_SHIFT)
+		k->wait_shift++;
+	else if (n < most / 4 && k->wait_shift > WAIT_SHIFT)
+		k->wait_shift--;
+	if (k->waking)
+		k->session->meters->wait_shift = k->wait_shift;
 	k->seen_waits += n;
 	k->seen_ns = now_ns;
 }
@@ -259,7 +253,6 @@ static void stacks_tick(struct session *s, void *state, uint64_t now_ns)
 	(void)s;
 	adapt(k, now_ns);
 	lost(k, "ring buffer full", k->control->n_lost, &k->lost_seen);
-	lost(k, "too many threads wait", k->control->n_untaken, &k->untaken_seen);
 	if (!k->samples)
 		return;
 	lost(k, "wait without a stack", stack_samples__counts(k->samples)->n_torn, &k->torn_seen);
@@ -330,9 +323,11 @@ static int stacks_probe(struct sensor *out, int max)
 		return 0;
 	k->n_cpus = 1;
 	out[0] = (struct sensor){ .id = "stacks", .resource = "stacks of threads" };
-	err = load(k, DEFAULT_SAMPLE_RATE, DEFAULT_WAIT_LEAST_NS);
-	if (!err)
-		err = attach_waits(k);
+	err = load(k, DEFAULT_SAMPLE_RATE, true);
+	if (!err) {
+		k->waking = bpf_program__attach(k->skel->progs.on_waking);
+		err = k->waking ? 0 : -errno;
+	}
 	stacks__free(k);
 	if (!err) {
 		out[0].grade = GRADE_MEASURED;
