@@ -105,6 +105,7 @@ if $slow; then
 	suite counters python3 tests/scenarios/counters.py --all
 	suite kernel python3 tests/scenarios/kernel.py --all
 	suite memory python3 tests/scenarios/memory.py --all
+	suite stacks python3 tests/scenarios/stacks.py --all
 	suite faults python3 tests/scenarios/faults.py --all
 	suite devices python3 tests/scenarios/devices.py --all
 	suite tamper python3 tests/tamper/run.py --all
@@ -119,6 +120,7 @@ else
 	suite counters python3 tests/scenarios/counters.py
 	suite kernel python3 tests/scenarios/kernel.py
 	suite memory python3 tests/scenarios/memory.py
+	suite stacks python3 tests/scenarios/stacks.py
 	suite faults python3 tests/scenarios/faults.py
 	suite devices python3 tests/scenarios/devices.py
 	suite tamper python3 tests/tamper/run.py
