@@ -22,13 +22,22 @@ struct {
 	__type(value, struct kernel_use);
 } kernel_uses SEC(".maps");
 
-/* Takes the stack at the start of a wait (stacks.bpf.c); empty where nobody samples. */
+/* What takes the stack at the start of a wait, and at its end (stacks.bpf.c); empty where nobody samples. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(tp_u32));
 	__uint(value_size, sizeof(tp_u32));
 } wait_programs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(tp_u32));
+	__uint(value_size, sizeof(tp_u32));
+} waking_programs SEC(".maps");
+
+#define PF_KTHREAD 0x200000	/* include/linux/sched.h */
 
 /* Most waits are the switch itself, a few us after a wake-up: those do not make all CPUs add to one word. */
 #define RUNQ_LEAST_NS 20000
@@ -389,18 +398,62 @@ int BPF_PROG(on_sched_switch_old, bool preempt, struct task_struct *prev, struct
 	return on_switch(ctx, prev, next, preempt ? TASK_RUNNING : state);
 }
 
-SEC("tp_btf/sched_wakeup")
-int BPF_PROG(on_sched_wakeup, struct task_struct *task)
+/* An interrupt wakes, too, and whom it interrupted has no part in it: a waker is in a system call. */
+static __always_inline void note_waker(struct thread_state *ts, struct task_struct *waker)
+{
+	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(waker);
+
+	if (waker->flags & PF_KTHREAD || SYSCALL_NR(regs) < 0)
+		return;
+	ts->waker_tid = waker->pid;
+	ts->waker_tgid = waker->tgid;
+}
+
+/* A thread of its own process wakes it: its stack can be read now. @return whether that is to be done */
+static __always_inline bool wants_late_stack(struct thread_state *ts, const struct task_struct *task, tp_u64 now)
+{
+	const struct meters *m = meters__get();
+	struct task_struct *waker = bpf_get_current_task_btf();
+	bool takes = false;
+	tp_u64 ns, taken;
+
+	if (!m || !m->wait_shift || !ts->off_since_ns || ts->wake_ns)
+		return false;
+	ns = now - ts->off_since_ns;
+	if (ns >= m->wait_least_ns && waker->tgid == task->tgid && !(waker->flags & PF_KTHREAD)) {
+		/* Decided now, also if it was taken in the beginning. */
+		taken = ts->wait_chance;
+		ts->wait_chance = wait_chance(ns, m->wait_shift & 31);
+		if (bpf_get_prandom_u32() >= ts->wait_chance)
+			ts->wait_chance = 0;
+		else
+			takes = !taken;
+	}
+	if (ts->wait_chance)
+		note_waker(ts, waker);
+	return takes;
+}
+
+/* By the waker, on its own CPU; sched_wakeup may come from another one (ttwu_queue). */
+SEC("tp_btf/sched_waking")
+int BPF_PROG(on_sched_waking, struct task_struct *task)
 {
 	struct thread_state *ts;
+	bool takes_stack;
+	tp_u64 now;
 	tp_u32 tid;
 
 	if (!is_server(task->tgid))
 		return 0;
 	tid = task->pid;
 	ts = bpf_map_lookup_elem(&threads, &tid);
-	if (ts && !ts->run_since_ns)
-		end_wait(ts, bpf_ktime_get_ns());
+	if (!ts || ts->run_since_ns)
+		return 0;
+	now = bpf_ktime_get_ns();
+	takes_stack = wants_late_stack(ts, task, now);
+	end_wait(ts, now);
+	if (takes_stack)
+		bpf_tail_call(ctx, &waking_programs, 0);
 	return 0;
 }
 

@@ -129,9 +129,9 @@ static void register_resources(struct session *s, const struct sched *sched)
 		  sched->has.faults ? GRADE_MEASURED : GRADE_UNAVAILABLE, "tracepoint exceptions:page_fault_user",
 		  sched->has.faults ? NULL : "this kernel has no tracepoint exceptions:page_fault_user" },
 		{ RESOURCE_RUNQ_NS, "runq_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED,
-		  "sched_wakeup and sched_switch of the thread that runs the step", NULL },
+		  "sched_waking and sched_switch of the thread that runs the step", NULL },
 		{ RESOURCE_BLOCKED_NS, "blocked_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED,
-		  "sched_switch and sched_wakeup of the thread that runs the step", NULL },
+		  "sched_switch and sched_waking of the thread that runs the step", NULL },
 		{ RESOURCE_FUTEX_NS, "futex_ns", "ns", RESOURCE_DURATION, GRADE_MEASURED,
 		  "the part of the blocked time that the thread was in system call futex", NULL },
 	};

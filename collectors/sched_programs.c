@@ -109,7 +109,7 @@ static void try_programs(struct sched_bpf *skel, int errors[N_SCHED_SENSORS])
 static const struct sensor sensors[N_SCHED_SENSORS] = {
 	[SENSOR_SCHED] = { .id = "sched",
 			   .resource = "cpu_ns, runq_ns, blocked_ns",
-			   .source = "tp_btf sched_switch, sched_wakeup" },
+			   .source = "tp_btf sched_switch, sched_waking" },
 	[SENSOR_SYSCALLS] = { .id = "syscalls",
 			      .resource = "kernel_ns by system call",
 			      .source = "tp_btf sys_enter, sys_exit" },

@@ -37,12 +37,11 @@ struct stacks {
 	struct stacks_control *control;	/* the kernel's, mapped */
 	struct clock *clocks;
 	size_t n_cpus;
-	struct bpf_link *waking;
-	uint64_t wait_shift;		/* as in the meters, while waits are attached */
+	bool waits;			/* are attached */
+	uint64_t wait_shift;		/* as in the meters then */
 	struct stacks_code *code;
 	struct stack_samples *samples;	/* NULL where nothing is recorded */
 	uint64_t seen_waits, seen_ns, lost_seen, torn_seen, full_seen;
-	bool off;
 };
 
 static void close_clocks(struct stacks *k)
@@ -91,27 +90,33 @@ static void detach_waits(struct stacks *k)
 {
 	if (k->session)
 		k->session->meters->wait_shift = 0;
-	bpf_link__destroy(k->waking);
-	k->waking = NULL;
+	k->waits = false;
 }
 
-/* The start of a wait is seen by the scheduler's program, which calls ours. */
+static int put_program(int map, const struct bpf_program *program)
+{
+	const int fd = bpf_program__fd(program);
+	const uint32_t zero = 0;
+
+	return bpf_map_update_elem(map, &zero, &fd, BPF_ANY);
+}
+
+/* Waits are seen by the scheduler's programs, which call ours. */
 static int attach_waits(struct stacks *k)
 {
-	const int fd = bpf_program__fd(k->skel->progs.on_wait);
-	const uint32_t zero = 0;
+	struct session *s = k->session;
 	int err;
 
-	if (!k->session || !k->session->options.wait_least_ns)
+	if (!s->options.wait_least_ns)
 		return 0;
-	err = bpf_map_update_elem(k->session->wait_programs_fd, &zero, &fd, BPF_ANY);
+	err = put_program(s->wait_programs_fd, k->skel->progs.on_wait);
+	if (!err)
+		err = put_program(s->waking_programs_fd, k->skel->progs.on_waking);
 	if (err)
 		return err;
-	k->waking = bpf_program__attach(k->skel->progs.on_waking);
-	if (!k->waking)
-		return -errno;
-	k->session->meters->wait_least_ns = k->session->options.wait_least_ns;
-	k->session->meters->wait_shift = k->wait_shift;
+	s->meters->wait_least_ns = s->options.wait_least_ns;
+	s->meters->wait_shift = k->wait_shift;
+	k->waits = true;
 	return 0;
 }
 
@@ -233,7 +238,7 @@ static void adapt(struct stacks *k, uint64_t now_ns)
 		k->wait_shift++;
 	else if (n < most / 4 && k->wait_shift > WAIT_SHIFT)
 		k->wait_shift--;
-	if (k->waking)
+	if (k->waits)
 		k->session->meters->wait_shift = k->wait_shift;
 	k->seen_waits += n;
 	k->seen_ns = now_ns;
@@ -324,10 +329,6 @@ static int stacks_probe(struct sensor *out, int max)
 	k->n_cpus = 1;
 	out[0] = (struct sensor){ .id = "stacks", .resource = "stacks of threads" };
 	err = load(k, DEFAULT_SAMPLE_RATE, true);
-	if (!err) {
-		k->waking = bpf_program__attach(k->skel->progs.on_waking);
-		err = k->waking ? 0 : -errno;
-	}
 	stacks__free(k);
 	if (!err) {
 		out[0].grade = GRADE_MEASURED;

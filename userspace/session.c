@@ -72,6 +72,7 @@ static struct {
 	{ "counter_events", offsetof(struct session, counter_events_fd) },
 	{ "step_now", offsetof(struct session, step_now_fd) },
 	{ "wait_programs", offsetof(struct session, wait_programs_fd) },
+	{ "waking_programs", offsetof(struct session, waking_programs_fd) },
 };
 
 static int *shared_fd(struct session *s, size_t i)
@@ -126,6 +127,8 @@ static int make_shared_maps(struct session *s)
 		err = make_map(&s->step_now_fd, BPF_MAP_TYPE_HASH, "step_now", 4, 8, 4096, 0);
 	if (!err)
 		err = make_map(&s->wait_programs_fd, BPF_MAP_TYPE_PROG_ARRAY, "wait_programs", 4, 4, 1, 0);
+	if (!err)
+		err = make_map(&s->waking_programs_fd, BPF_MAP_TYPE_PROG_ARRAY, "waking_programs", 4, 4, 1, 0);
 	if (!err)
 		err = make_map(&s->losses_fd, BPF_MAP_TYPE_PERCPU_ARRAY, "losses", 4, 8, N_LOSSES, 0);
 	if (!err)
@@ -642,7 +645,7 @@ int session__open(struct session *s, const struct session_options *options, stru
 	s->options = *options;
 	s->writer = writer;
 	s->events_fd = s->servers_fd = s->meters_fd = s->threads_fd = s->step_now_fd = s->losses_fd = s->cpus_fd = -1;
-	s->counters_fd = s->counter_cpus_fd = s->counter_events_fd = s->wait_programs_fd = -1;
+	s->counters_fd = s->counter_cpus_fd = s->counter_events_fd = s->wait_programs_fd = s->waking_programs_fd = -1;
 	libbpf_set_print(getenv("TOKPROF_LIBBPF_DEBUG") ? to_stderr : quiet);
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK))

@@ -79,7 +79,7 @@ struct session {
 	struct meters *meters;			/* the kernel's, mapped */
 	int events_fd, servers_fd, meters_fd, threads_fd, step_now_fd, losses_fd, cpus_fd;
 	int counters_fd, counter_cpus_fd, counter_events_fd;
-	int wait_programs_fd;			/* what sched.bpf.c calls at the start of a wait */
+	int wait_programs_fd, waking_programs_fd;	/* what sched.bpf.c calls at the start and at the end of a wait */
 	struct counter_control *counters;	/* the kernel's, mapped */
 	struct counter_cpu *counter_cpus;	/* the kernel's, mapped: n_cpus of them */
 	size_t n_cpus;				/* possible ones */
