@@ -16,9 +16,10 @@
 
 /* --- tables ---------------------------------------------------------------------------------------------------------- */
 
-#define UNWIND_SHARD_SHIFT 15
-#define UNWIND_SHARD_ROWS (1u << UNWIND_SHARD_SHIFT)	/* 256 KiB */
-#define UNWIND_MAX_SHARDS 160				/* 40 MiB: 5.2 million rows */
+/* Not smaller: to put a map into a map of maps waits for all CPUs, 10 ms (kernel/bpf/syscall.c, maybe_wait_bpf_programs). */
+#define UNWIND_SHARD_SHIFT 17
+#define UNWIND_SHARD_ROWS (1u << UNWIND_SHARD_SHIFT)	/* 1 MiB */
+#define UNWIND_MAX_SHARDS 40				/* 5.2 million rows */
 #define UNWIND_MAX_RULES 16384
 #define UNWIND_MAX_MODULES 2048
 #define UNWIND_MAX_MAPPINGS 32768			/* of all processes, old lists among them */

@@ -288,22 +288,24 @@ static size_t stacks_programs(void *state, int *fds, size_t max)
 	return skeleton__programs(((struct stacks *)state)->skel->obj, fds, max);
 }
 
-/* How well stacks were unwound, for the recording. */
+/* What was not to be had, for the recording. */
 static void note(struct stacks *k)
 {
 	const struct stack_samples_counts *n = stack_samples__counts(k->samples);
 	struct stacks_code_counts code;
-	char reason[200];
+	char reason[200] = "";
 
 	stacks_code__counts(k->code, &code);
-	if (!code.n_no_room && !code.n_bad)
-		return;
-	snprintf(reason, sizeof(reason),
-		 "%llu files have more unwind rows than fit, %llu functions damaged ones: stacks end there (%llu of "
-		 "%llu)",
-		 (unsigned long long)code.n_no_room, (unsigned long long)code.n_bad,
-		 (unsigned long long)(n->n_cpu - n->n_ends[UNWIND_COMPLETE]), (unsigned long long)n->n_cpu);
-	session__note(k->session, "stacks", "partial", reason);
+	if (code.n_no_room || code.n_bad)
+		snprintf(reason, sizeof(reason),
+			 "%llu files have more unwind rows than fit, %llu functions damaged ones: stacks end there "
+			 "(%llu of %llu)",
+			 (unsigned long long)code.n_no_room, (unsigned long long)code.n_bad,
+			 (unsigned long long)(n->n_cpu - n->n_ends[UNWIND_COMPLETE]), (unsigned long long)n->n_cpu);
+	else if (k->waits && !k->session->meters_running)
+		snprintf(reason, sizeof(reason), "no waits: they are seen by collector sched, which is absent");
+	if (*reason)
+		session__note(k->session, "stacks", "partial", reason);
 }
 
 static void stacks_close(struct session *s, void *state)

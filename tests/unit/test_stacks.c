@@ -213,9 +213,6 @@ static int put(void *ctx, int map, const void *key, const void *value)
 	case RULES:
 		memcpy(&rules[i], value, sizeof(rules[i]));
 		return 0;
-	case SHARDS:
-		memcpy(&shard_of[i], value, sizeof(shard_of[i]));
-		return 0;
 	}
 	memcpy(shards[map - FIRST_SHARD], value, sizeof(struct unwind_shard));
 	return 0;
@@ -241,13 +238,21 @@ static int made(void *ctx)
 	return FIRST_SHARD + n_made++;
 }
 
+static int put_shards(void *ctx, int map, uint32_t first, uint32_t n, const int *fds)
+{
+	(void)ctx;
+	assert_int_equal(map, SHARDS);
+	memcpy(&shard_of[first], fds, n * sizeof(*fds));
+	return 0;
+}
+
 static void closed(void *ctx, int fd)
 {
 	(void)ctx;
 	(void)fd;
 }
 
-static const struct table_calls calls = { put, removed, made, closed, NULL };
+static const struct table_calls calls = { put, removed, made, put_shards, closed, NULL };
 
 static void init(struct kernel_tables *t)
 {
@@ -271,7 +276,7 @@ static struct unwind_row row_in_kernel(uint32_t i)
 
 static void rows_of_modules_lie_behind_each_other_and_rules_are_there_once(void **state)
 {
-	const size_t n = UNWIND_SHARD_ROWS + 100;
+	const size_t n = 2 * UNWIND_SHARD_ROWS + 100;
 	struct unwind_rule own[2] = { { .cfa = UNWIND_CFA_UNKNOWN }, { .cfa = UNWIND_CFA_SP, .cfa_offset = 8 } };
 	struct unwind_rule other[2] = { { .cfa = UNWIND_CFA_UNKNOWN }, { .cfa = UNWIND_CFA_FP, .cfa_offset = 16 } };
 	struct unwind_table a = { .first_address = 0x1000, .n_rows = n, .rules = own, .n_rules = 2 };

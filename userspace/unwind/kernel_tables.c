@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define FIRST_SHARDS 4		/* a server of llama.cpp has all its rows in them */
 #define HALF (UNWIND_MAX_MAPPINGS / 2)
 
 struct listed {
@@ -34,32 +35,82 @@ static int kernel_new_shard(void *ctx)
 			      NULL);
 }
 
+/*
+ * In one go where the kernel can (5.17, commit 9263dddc7b6f): after each put it waits until no program can be using what was there
+ * (maybe_wait_bpf_programs), on a busy host a tenth of a second.
+ */
+static int kernel_put_shards(void *ctx, int map, uint32_t first, uint32_t n, const int *fds)
+{
+	uint32_t keys[UNWIND_MAX_SHARDS] = { 0 }, count = n;
+	int err = 0;
+
+	(void)ctx;
+	for (uint32_t i = 0; i < n; i++)
+		keys[i] = first + i;
+	if (bpf_map_update_batch(map, keys, fds, &count, NULL) == 0)
+		return 0;
+	for (uint32_t i = 0; !err && i < n; i++)
+		err = bpf_map_update_elem(map, &keys[i], &fds[i], BPF_ANY);
+	return err;
+}
+
 static void kernel_close(void *ctx, int fd)
 {
 	(void)ctx;
 	close(fd);
 }
 
-const struct table_calls table_calls__kernel = { kernel_update, kernel_remove, kernel_new_shard, kernel_close, NULL };
+const struct table_calls table_calls__kernel = { kernel_update,	    kernel_remove, kernel_new_shard,
+						 kernel_put_shards, kernel_close,  NULL };
+
+static int reserve_shards(struct kernel_tables *t, uint32_t n)
+{
+	int err = 0;
+	uint32_t made = 0;
+
+	if (t->n_shards + n > UNWIND_MAX_SHARDS)
+		return -ENOSPC;
+	while (!err && made < n) {
+		const int fd = t->calls->new_shard(t->calls->ctx);
+
+		if (fd < 0)
+			err = fd;
+		else
+			t->shard_fds[t->n_shards + made++] = fd;
+	}
+	if (!err)
+		err = t->calls->put_shards(t->calls->ctx, t->shards_fd, t->n_shards, n, &t->shard_fds[t->n_shards]);
+	if (!err) {
+		t->n_shards += n;
+		return 0;
+	}
+	while (made-- > 0) {
+		t->calls->close(t->calls->ctx, t->shard_fds[t->n_shards + made]);
+		t->shard_fds[t->n_shards + made] = -1;
+	}
+	return err;
+}
 
 int kernel_tables__init(struct kernel_tables *t, const struct table_calls *calls)
 {
+	int err;
+
 	t->calls = calls;
-	t->shard_fd = -1;
+	for (size_t i = 0; i < UNWIND_MAX_SHARDS; i++)
+		t->shard_fds[i] = -1;
 	t->shard = calloc(1, sizeof(*t->shard));
 	t->rules = calloc(UNWIND_MAX_RULES, sizeof(*t->rules));
-	if (!t->shard || !t->rules) {
+	err = t->shard && t->rules ? reserve_shards(t, FIRST_SHARDS) : -ENOMEM;
+	if (err)
 		kernel_tables__free(t);
-		return -ENOMEM;
-	}
-	return 0;
+	return err;
 }
 
 void kernel_tables__free(struct kernel_tables *t)
 {
-	if (t->shard_fd >= 0)
-		t->calls->close(t->calls->ctx, t->shard_fd);
-	t->shard_fd = -1;
+	for (size_t i = 0; i < UNWIND_MAX_SHARDS; i++)
+		if (t->shard_fds[i] >= 0)
+			t->calls->close(t->calls->ctx, t->shard_fds[i]);
 	for (size_t i = 0; i < t->n_listed; i++)
 		free(t->listed[i].mappings);
 	free(t->listed);
@@ -73,52 +124,41 @@ void kernel_tables__free(struct kernel_tables *t)
 
 /* --- rows ----------------------------------------------------------------------------------------------------------- */
 
-static int write_shard(struct kernel_tables *t)
+static int write_shard(struct kernel_tables *t, uint32_t number)
 {
 	const uint32_t zero = 0;
 
-	return t->calls->update(t->calls->ctx, t->shard_fd, &zero, t->shard);
+	return t->calls->update(t->calls->ctx, t->shard_fds[number], &zero, t->shard);
 }
 
-static int begin_shard(struct kernel_tables *t)
+/* The one before the next row has its last. */
+static int fill_shard(struct kernel_tables *t)
 {
-	const uint32_t number = t->n_rows >> UNWIND_SHARD_SHIFT;
-	int fd = t->calls->new_shard(t->calls->ctx), err;
+	const uint32_t number = (t->n_rows >> UNWIND_SHARD_SHIFT) - 1;
+	int err = write_shard(t, number);
 
-	if (fd < 0)
-		return fd;
-	err = t->calls->update(t->calls->ctx, t->shards_fd, &number, &fd);
-	if (err) {
-		t->calls->close(t->calls->ctx, fd);
-		return err;
-	}
-	if (t->shard_fd >= 0)
-		t->calls->close(t->calls->ctx, t->shard_fd);
-	t->shard_fd = fd;
-	t->n_shards = number + 1;
+	t->calls->close(t->calls->ctx, t->shard_fds[number]);
+	t->shard_fds[number] = -1;
 	memset(t->shard, 0, sizeof(*t->shard));
-	return 0;
+	return err;
 }
 
 /* @rules the kernel's number of each rule of the table */
 static int put_rows(struct kernel_tables *t, const struct unwind_table *table, const uint32_t *rules)
 {
-	int err = 0;
+	const uint32_t needed = (uint32_t)((t->n_rows + table->n_rows) >> UNWIND_SHARD_SHIFT) + 1;
+	int err = needed > t->n_shards ? reserve_shards(t, needed - t->n_shards) : 0;
 
 	for (size_t i = 0; !err && i < table->n_rows; i++) {
 		const uint32_t at = t->n_rows & (UNWIND_SHARD_ROWS - 1);
 
-		if (at == 0 && t->n_rows >> UNWIND_SHARD_SHIFT == t->n_shards)
-			err = begin_shard(t);
-		if (err)
-			break;
 		t->shard->row[at] = (struct unwind_row){ table->rows[i].pc, rules[table->rows[i].rule] };
 		t->n_rows++;
 		if (at == UNWIND_SHARD_ROWS - 1)
-			err = write_shard(t);
+			err = fill_shard(t);
 	}
 	if (!err && t->n_rows & (UNWIND_SHARD_ROWS - 1))
-		err = write_shard(t);
+		err = write_shard(t, t->n_rows >> UNWIND_SHARD_SHIFT);
 	return err;
 }
 
@@ -146,7 +186,7 @@ static int put_rules(struct kernel_tables *t, const struct unwind_table *table, 
 int kernel_tables__put_module(struct kernel_tables *t, uint32_t id, const struct unwind_table *table,
 			      struct unwind_module *out)
 {
-	const uint64_t room = ((uint64_t)UNWIND_MAX_SHARDS << UNWIND_SHARD_SHIFT) - t->n_rows;
+	const uint64_t room = ((uint64_t)UNWIND_MAX_SHARDS << UNWIND_SHARD_SHIFT) - t->n_rows - 1;
 	uint32_t *rules;
 	int err;
 

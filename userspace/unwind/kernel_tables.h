@@ -15,6 +15,7 @@ struct table_calls {			/* a kernel of their own for tests; 0 or negative errno *
 	int (*update)(void *ctx, int map, const void *key, const void *value);
 	int (*remove)(void *ctx, int map, const void *key);
 	int (*new_shard)(void *ctx);	/* @return descriptor */
+	int (*put_shards)(void *ctx, int map, uint32_t first, uint32_t n, const int *fds);
 	void (*close)(void *ctx, int fd);
 	void *ctx;
 };
@@ -26,7 +27,7 @@ struct kernel_tables {
 	int processes_fd, mappings_fd, modules_fd, rules_fd, shards_fd;
 	const struct table_calls *calls;
 	struct unwind_shard *shard;	/* the one that is being filled, as the kernel has it */
-	int shard_fd;			/* -1: none */
+	int shard_fds[UNWIND_MAX_SHARDS];	/* those that have room; -1: full, or not made yet */
 	uint32_t n_rows, n_shards;
 	struct unwind_rule *rules;	/* UNWIND_MAX_RULES of them, as the kernel has them */
 	uint32_t n_rules;

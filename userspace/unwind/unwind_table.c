@@ -125,10 +125,9 @@ static int on_function(void *ctx, const struct eh_frame_function *f)
 	struct function function = { .start = f->start, .end = f->end, .first_row = b->n_rows };
 	int err;
 
-	if (f->start < b->first || f->end > b->last) {	/* linkers leave 0 for functions that they left out */
-		b->n_bad++;
+	/* Linkers leave 0 for functions that they left out: there is no code to lack a table. */
+	if (f->start < b->first || f->end > b->last)
 		return 0;
-	}
 	err = grow(&b->functions, b->n_functions, &b->functions_capacity, sizeof(function));
 	if (err)
 		return err;

@@ -17,7 +17,7 @@ struct unwind_table {
 	struct unwind_rule *rules;	/* those of the rows, each once; 0: none is known */
 	size_t n_rules;
 	size_t n_functions;		/* whose rows are in it */
-	size_t n_bad;			/* left out: damaged, outside of the code, or overlapping another one */
+	size_t n_bad;			/* left out: damaged, or overlapping another one */
 };
 
 /* @return 0; -ENODATA (no .eh_frame), -ENOTSUP (another machine), -E2BIG (more than max_rows), -ENOMEM, -EIO */
