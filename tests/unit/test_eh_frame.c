@@ -237,6 +237,7 @@ static struct agreement compare(const char *path)
 		strrchr(path, '/') + 1, t.n_functions, t.n_rows, t.n_rules, t.n_bad, a.places, a.followed, a.ends,
 		a.not_followed);
 	assert_int_equal(t.n_bad, 0);
+	dwarf_cfi_end(cfi);
 	unwind_table__free(&t);
 	elf_file__free(f);
 	return a;
