@@ -144,20 +144,23 @@ typedef void (*added_function)(void *ctx, const struct module *module, struct el
 static struct module *learn(struct code_map *m, uint32_t pid, const struct process_map *map, bool is_vdso,
 			    added_function added, void *ctx)
 {
-	struct module *module = code_map__add(m, map, is_vdso);
 	struct elf_file *f = NULL;
-	int fd;
+	struct module *module;
+	int64_t size = -1;
+	const int fd = open_map(pid, map, is_vdso, &size);
 
-	if (!module)
-		return NULL;
-	fd = open_map(pid, map, is_vdso, &module->size_bytes);
-	if (fd >= 0 && elf_file__open_fd(&f, fd) == 0) {
-		elf_file__build_id(f, module->build_id, sizeof(module->build_id));
-		read_segments(module, f);
+	if (fd < 0)
+		return NULL;	/* the process has just ended: others may have the file mapped, too */
+	module = code_map__add(m, map, is_vdso);
+	if (module) {
+		module->size_bytes = size;
+		if (elf_file__open_fd(&f, fd) == 0) {
+			elf_file__build_id(f, module->build_id, sizeof(module->build_id));
+			read_segments(module, f);
+		}
+		added(ctx, module, f);
 	}
-	if (fd >= 0)
-		close(fd);
-	added(ctx, module, f);
+	close(fd);
 	return module;
 }
 
