@@ -29,7 +29,7 @@ VERSION := $(shell cat VERSION)
 WARNINGS = -Wall -Wextra -Wshadow -Wformat=2 -Wno-format-truncation -Wmissing-prototypes -Wstrict-prototypes -Werror
 CPPFLAGS = -D_GNU_SOURCE -I. -I$B/skel -DTOKPROF_VERSION_STRING='"$(VERSION)"' -DTOKPROF_PREFIX='"$(PREFIX)"'
 CFLAGS = -std=gnu11 -O2 -g -ffp-contract=off -fstack-protector-strong
-LIBS = -lbpf -lpfm -lelf -ldw -lz -lsqlite3 -ljansson -lyaml -lhttp_parser -lcurl -lcapstone -lcrypto -lpthread -lm
+LIBS = -lbpf -lpfm -lelf -ldw -llzma -liberty -lz -lsqlite3 -ljansson -lyaml -lhttp_parser -lcurl -lcapstone -lcrypto -lpthread -lm
 bpf_cflags = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror \
 	-I. -I$(2) -D__TARGET_ARCH_$(1)
 BPF_CFLAGS = $(call bpf_cflags,$(BPF_ARCH),/usr/include/$(TRIPLET))

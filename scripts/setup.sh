@@ -9,8 +9,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Versions of Debian 12 that this was built and tested with: clang 14, libbpf 1.1.2, bpftool 7.1, libelf and libdw 0.188,
-# zlib 1.2.13, libpfm4 4.13, sqlite 3.40, jansson 2.14, libyaml 0.2.5, http-parser 2.9.4, curl 7.88.1, capstone 4.0.2, OpenSSL 3.0, cmocka 1.1.5.
-build_packages=(gcc libc6-dev linux-libc-dev make pkg-config clang llvm bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev
+# liblzma 5.4.1, libiberty 20230104, zlib 1.2.13, libpfm4 4.13, sqlite 3.40, jansson 2.14, libyaml 0.2.5, http-parser 2.9.4, curl 7.88.1, capstone 4.0.2, OpenSSL 3.0, cmocka 1.1.5.
+build_packages=(gcc libc6-dev linux-libc-dev make pkg-config clang llvm bpftool libbpf-dev libelf-dev libdw-dev liblzma-dev libiberty-dev zlib1g-dev
 	libpfm4-dev libsqlite3-dev libjansson-dev libyaml-dev libhttp-parser-dev libcurl4-openssl-dev
 	libcapstone-dev libssl-dev)
 test_packages=(libcmocka-dev libclang-rt-14-dev clang-tidy clang-format shellcheck sqlite3 python3 python3-venv g++ procps

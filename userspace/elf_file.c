@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,8 +16,6 @@
 #define MAX_SECTIONS 4096
 /* A symbol or string table beyond this is damage: the largest known engine has 5 MB. */
 #define MAX_SECTION_BYTES (512ull << 20)
-
-enum { DYNSYM, SYMTAB, N_TABLES };
 
 struct segment {
 	uint64_t vaddr, offset, size;
@@ -34,9 +33,10 @@ struct elf_file {
 	uint64_t size;
 	Elf *elf;
 	uint16_t machine;
+	bool mapped;
 	struct segment segments[MAX_SEGMENTS];
 	size_t n_segments;
-	struct symbol_table tables[N_TABLES]; /* without symbols where the file has none */
+	struct symbol_table tables[N_ELF_TABLES]; /* without symbols where the file has none */
 };
 
 /* --- opening ------------------------------------------------------------------------------------------------------- */
@@ -117,13 +117,15 @@ static void load_symbols(struct elf_file *f)
 		if (!gelf_getshdr(section, &sh))
 			continue;
 		if (sh.sh_type == SHT_DYNSYM)
-			load_table(f, section, &f->tables[DYNSYM]);
+			load_table(f, section, &f->tables[ELF_DYNSYM]);
 		else if (sh.sh_type == SHT_SYMTAB)
-			load_table(f, section, &f->tables[SYMTAB]);
+			load_table(f, section, &f->tables[ELF_SYMTAB]);
 	}
 }
 
-static int load(struct elf_file *f)
+enum how { WHOLE, MAPPED, HEADERS_ONLY };
+
+static int load(struct elf_file *f, enum how how)
 {
 	struct stat st;
 	GElf_Ehdr header;
@@ -137,7 +139,7 @@ static int load(struct elf_file *f)
 	f->size = (uint64_t)st.st_size;
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return -ENOTSUP;
-	f->elf = elf_begin(f->fd, ELF_C_READ, NULL);
+	f->elf = elf_begin(f->fd, how == MAPPED ? ELF_C_READ_MMAP : ELF_C_READ, NULL);
 	if (!f->elf || elf_kind(f->elf) != ELF_K_ELF || !gelf_getehdr(f->elf, &header))
 		return -ENOEXEC;
 	ident = elf_getident(f->elf, NULL);
@@ -145,13 +147,12 @@ static int load(struct elf_file *f)
 		return -ENOEXEC;
 	f->machine = header.e_machine;
 	err = read_segments(f);
-	if (err)
-		return err;
-	load_symbols(f);
-	return 0;
+	if (!err && how != HEADERS_ONLY)
+		load_symbols(f);
+	return err;
 }
 
-static int open_owned(struct elf_file **out, int fd)
+static int open_owned(struct elf_file **out, int fd, enum how how)
 {
 	struct elf_file *f = calloc(1, sizeof(*f));
 	int err;
@@ -162,7 +163,8 @@ static int open_owned(struct elf_file **out, int fd)
 		return -ENOMEM;
 	}
 	f->fd = fd;
-	err = load(f);
+	f->mapped = how == MAPPED;
+	err = load(f, how);
 	if (err) {
 		elf_file__free(f);
 		return err;
@@ -177,15 +179,39 @@ int elf_file__open(struct elf_file **out, const char *path)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	*out = NULL;
-	return fd < 0 ? -errno : open_owned(out, fd);
+	return fd < 0 ? -errno : open_owned(out, fd, WHOLE);
 }
 
-int elf_file__open_fd(struct elf_file **out, int fd)
+static int open_duplicate(struct elf_file **out, int fd, enum how how)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
 	*out = NULL;
-	return copy < 0 ? -errno : open_owned(out, copy);
+	return copy < 0 ? -errno : open_owned(out, copy, how);
+}
+
+int elf_file__open_fd(struct elf_file **out, int fd)
+{
+	return open_duplicate(out, fd, WHOLE);
+}
+
+int elf_file__open_mapped(struct elf_file **out, int fd)
+{
+	return open_duplicate(out, fd, MAPPED);
+}
+
+int elf_file__open_headers(struct elf_file **out, int fd)
+{
+	return open_duplicate(out, fd, HEADERS_ONLY);
+}
+
+void elf_file__let_go(const struct elf_file *f)
+{
+	size_t size;
+	char *bytes = f->mapped ? elf_rawfile(f->elf, &size) : NULL;
+
+	if (bytes)
+		madvise(bytes, size, MADV_DONTNEED);
 }
 
 void elf_file__free(struct elf_file *f)
@@ -316,29 +342,45 @@ int elf_file__bias(const struct elf_file *f, uint64_t map_start, uint64_t map_of
 
 /* --- strings ------------------------------------------------------------------------------------------------------- */
 
-bool elf_file__has_string(const struct elf_file *f, const char *name, const char *string)
+static Elf_Scn *find_section(const struct elf_file *f, const char *name, GElf_Shdr *sh)
 {
-	size_t names, length = strlen(string) + 1;
 	Elf_Scn *section = NULL;
-	GElf_Shdr sh;
+	size_t names;
 
 	if (elf_getshdrstrndx(f->elf, &names))
-		return false;
+		return NULL;
 	while ((section = next_section(f, section))) {
-		const char *section_name;
-		Elf_Data *data;
+		const char *found = gelf_getshdr(section, sh) ? elf_strptr(f->elf, names, sh->sh_name) : NULL;
 
-		if (!gelf_getshdr(section, &sh))
-			continue;
-		section_name = elf_strptr(f->elf, names, sh.sh_name);
-		if (!section_name || strcmp(section_name, name) != 0)
-			continue;
-		if (sh.sh_flags & SHF_COMPRESSED)
-			return true;
-		data = section_data(f, section, &sh);
-		return data && data->d_buf && memmem(data->d_buf, data->d_size, string, length);
+		if (found && strcmp(found, name) == 0)
+			return section;
 	}
-	return false;
+	return NULL;
+}
+
+int elf_file__section(const struct elf_file *f, const char *name, const void **bytes, size_t *size)
+{
+	GElf_Shdr sh;
+	Elf_Scn *section = find_section(f, name, &sh);
+	Elf_Data *data = section ? section_data(f, section, &sh) : NULL;
+
+	if (!data || !data->d_buf)
+		return -ENOENT;
+	*bytes = data->d_buf;
+	*size = data->d_size;
+	return 0;
+}
+
+bool elf_file__has_string(const struct elf_file *f, const char *name, const char *string)
+{
+	const void *bytes;
+	GElf_Shdr sh;
+	Elf_Scn *section = find_section(f, name, &sh);
+	size_t size;
+
+	if (section && sh.sh_flags & SHF_COMPRESSED)
+		return true;
+	return elf_file__section(f, name, &bytes, &size) == 0 && memmem(bytes, size, string, strlen(string) + 1);
 }
 
 /* --- symbols ------------------------------------------------------------------------------------------------------- */
@@ -383,6 +425,7 @@ static bool decode_symbol(const struct elf_file *f, const struct symbol_table *t
 	out->vaddr = symbol.st_value;
 	out->size = symbol.st_size;
 	out->function = type == STT_FUNC;
+	out->binding = GELF_ST_BIND(symbol.st_info);
 	if (elf_file__offset(f, out->vaddr, &out->file_offset))
 		out->file_offset = ELF_FILE_NO_OFFSET;
 	return true;
@@ -425,7 +468,7 @@ int elf_file__find(const struct elf_file *f, const char *const *patterns, size_t
 
 	*out = NULL;
 	*n_out = 0;
-	for (t = 0; t < N_TABLES; t++) {
+	for (t = 0; t < N_ELF_TABLES; t++) {
 		for (i = 0; i < f->tables[t].n; i++) {
 			struct elf_symbol symbol;
 
@@ -447,11 +490,26 @@ int elf_file__find(const struct elf_file *f, const char *const *patterns, size_t
 	return 0;
 }
 
+void elf_file__each_function(const struct elf_file *f, enum elf_table which,
+			     void (*visit)(void *ctx, const struct elf_symbol *symbol), void *ctx)
+{
+	const struct symbol_table *table = &f->tables[which];
+	struct elf_symbol symbol;
+	Elf64_Sym raw;
+	size_t i;
+
+	for (i = 0; i < table->n; i++) {
+		memcpy(&raw, (const char *)table->symbols->d_buf + i * sizeof(raw), sizeof(raw));
+		if (GELF_ST_TYPE(raw.st_info) != STT_OBJECT && decode_symbol(f, table, i, &symbol))
+			visit(ctx, &symbol);
+	}
+}
+
 int elf_file__function_at(const struct elf_file *f, uint64_t vaddr, struct elf_symbol *out)
 {
 	size_t t, i;
 
-	for (t = 0; t < N_TABLES; t++)
+	for (t = 0; t < N_ELF_TABLES; t++)
 		for (i = 0; i < f->tables[t].n; i++)
 			if (decode_symbol(f, &f->tables[t], i, out) && out->function && out->vaddr == vaddr)
 				return 0;
@@ -462,7 +520,7 @@ int elf_file__function_around(const struct elf_file *f, uint64_t vaddr, struct e
 {
 	size_t t, i;
 
-	for (t = 0; t < N_TABLES; t++)
+	for (t = 0; t < N_ELF_TABLES; t++)
 		for (i = 0; i < f->tables[t].n; i++)
 			if (decode_symbol(f, &f->tables[t], i, out) && out->function && vaddr >= out->vaddr &&
 			    vaddr - out->vaddr < out->size)
@@ -507,7 +565,7 @@ static int compare_mappings(const void *a, const void *b)
 int elf_file__data_ranges(const struct elf_file *f, uint64_t function, uint64_t size, struct elf_range **out,
 			  size_t *n_out)
 {
-	const struct symbol_table *table = &f->tables[SYMTAB];
+	const struct symbol_table *table = &f->tables[ELF_SYMTAB];
 	struct mapping *mappings = NULL, found;
 	size_t n = 0, i, pass;
 
@@ -546,7 +604,7 @@ int elf_file__data_ranges(const struct elf_file *f, uint64_t function, uint64_t 
 
 static const char *relocation_symbol(const struct elf_file *f, const GElf_Rela *relocation)
 {
-	const struct symbol_table *dynsym = &f->tables[DYNSYM];
+	const struct symbol_table *dynsym = &f->tables[ELF_DYNSYM];
 	uint64_t index = GELF_R_SYM(relocation->r_info);
 	Elf64_Sym symbol;
 	const char *name;

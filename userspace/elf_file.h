@@ -25,6 +25,7 @@ struct elf_symbol {
 	uint64_t vaddr, size;
 	uint64_t file_offset; /* of its first byte: what a uprobe wants; ELF_FILE_NO_OFFSET: not in the file (.bss) */
 	bool function;
+	unsigned char binding; /* STB_LOCAL, STB_GLOBAL, STB_WEAK */
 };
 #define ELF_FILE_NO_OFFSET UINT64_MAX
 
@@ -36,6 +37,12 @@ struct elf_match {
 /* @return 0; -ENOENT, -EACCES, ...; -ENOEXEC: no ELF file that is understood here */
 int elf_file__open(struct elf_file **out, const char *path);
 int elf_file__open_fd(struct elf_file **out, int fd); /* keeps a duplicate of fd */
+/* The same, mapped: for large files, in a process that may die of the SIGBUS of one that is cut short meanwhile. */
+int elf_file__open_mapped(struct elf_file **out, int fd);
+/* The same, read, without symbols: for build id and sections of a file that may be large. */
+int elf_file__open_headers(struct elf_file **out, int fd);
+/* Hold no pages of a mapped file for now: they are read again where they are wanted. */
+void elf_file__let_go(const struct elf_file *f);
 void elf_file__free(struct elf_file *f);
 
 struct Elf *elf_file__elf(const struct elf_file *f); /* for libdw */
@@ -52,6 +59,10 @@ bool elf_pattern__match(const char *pattern, const char *name);
  */
 int elf_file__find(const struct elf_file *f, const char *const *patterns, size_t n_patterns, struct elf_match **out,
 		   size_t *n_out);
+enum elf_table { ELF_DYNSYM, ELF_SYMTAB, N_ELF_TABLES };
+/* Every defined function of a table, indirect ones (whose code is the resolver) too; names live as long as the file. */
+void elf_file__each_function(const struct elf_file *f, enum elf_table table,
+			     void (*visit)(void *ctx, const struct elf_symbol *symbol), void *ctx);
 /* The function that begins at an address. @return 0, -ENOENT */
 int elf_file__function_at(const struct elf_file *f, uint64_t vaddr, struct elf_symbol *out);
 /* The function, or part of one, whose bytes hold an address. @return 0, -ENOENT */
@@ -78,6 +89,8 @@ int elf_file__data_ranges(const struct elf_file *f, uint64_t function, uint64_t 
 int elf_file__bias(const struct elf_file *f, uint64_t map_start, uint64_t map_offset, uint64_t map_size,
 		   uint64_t *bias);
 
+/* A section's bytes as the file has them, owned by the elf_file. @return 0, -ENOENT */
+int elf_file__section(const struct elf_file *f, const char *name, const void **bytes, size_t *size);
 /* Has the string section this string? Also true where that cannot be told without unpacking it. */
 bool elf_file__has_string(const struct elf_file *f, const char *section, const char *string);
 

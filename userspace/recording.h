@@ -664,6 +664,8 @@ int recording__load(struct recording *out, const char *path, char *error, size_t
 int recording__load_all(struct recording *out, const char *path, char *error, size_t error_size);
 /* The same without steps and all that comes after them: host, server, engine, models, threads. */
 int recording__load_facts(struct recording *out, const char *path, char *error, size_t error_size);
+/* These facts, modules and frames: what names are looked up for. */
+int recording__load_frames(struct recording *out, const char *path, char *error, size_t error_size);
 void recording__free(struct recording *r);
 
 const char *recording__meta(const struct recording *r, const char *key);	/* NULL where absent */

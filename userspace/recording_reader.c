@@ -35,6 +35,21 @@ int recording__load_facts(struct recording *out, const char *path, char *error, 
 	return load_tables(out, path, TABLE_STEP, error, error_size);
 }
 
+int recording__load_frames(struct recording *out, const char *path, char *error, size_t error_size)
+{
+	struct loader l;
+	int r = loader__open(&l, out, path, error, error_size);
+
+	if (!r)
+		r = loader__load(&l, 0, TABLE_STEP);
+	if (!r)
+		r = loader__load(&l, TABLE_MODULE, TABLE_STACK);
+	loader__close(&l);
+	if (r)
+		recording__free(out);
+	return r;
+}
+
 void recording__free(struct recording *r)
 {
 	if (!r)
