@@ -704,6 +704,20 @@ static void time_that_is_up_leaves_the_rest_without_names(void **state)
 	naming__free(&n);
 }
 
+static void the_interrupt_that_ended_the_recording_does_not_end_the_search(void **state)
+{
+	struct places p = places_of(library);
+	volatile sig_atomic_t interrupts = 1;
+	struct naming n;
+
+	(void)state;
+	naming__begin(&n);
+	n.options.interrupts = &interrupts;
+	name_three(&n, library, &p);
+	expect_three(&n, "exported", "hidden", "symtab");
+	naming__free(&n);
+}
+
 /* --- the kernel's own pages ----------------------------------------------------------------------------------------- */
 
 static void the_vdso_has_names(void **state)
@@ -745,6 +759,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_file_costs_its_own_names_only),
 		cmocka_unit_test(a_million_symbols_are_read_in_bounded_memory),
 		cmocka_unit_test(time_that_is_up_leaves_the_rest_without_names),
+		cmocka_unit_test(the_interrupt_that_ended_the_recording_does_not_end_the_search),
 		cmocka_unit_test(the_vdso_has_names),
 	};
 

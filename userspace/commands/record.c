@@ -22,6 +22,7 @@
 #include "userspace/launch.h"
 #include "userspace/message.h"
 #include "userspace/session.h"
+#include "userspace/symbols/carry.h"
 #include "userspace/target.h"
 #include "userspace/temporary.h"
 
@@ -37,6 +38,7 @@ enum {
 	OPT_EVENTS,
 	OPT_DIGEST_MODELS,
 	OPT_ENGINE_PROFILE,
+	OPT_NO_SYMBOLS,
 	OPT_RING,
 	OPT_TOUCHED_BYTES,
 	OPT_SAMPLE_IDLE,
@@ -67,6 +69,8 @@ static const struct option_spec record_options[] = {
 	  "so often, for some steps: which bytes of the weights the\nserver really reads. Takes the marks of touched "
 	  "pages off\nits "
 	  "memory each time, which slows a step or two" },
+	{ OPT_NO_SYMBOLS, "no-symbols", NULL,
+	  "look up no names for the stacks when the recording is over:\nfiles and addresses only" },
 	{ OPT_RING, "ring-kib", "KIB",
 	  "size of the ring buffer between kernel and recorder, a\npower of two (default: 8192); losses are counted" },
 	{ OPT_SAMPLE_IDLE, "sample-idle", NULL, "sample stacks also while no request is open" },
@@ -83,6 +87,7 @@ struct record {
 	const char *output;
 	int64_t duration_ns;	/* 0: none */
 	bool force;
+	bool no_symbols;
 	char **command;		/* after "--"; NULL */
 	struct launch launch;
 };
@@ -172,6 +177,9 @@ static int parse(struct record *r, int argc, char **argv)
 				return EXIT_CODE_USAGE;
 			if (r->session.touched_ns < TOUCHED_LEAST_NS)
 				return options__fail(&command_record, "--touched-bytes %s: at least 1 second", o.value);
+			break;
+		case OPT_NO_SYMBOLS:
+			r->no_symbols = true;
 			break;
 		case OPT_RING:
 			if (options__integer(&command_record, "--ring-kib", o.value, 4, 1 << 20, &value))
@@ -270,6 +278,21 @@ static void summarise(const struct record *r, const struct session_counts *c, co
 	message__info("next: tokprof report %s", r->output);
 }
 
+/* While the server's files are there: it may end any time. */
+static void look_up_names(const struct record *r, struct recording_writer *writer)
+{
+	const struct symbol_options options = { .interrupts = &stop_requested };
+	struct symbol_summary summary;
+	char error[512];
+
+	if (r->no_symbols)
+		return;
+	if (carry__names(writer, r->output, &options, &summary, error, sizeof(error)))
+		message__warn(NULL, "no names were looked up: %s", error);
+	else
+		carry__tell(&summary);
+}
+
 static int record_session(struct record *r, const struct target *target)
 {
 	struct sigaction action = { .sa_handler = on_signal };
@@ -330,6 +353,7 @@ static int record_session(struct record *r, const struct target *target)
 	recording_writer__put_meta_int(writer, "end_ns", (int64_t)monotonic_ns());
 	recording_writer__put_meta(writer, "end_reason", why);
 	session__close(&s);
+	look_up_names(r, writer);
 	has_model = carry__fits(writer, r->output, s.counts.n_steps, model, sizeof(model)) > 0;
 	err = recording_writer__flush(writer);
 	if (err)

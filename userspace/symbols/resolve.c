@@ -27,8 +27,7 @@ struct resolving {
 	size_t n_order;
 	struct group *groups;
 	size_t n_groups;
-	uint64_t deadline_ns;
-	bool interrupted;
+	struct symbol_limits limits;
 	int (*put)(void *ctx, const struct row_symbol *row);
 	void *ctx;
 	struct symbol_summary *out;
@@ -158,14 +157,13 @@ static int put_group(struct resolving *s, const struct group *g, const struct sy
 
 /* --- one group ----------------------------------------------------------------------------------------------------- */
 
-static enum nameless reason(struct resolving *s, int err)
+static enum nameless reason(int err)
 {
 	switch (err) {
 	case 0:
 		return NAMELESS_NO_SYMBOL;
 	case -ETIMEDOUT:
 	case -EINTR:
-		s->interrupted |= err == -EINTR;
 		return NAMELESS_NO_TIME;
 	case -EACCES:
 	case -EPERM:
@@ -184,11 +182,11 @@ static enum nameless reason(struct resolving *s, int err)
 
 static int run(struct resolving *s, const struct symbol_job *job, struct symbol_results *results)
 {
-	if (s->interrupted)
+	if (symbol_limits__interrupted(&s->limits))
 		return -EINTR;
-	if (monotonic_ns() >= s->deadline_ns)
+	if (monotonic_ns() >= s->limits.deadline_ns)
 		return -ETIMEDOUT;
-	return symbol_worker__run(job, s->deadline_ns, s->options->interrupts, results);
+	return symbol_worker__run(job, &s->limits, results);
 }
 
 static void close_fd(int fd)
@@ -208,7 +206,7 @@ static enum nameless read_module(struct resolving *s, const struct group *g, str
 	job->fd = strcmp(g->module->kind, "vdso") == 0 ? module_files__open_vdso() :
 							 module_files__open_module(s->files, g->module);
 	if (job->fd < 0)
-		return reason(s, job->fd);
+		return reason(job->fd);
 	job->debug_fd = module_files__open_debug(s->files, g->module, job->fd, &refused);
 	s->out->n_debug_refused += refused;
 	err = run(s, job, results);
@@ -217,7 +215,7 @@ static enum nameless read_module(struct resolving *s, const struct group *g, str
 	/* What is damaged beside the symbols that were read takes no name away, and has no other reason for the rest. */
 	if (err == -EBADMSG || err == -EFAULT)
 		s->out->n_damaged++;
-	return reason(s, err);
+	return reason(err);
 }
 
 static enum nameless read_kernel(struct resolving *s, const struct group *g, struct symbol_job *job,
@@ -238,13 +236,13 @@ static enum nameless read_kernel(struct resolving *s, const struct group *g, str
 			fclose(modules);
 	}
 	if (err)
-		return reason(s, err);
+		return reason(err);
 	job->fd = open(s->options->kallsyms ? s->options->kallsyms : "/proc/kallsyms", O_RDONLY | O_CLOEXEC);
 	if (job->fd < 0)
-		return reason(s, -errno);
+		return reason(-errno);
 	err = run(s, job, results);
 	close_fd(job->fd);
-	return reason(s, err);
+	return reason(err);
 }
 
 /* What one process says of its own code: the dump that it has mapped before the map in /tmp. */
@@ -319,7 +317,7 @@ static enum nameless read_jits(struct resolving *s, struct symbol_job *job, stru
 		err = merge(results, &one, ambiguous);
 		symbol_results__free(&one);
 		if (state && state != -ERANGE)
-			why = reason(s, state);
+			why = reason(state);
 	}
 	for (i = 0; ambiguous && i < job->n; i++)
 		if (ambiguous[i]) {
@@ -327,7 +325,7 @@ static enum nameless read_jits(struct resolving *s, struct symbol_job *job, stru
 			any = true;
 		}
 	free(ambiguous);
-	return err ? reason(s, err) : any ? NAMELESS_AMBIGUOUS : why;
+	return err ? reason(err) : any ? NAMELESS_AMBIGUOUS : why;
 }
 
 static size_t addresses_of(const struct resolving *s, const struct group *g, uint64_t *out)
@@ -393,7 +391,10 @@ int symbols__resolve(const struct recording *r, const struct symbol_options *opt
 	int err;
 
 	memset(out, 0, sizeof(*out));
-	s.deadline_ns = start + (options->budget_ns ? options->budget_ns : SYMBOL_BUDGET_NS);
+	s.limits = (struct symbol_limits){ .deadline_ns =
+						   start + (options->budget_ns ? options->budget_ns : SYMBOL_BUDGET_NS),
+					   .interrupts = options->interrupts,
+					   .interrupts_before = options->interrupts ? *options->interrupts : 0 };
 	err = make_groups(&s);
 	if (!err && s.n_groups > 0)
 		err = open_files(&s);

@@ -141,15 +141,19 @@ static int receive(struct receiving *r)
 	return err ? err : n > 0;
 }
 
-static int receive_all(struct receiving *r, uint64_t deadline_ns, const volatile sig_atomic_t *interrupts)
+bool symbol_limits__interrupted(const struct symbol_limits *limits)
 {
-	const sig_atomic_t before = interrupts ? *interrupts : 0;
+	return limits->interrupts && *limits->interrupts != limits->interrupts_before;
+}
+
+static int receive_all(struct receiving *r, const struct symbol_limits *limits)
+{
 	int state;
 
 	while ((state = receive(r)) > 0) {
-		if (interrupts && *interrupts != before)
+		if (symbol_limits__interrupted(limits))
 			return -EINTR;
-		if (monotonic_ns() >= deadline_ns)
+		if (monotonic_ns() >= limits->deadline_ns)
 			return -ETIMEDOUT;
 	}
 	if (state < 0)
@@ -157,8 +161,8 @@ static int receive_all(struct receiving *r, uint64_t deadline_ns, const volatile
 	return r->status > 0 ? -EFAULT : r->status ? r->status : r->refused;
 }
 
-static int run(const struct symbol_job *job, int in, int out, uint64_t deadline_ns,
-	       const volatile sig_atomic_t *interrupts, struct symbol_results *results)
+static int run(const struct symbol_job *job, int in, int out, const struct symbol_limits *limits,
+	       struct symbol_results *results)
 {
 	struct receiving *r = calloc(1, sizeof(*r));
 	pid_t pid = r ? fork() : -1;
@@ -174,7 +178,7 @@ static int run(const struct symbol_job *job, int in, int out, uint64_t deadline_
 	r->fd = in;
 	r->results = results;
 	r->status = 1;
-	err = receive_all(r, deadline_ns, interrupts);
+	err = receive_all(r, limits);
 	/* It has ended, or is to. */
 	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
@@ -183,8 +187,7 @@ static int run(const struct symbol_job *job, int in, int out, uint64_t deadline_
 	return err;
 }
 
-int symbol_worker__run(const struct symbol_job *job, uint64_t deadline_ns, const volatile sig_atomic_t *interrupts,
-		       struct symbol_results *results)
+int symbol_worker__run(const struct symbol_job *job, const struct symbol_limits *limits, struct symbol_results *results)
 {
 	int ends[2], err;
 
@@ -192,7 +195,7 @@ int symbol_worker__run(const struct symbol_job *job, uint64_t deadline_ns, const
 		return 0;
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
-	err = run(job, ends[0], ends[1], deadline_ns, interrupts, results);
+	err = run(job, ends[0], ends[1], limits, results);
 	close(ends[0]);
 	return err;
 }

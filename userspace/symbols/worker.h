@@ -37,12 +37,20 @@ struct symbol_job {
 	size_t n;
 };
 
+struct symbol_limits {
+	uint64_t deadline_ns;	/* CLOCK_MONOTONIC */
+	const volatile sig_atomic_t *interrupts;	/* NULL */
+	sig_atomic_t interrupts_before;		/* more than these end it */
+};
+
+bool symbol_limits__interrupted(const struct symbol_limits *limits);
+
 /*
- * @deadline_ns: CLOCK_MONOTONIC. @interrupts: one more than at the call ends it; NULL. @results: made with job->n addresses.
+ * @results: made with job->n addresses.
  * @return 0; -ETIMEDOUT; -EINTR; -EFAULT: the reader died of the file; -EBADMSG: the file, or its debug information, is damaged;
  *	   -EACCES: the kernel hides addresses; -ENOENT; -ENOSPC: too many names; -ENOMEM. Names may have been found all the same
  */
-int symbol_worker__run(const struct symbol_job *job, uint64_t deadline_ns, const volatile sig_atomic_t *interrupts,
+int symbol_worker__run(const struct symbol_job *job, const struct symbol_limits *limits,
 		       struct symbol_results *results);
 /* What the reader does: messages go to `out`. @return 0, -EPIPE: nobody listens, -ENOMEM */
 int symbol_job__read(const struct symbol_job *job, int out);
