@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,6 +248,53 @@ static void code_that_two_processes_name_differently_has_no_name(void **state)
 	waitpid(child, NULL, 0);
 }
 
+/* A file of a terabyte, of which nothing is on the disk: no reader comes to its end. */
+static void write_endless_map(void)
+{
+	write_map((uint32_t)getpid(), "7f0000001000 100 first\n");
+	if (truncate(map_path, 1LL << 40))
+		skip();	/* this file system has no such files */
+}
+
+static void a_map_without_end_costs_the_time_that_there_is_and_no_more(void **state)
+{
+	struct naming n;
+
+	(void)state;
+	write_endless_map();
+	naming__begin(&n);
+	n.options.budget_ns = 200000000;
+	naming__frame(&n, FRAME_USER, ABSENT, 0x7f0000001010);
+	naming__resolve(&n);
+	assert_int_equal(n.summary.nameless[NAMELESS_NO_TIME], 1);
+	naming__free(&n);
+}
+
+static volatile sig_atomic_t interrupts;
+
+static void on_alarm(int number)
+{
+	(void)number;
+	interrupts++;
+}
+
+static void an_interrupt_ends_the_search_at_once(void **state)
+{
+	struct naming n;
+
+	(void)state;
+	write_endless_map();
+	naming__begin(&n);
+	n.options.budget_ns = 3600000000000ULL;
+	n.options.interrupts = &interrupts;
+	naming__frame(&n, FRAME_USER, ABSENT, 0x7f0000001010);
+	signal(SIGALRM, on_alarm);
+	alarm(1);
+	naming__resolve(&n);
+	assert_int_equal(n.summary.nameless[NAMELESS_NO_TIME], 1);
+	naming__free(&n);
+}
+
 /* --- jitdump -------------------------------------------------------------------------------------------------------- */
 
 static void put32(FILE *f, uint32_t value)
@@ -350,6 +398,8 @@ int main(void)
 		cmocka_unit_test_teardown(code_of_a_jit_is_named_by_the_perf_map_whose_later_lines_win, remove_map),
 		cmocka_unit_test_teardown(a_map_that_another_user_has_put_there_is_not_believed, remove_map),
 		cmocka_unit_test_teardown(code_that_two_processes_name_differently_has_no_name, remove_map),
+		cmocka_unit_test_teardown(a_map_without_end_costs_the_time_that_there_is_and_no_more, remove_map),
+		cmocka_unit_test_teardown(an_interrupt_ends_the_search_at_once, remove_map),
 		cmocka_unit_test(code_of_a_jit_is_named_by_the_dump_that_the_process_has_mapped),
 	};
 

@@ -18,7 +18,7 @@ struct output {
 	jmp_buf full;
 };
 
-/* Neither demangler owns memory while it calls back (both work on the stack), so that a jump out of it loses none. */
+/* Both demanglers work on the stack; what Rust's has allocated for a name beyond ASCII is lost with the process that reads symbols. */
 static void append(const char *text, size_t n, void *opaque)
 {
 	struct output *o = opaque;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/symbols/scoped_name.h"
+
 #define MAX_NESTING 256		/* of entries: blocks, namespaces and functions in each other */
 #define NO_UNIT UINT64_MAX
 
@@ -29,6 +31,7 @@ struct walk {
 	size_t n;
 	struct place *places;	/* those that are looked for now, ascending */
 	size_t n_places;
+	struct scoped_names scoped;	/* of functions that they are in */
 };
 
 /* --- which unit --------------------------------------------------------------------------------------------------- */
@@ -163,16 +166,38 @@ static int walk_children(struct walk *w, Dwarf_Die *parent, size_t depth, int ne
 
 /* --- names and lines ---------------------------------------------------------------------------------------------- */
 
-static const char *function_name(Dwarf_Die *die)
+/* Through the abstract origin and the specification, as the attribute stands there. */
+static const char *linkage_name(Dwarf_Die *die)
 {
 	Dwarf_Attribute attribute;
-	const char *name = NULL;
 
-	/* Through the abstract origin and the specification, as the attributes stand there. */
 	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
 	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
-		name = dwarf_formstring(&attribute);
+		return dwarf_formstring(&attribute);
+	return NULL;
+}
+
+static const char *function_name(const struct walk *w, Dwarf_Die *die)
+{
+	const char *name = linkage_name(die);
+
+	if (!name)
+		name = scoped_names__get(&w->scoped, die);
 	return name ? name : dwarf_diename(die);
+}
+
+static int find_scoped_names(struct walk *w, Dwarf_Die *unit)
+{
+	size_t i, depth;
+	int err = 0;
+
+	for (i = 0; i < w->n_places; i++)
+		for (depth = 0; depth < w->places[i].depth && !err; depth++)
+			if (!linkage_name(&w->places[i].functions[depth]))
+				err = scoped_names__want(&w->scoped, &w->places[i].functions[depth]);
+	if (!err)
+		scoped_names__find(&w->scoped, unit);
+	return err;
 }
 
 static void call_place(Dwarf_Die *inlined, Dwarf_Die *unit, struct inline_function *caller)
@@ -203,7 +228,7 @@ static void own_place(uint64_t address, Dwarf_Die *unit, struct inline_function 
 		innermost->line = (uint32_t)number;
 }
 
-static void chain_of(struct place *p, Dwarf_Die *unit, struct inline_chain *out)
+static void chain_of(const struct walk *w, struct place *p, Dwarf_Die *unit, struct inline_chain *out)
 {
 	size_t i;
 
@@ -211,7 +236,7 @@ static void chain_of(struct place *p, Dwarf_Die *unit, struct inline_chain *out)
 	out->n = p->depth;
 	out->start = p->start;
 	for (i = 0; i < p->depth; i++) {
-		out->functions[i].name = function_name(&p->functions[i]);
+		out->functions[i].name = function_name(w, &p->functions[i]);
 		if (i > 0)
 			call_place(&p->functions[i], unit, &out->functions[i - 1]);
 	}
@@ -230,11 +255,14 @@ static int walk_places(struct walk *w, Dwarf_Die *unit, const struct listener *l
 	size_t i;
 	int err = walk_children(w, unit, 0, 0);
 
+	if (!err)
+		err = find_scoped_names(w, unit);
 	for (i = 0; i < w->n_places && !err; i++) {
-		chain_of(&w->places[i], unit, &chain);
+		chain_of(w, &w->places[i], unit, &chain);
 		if (chain.n > 0)
 			listener->tell(listener->ctx, w->places[i].index, &chain);
 	}
+	scoped_names__free(&w->scoped);
 	return err;
 }
 

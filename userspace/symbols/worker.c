@@ -52,14 +52,19 @@ static int keep(int fd, int i)
 /* Each of these may fail where we are not root to begin with: there is less to give up then. */
 static void give_up_privileges(void)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY)))
+		return;	/* in a user namespace without that user */
+}
+
+static void set_limits(void)
+{
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_CPU, MAX_CPU_SECONDS);
 	limit(RLIMIT_DATA, data_bytes() + WORKER_MEMORY_BYTES);
-	if (geteuid() == 0 &&
-	    (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY)))
-		return;
+	/* Last: a change of user takes it back (prctl(2)). */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 static void reader(const struct symbol_job *job, int out)
@@ -74,6 +79,7 @@ static void reader(const struct symbol_job *job, int out)
 	if (out >= FIRST_KEPT_FD && own.fd >= FIRST_KEPT_FD)
 		close_range(3, FIRST_KEPT_FD - 1, 0);
 	give_up_privileges();
+	set_limits();
 	_exit(symbol_job__read(&own, out) ? 1 : 0);
 }
 
