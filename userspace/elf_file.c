@@ -505,6 +505,17 @@ void elf_file__each_function(const struct elf_file *f, enum elf_table which,
 	}
 }
 
+void elf_file__each_code_section(const struct elf_file *f, void (*visit)(void *ctx, uint64_t vaddr, uint64_t size),
+				 void *ctx)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr sh;
+
+	while ((section = next_section(f, section)))
+		if (gelf_getshdr(section, &sh) && sh.sh_flags & SHF_EXECINSTR)
+			visit(ctx, sh.sh_addr, sh.sh_size);
+}
+
 int elf_file__function_at(const struct elf_file *f, uint64_t vaddr, struct elf_symbol *out)
 {
 	size_t t, i;

@@ -63,6 +63,9 @@ enum elf_table { ELF_DYNSYM, ELF_SYMTAB, N_ELF_TABLES };
 /* Every defined function of a table, indirect ones (whose code is the resolver) too; names live as long as the file. */
 void elf_file__each_function(const struct elf_file *f, enum elf_table table,
 			     void (*visit)(void *ctx, const struct elf_symbol *symbol), void *ctx);
+/* Every section of code, in the order of the file. */
+void elf_file__each_code_section(const struct elf_file *f, void (*visit)(void *ctx, uint64_t vaddr, uint64_t size),
+				 void *ctx);
 /* The function that begins at an address. @return 0, -ENOENT */
 int elf_file__function_at(const struct elf_file *f, uint64_t vaddr, struct elf_symbol *out);
 /* The function, or part of one, whose bytes hold an address. @return 0, -ENOENT */

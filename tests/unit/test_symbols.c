@@ -353,6 +353,32 @@ static void a_stripped_file_is_named_by_the_packed_table_that_it_carries(void **
 	naming__free(&n);
 }
 
+static void a_function_without_a_size_reaches_to_the_next_symbol_or_the_end_of_its_section(void **state)
+{
+	static const char source[] = ".section .init,\"ax\",@progbits\n"
+				     ".globl unsized\n.type unsized,@function\nunsized: nop\nnop\nnop\nnop\n"
+				     ".type next,@function\nnext: nop\nnop\n"
+				     ".section .plt.own,\"ax\",@progbits\nnop\nnop\nnop\nnop\n";
+	struct naming n;
+	char path[128];
+	int64_t module;
+	uint64_t start;
+
+	(void)state;
+	compiled__build_by("gcc -x assembler", "unsized.so", source, "-shared -nostdlib " ID, path, sizeof(path));
+	start = naming__address(path, "unsized");
+	naming__begin(&n);
+	module = naming__file(&n, path);
+	naming__frame(&n, FRAME_USER, module, start + 3);
+	naming__frame(&n, FRAME_USER, module, start + 5);
+	naming__frame(&n, FRAME_USER, module, start + 7);
+	naming__resolve(&n);
+	assert_string_equal(naming__name(&n, 1), "unsized");
+	assert_string_equal(naming__name(&n, 2), "next");
+	assert_string_equal(naming__name(&n, 3), "");
+	naming__free(&n);
+}
+
 /* --- separate debug files ------------------------------------------------------------------------------------------- */
 
 static void a_debug_file_is_found_by_its_link_and_must_be_of_the_same_build(void **state)
@@ -786,6 +812,7 @@ int main(void)
 		cmocka_unit_test(a_function_is_named_by_the_symbol_table_with_its_offset),
 		cmocka_unit_test(what_was_stripped_has_no_name_rather_than_that_of_its_neighbour),
 		cmocka_unit_test(a_stripped_file_is_named_by_the_packed_table_that_it_carries),
+		cmocka_unit_test(a_function_without_a_size_reaches_to_the_next_symbol_or_the_end_of_its_section),
 		cmocka_unit_test(a_debug_file_is_found_by_its_link_and_must_be_of_the_same_build),
 		cmocka_unit_test(without_build_ids_the_links_checksum_decides),
 		cmocka_unit_test(a_debug_file_is_found_by_build_id),

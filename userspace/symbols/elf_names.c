@@ -41,12 +41,22 @@ static void add(void *ctx, const struct elf_symbol *s)
 		address_table__begin_at(a->table, &symbol);
 }
 
+/* A function without a size ends with its section: behind .init there is the PLT, which no symbol tells of. */
+static void end_section(void *ctx, uint64_t vaddr, uint64_t size)
+{
+	const struct address_symbol start = { .start = vaddr }, end = { .start = vaddr + size };
+
+	address_table__begin_at(ctx, &start);
+	address_table__begin_at(ctx, &end);
+}
+
 void elf_names__add(const struct elf_file *f, enum elf_table which, enum symbol_source source,
 		    struct address_table *table)
 {
 	struct adding a = { table, source };
 
 	elf_file__each_function(f, which, add, &a);
+	elf_file__each_code_section(f, end_section, table);
 	elf_file__let_go(f);
 }
 
