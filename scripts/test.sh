@@ -107,6 +107,7 @@ if $slow; then
 	suite memory python3 tests/scenarios/memory.py --all
 	suite stacks python3 tests/scenarios/stacks.py --all
 	suite faults python3 tests/scenarios/faults.py --all
+	suite names python3 tests/scenarios/names.py --all
 	suite devices python3 tests/scenarios/devices.py --all
 	suite tamper python3 tests/tamper/run.py --all
 	suite attribution python3 tests/bench/attribution/run.py --quick --fresh --folder build/test-attribution
@@ -122,6 +123,7 @@ else
 	suite memory python3 tests/scenarios/memory.py
 	suite stacks python3 tests/scenarios/stacks.py
 	suite faults python3 tests/scenarios/faults.py
+	suite names python3 tests/scenarios/names.py
 	suite devices python3 tests/scenarios/devices.py
 	suite tamper python3 tests/tamper/run.py
 fi
