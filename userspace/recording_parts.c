@@ -295,7 +295,10 @@ int recording_parts__open(struct recording_parts **out, const char *path, size_t
 	if (!r)
 		r = loader__load(&p->loader, 0, FIRST_TABLE);
 	if (!r)
-		r = loader__load(&p->loader, TABLE_FIT, FIRST_STACK_TABLE);
+		r = loader__load(&p->loader, TABLE_FIT, TABLE_KERNEL_KIND);
+	/* System calls and interrupts are for reports; there are as many rows of them as of steps. */
+	if (!r)
+		r = loader__load(&p->loader, TABLE_KERNEL_SAMPLE + 1, FIRST_STACK_TABLE);
 	for (int i = 0; i < N_PART_TABLES && !r; i++)
 		r = table_cursor__open(&p->tables[i].cursor, &p->loader, &tables[FIRST_TABLE + i]);
 	if (!r)

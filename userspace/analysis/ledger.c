@@ -275,7 +275,7 @@ int ledger__build(struct ledger *out, const struct timeline *t, const struct led
 		err = allocate(out, options);
 	if (!err)
 		err = device_calls__open(&calls, t->recording, out->resources, out->n_resources);
-	if (!err)
+	if (!err && !(options && options->without_kernel_work))
 		err = kernel_work__open(&out->kernel, out);
 	if (!err)
 		err = traffic__open(&out->traffic, out);

@@ -134,6 +134,7 @@ struct ledger_options {
 	const struct rule *rule;	/* NULL: the default, falling back where it cannot be applied */
 	enum fixed_by fixed_by;
 	bool want_rows, want_wall;
+	bool without_kernel_work;	/* system calls and interrupts by name are not needed */
 	char *error;			/* where the reason of -ENOTSUP goes; NULL */
 	size_t error_size;
 };

@@ -134,6 +134,7 @@ static int fail_analysis(const char *path, int rc)
 /* All of the recording at once. */
 static int analyse(struct inputs *x, const char *path)
 {
+	const struct ledger_options how = { .without_kernel_work = true };
 	char error[MAX_SENTENCE] = "";
 	int rc;
 
@@ -145,7 +146,7 @@ static int analyse(struct inputs *x, const char *path)
 	rc = timeline__build(&x->timeline, &x->recording);
 	x->has_timeline = rc == 0;
 	if (rc == 0)
-		rc = ledger__build(&x->ledger, &x->timeline, NULL);
+		rc = ledger__build(&x->ledger, &x->timeline, &how);
 	x->has_ledger = x->has_timeline && rc == 0;
 	if (rc < 0)
 		return fail_analysis(path, rc);
