@@ -101,8 +101,14 @@ def bpf_objects():
     tool = shutil.which("bpftool") or "/usr/sbin/bpftool"
     found = set()
     for kind in ("link", "prog", "map"):
-        listing = subprocess.run([tool, "-j", kind, "list"], capture_output=True, text=True, check=True).stdout
-        found |= {(kind, item["id"]) for item in json.loads(listing or "[]")}
+        # What another program frees while the list is made can end it with an error.
+        for _ in range(20):
+            listing = subprocess.run([tool, "-j", kind, "list"], capture_output=True, text=True)
+            if listing.returncode == 0:
+                break
+        else:
+            raise AssertionError(f"bpftool {kind} list: exit status {listing.returncode}: {listing.stdout}{listing.stderr}")
+        found |= {(kind, item["id"]) for item in json.loads(listing.stdout or "[]")}
     return found
 
 
