@@ -15,6 +15,7 @@
  */
 #include "bpf/common.bpf.h"
 #include "bpf/counters.bpf.h"
+#include "bpf/operators.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -63,6 +64,7 @@ struct step {
 	tp_u64 filled;		/* address of a batch that calls fill; 0: none */
 	tp_u64 told;		/* the rows of the whole step are out, by its batch */
 	tp_u64 shown;		/* it is in map step_now */
+	tp_u64 operators;	/* its operators are told */
 	struct record_step record;
 };
 
@@ -98,6 +100,7 @@ struct workspace {
 	tp_u64 seq_ids[MAX_UBATCH_TOKENS];
 	tp_u8 outputs[MAX_UBATCH_TOKENS];
 	tp_u64 rows[(sizeof(struct record_rows) + MAX_ROWS_PER_RECORD * sizeof(struct record_row)) / 8];
+	struct node_list nodes;
 };
 
 static __always_inline struct record_rows *workspace__rows(struct workspace *w)
@@ -223,6 +226,37 @@ static __always_inline void emit_step(struct step *s, tp_u64 now, int ret, tp_u1
 	s->sp = 0;
 }
 
+/* A step within a step may be of any kind: then what is told of the one around it would not be of its own rows. */
+static __always_inline void operators__begin(struct workspace *w, struct step *s, bool nested)
+{
+	struct operator_control *control = operator_control__get();
+
+	w->nodes.sampled_step = 0;
+	if (nested) {
+		w->steps[0].operators = 0;
+		return;
+	}
+	if (!control || !control->steps_left)
+		return;
+	control->steps_left--;	/* engines are not more than a few: a step too many does no harm */
+	s->operators = 1;
+	w->nodes.sampled_step = s->record.step + 1;
+	node_list__begin(&w->nodes);
+}
+
+static __always_inline void operators__end(struct workspace *w, const struct step *s)
+{
+	const struct operator_control *control = operator_control__get();
+
+	if (!s->operators || !control)
+		return;
+	if (w->nodes.in_graph)
+		w->nodes.broken = 1;
+	/* The last one of a burst: the recorder shall let go of the probes. */
+	node_list__emit(&w->nodes, s->record.step, NODES_LAST,
+			control->steps_left ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
+}
+
 static __always_inline void on_step_entry(const struct engine_probe_config *config, tp_u64 sp, tp_u64 context,
 					  tp_u64 batch)
 {
@@ -270,6 +304,7 @@ static __always_inline void on_step_entry(const struct engine_probe_config *conf
 	} else if (config->batch_argument) {
 		s->filled = batch;
 	}
+	operators__begin(w, s, nested);
 	step_now__enter(m, s);
 	own_waits(&s->record);
 	cut(s->record.meter_start, now);
@@ -291,6 +326,7 @@ static __always_inline void on_step_return(tp_u64 sp, int ret)
 		return;
 	if (w->steps[1].sp)
 		emit_step(&w->steps[1], now, 0, STEP_NO_RETURN);
+	operators__end(w, &w->steps[0]);
 	emit_step(&w->steps[0], now, ret, 0);
 }
 
@@ -832,6 +868,36 @@ static __always_inline tp_u64 batch_of(const struct engine_probe_config *config,
 	return BATCH(regs, config);
 }
 
+/* Only the step's thread has a workspace: the others' hits end here. */
+static __always_inline void on_operator(const struct engine_probe_config *config, struct user_regs *regs)
+{
+	struct workspace *w = workspace__get(false);
+	struct step *s;
+
+	if (!w)
+		return;
+	if (config->role == PROBE_SAMPLING_ENTRY) {
+		on_sampling_entry(&w->nodes, regs->sp);
+		return;
+	}
+	if (config->role == PROBE_SAMPLING_RETURN) {
+		on_sampling_return(&w->nodes, entry_sp(config, regs));
+		return;
+	}
+	s = &w->steps[0];
+	if (!s->sp || w->steps[1].sp)
+		return;
+	s->record.h.flags |= STEP_OPERATORS;
+	if (!s->operators)
+		return;
+	if (config->role == PROBE_NODE)
+		on_node(&w->nodes, s->record.step, config, ARG2(regs));
+	else if (config->role == PROBE_GRAPH_ENTRY)
+		on_graph_entry(&w->nodes, s->record.step, config, ARG1(regs));
+	else
+		on_graph_return(&w->nodes);
+}
+
 static __always_inline int on_probe(struct user_regs *regs)
 {
 	struct engine_probe_config *config;
@@ -872,6 +938,9 @@ static __always_inline int on_probe(struct user_regs *regs)
 		w = workspace__get(false);
 		if (w && w->speculation_sp == entry_sp(config, regs))
 			w->speculation_sp = 0;
+		break;
+	default:
+		on_operator(config, regs);
 		break;
 	}
 	return 0;

@@ -36,6 +36,7 @@ enum record_kind {
 	RECORD_COUNTER_SPAN = 11, /* struct record_counter_span (counters.h) */
 	RECORD_SAMPLE = 20,	/* struct record_sample (stacks.h) */
 	RECORD_WAKE = 21,	/* struct record_wake (stacks.h) */
+	RECORD_NODES = 12,	/* struct record_nodes: what a step spent on nodes of its graph */
 };
 
 struct record_header {
@@ -75,6 +76,7 @@ enum step_flag {
 	STEP_NESTED = 4,	/* begun inside another step of the same thread (decode that falls through to encode) */
 	STEP_PARTS_UNKNOWN =
 		8, /* its rows are the batch's, and the engine cut them into several ubatches: into which is not known */
+	STEP_OPERATORS = 16,	/* its operators were probed, which made it slower */
 };
 
 struct record_step {
@@ -134,6 +136,35 @@ struct record_rows {
 	tp_u8 check;		/* enum layout_check */
 	tp_u8 layout;		/* index of the layout that was used */
 	struct record_row row[];
+};
+
+enum nodes_flag {
+	NODES_LAST = 1,		/* of its step */
+	NODES_BROKEN = 2,	/* something of the step was not seen, or could not be read */
+	NODES_SAMPLING = 4,	/* one choice of a token after the step, no node of its graph */
+};
+
+#define MAX_NODE_NAME 64	/* GGML_MAX_NAME, its end included */
+#define MAX_NODES_PER_RECORD 64
+#define NODE_GRAPH 0xffffffffu	/* in place of an operator: from a graph's begin to its first node */
+
+/* From when the step's thread began to compute a node of the graph to when it began the next, or the graph ended. */
+struct record_node {
+	tp_u64 ns;
+	tp_u64 cpu_ns;		/* METER_CPU_NS: all threads of the server */
+	tp_u32 op;		/* the engine's number of the operator, or NODE_GRAPH */
+	tp_s32 name_bytes;	/* with the end; not above 0: unreadable */
+	char name[MAX_NODE_NAME];
+};
+
+struct record_nodes {
+	struct record_header h;	/* flags: enum nodes_flag */
+	tp_u64 step;
+	tp_u32 first;		/* how many nodes of the step came before these */
+	tp_u32 n;
+	tp_u32 n_graph;		/* nodes that the step's graphs have so far, the ones that nothing computes too; 0: not known */
+	tp_u32 reserved;
+	struct record_node node[];
 };
 
 enum memory_op {
@@ -240,6 +271,8 @@ _Static_assert(sizeof(struct record_step) == 24 + 24 + 16 + 2 * 8 * N_METERS + 2
 _Static_assert(sizeof(struct record_row) == 16, "record_row");
 _Static_assert(sizeof(struct record_rows) == 56, "record_rows");
 _Static_assert(sizeof(struct record_memory) == 56, "record_memory");
+_Static_assert(sizeof(struct record_node) == 88, "record_node");
+_Static_assert(sizeof(struct record_nodes) == 48, "record_nodes");
 _Static_assert(sizeof(struct record_socket) == 56, "record_socket");
 _Static_assert(sizeof(struct socket_peer) == 20, "socket_peer");
 _Static_assert(sizeof(struct thread_times) == 80, "thread_times");

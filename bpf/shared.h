@@ -199,7 +199,13 @@ enum probe_role {
 	PROBE_SPECULATION_ENTRY = 4,
 	PROBE_SPECULATION_RETURN = 5,
 	PROBE_BATCH = 6,
-	N_PROBE_ROLES = 7,
+	/* Probed in bursts (collectors/engine_operators.h): */
+	PROBE_NODE = 7,		/* a thread begins to compute a node of a graph, the second argument */
+	PROBE_GRAPH_ENTRY = 8,	/* the first argument is the graph */
+	PROBE_GRAPH_RETURN = 9,
+	PROBE_SAMPLING_ENTRY = 10,
+	PROBE_SAMPLING_RETURN = 11,
+	N_PROBE_ROLES = 12,
 };
 
 /* Calls that fill a batch whose struct is private. The first argument is the batch. */
@@ -232,6 +238,10 @@ struct engine_probe_config {
 	tp_u32 value_word;	/* the function's value: this word of the saved registers, PROBE_CONSTANT: `value` */
 	tp_s32 value;
 	tp_u32 batch_argument;	/* PROBE_STEP_ENTRY: which argument is the address of a batch that calls fill; 0: none */
+	tp_u16 node_op;		/* PROBE_NODE: where a node has the number of its operator, and its name */
+	tp_u16 node_name;
+	tp_u16 graph_nodes;	/* PROBE_GRAPH_ENTRY: where a graph has the number of its nodes; LAYOUT_ABSENT */
+	tp_u16 reserved;
 	tp_u64 hits;		/* written by the BPF program */
 };
 #define PROBE_ALWAYS 0xff
@@ -260,6 +270,12 @@ struct batch {
 	tp_u32 n;
 	tp_u32 lost;		/* it holds something that this cannot tell: its rows are unknown until the next `clear` */
 	struct batch_token token[MAX_UBATCH_TOKENS];
+};
+
+/* Map `operator_control`, entry 0. */
+struct operator_control {
+	tp_u32 steps_left;	/* steps that begin from now on whose operators are told; the kernel counts down */
+	tp_u32 reserved;
 };
 
 /* Map `engine_control`, entry 0. */

@@ -14,12 +14,15 @@
 
 #include "collectors/collector.h"
 #include "collectors/engine_batches.h"
+#include "collectors/engine_nodes.h"
+#include "collectors/engine_operators.h"
 #include "collectors/engine_rows.h"
 #include "collectors/skeleton.h"
 #include "collectors/uprobe.h"
 #include "engine.skel.h"
 #include "userspace/engine.h"
 #include "userspace/model_file.h"
+#include "userspace/process.h"
 #include "userspace/session.h"
 
 #define MAX_ENGINES 32
@@ -31,6 +34,7 @@ struct attached_engine {
 	struct engine_instance *instance;
 	struct uprobe_links links[ENGINE_MAX_MODULES];
 	struct engine_batches batches;
+	struct engine_operators operators;
 	bool unknown_noted;	/* that rows are unknown, and nothing can be done */
 	uint32_t first_probe;	/* of its entries in map engine_probes */
 	uint32_t first_layout;
@@ -47,6 +51,12 @@ struct engine_collector {
 	uint32_t n_probes, n_layouts;	/* used entries of the maps */
 	struct engine_rows rows;
 	struct model_numbers models;
+	struct engine_nodes nodes;
+	struct operator_schedule schedule;
+	struct hit_cost hit_cost;	/* 0: not calibrated */
+	uint64_t burst_end_ns;		/* at the latest; 0: no burst */
+	bool operators_seen;		/* a burst has told of a step */
+	int64_t n_steps;		/* that ended so far */
 	bool enabled;
 };
 
@@ -81,6 +91,8 @@ static int engine_open(struct session *s, void **out)
 	c->cache = engine_cache__new();
 	c->skel = engine_bpf__open();
 	err = c->cache && c->skel ? session__share_maps(s, c->skel->obj) : -ENOMEM;
+	if (!err)
+		err = engine_nodes__init(&c->nodes);
 	if (!err) {
 		uprobe__prepare(c->skel->progs.on_uprobe);
 		err = engine_bpf__load(c->skel);
@@ -93,9 +105,13 @@ static int engine_open(struct session *s, void **out)
 		engine_bpf__destroy(c->skel);
 		engine_cache__free(c->cache);
 		engine_profiles__free(&c->profiles);
+		engine_nodes__free(&c->nodes);
 		free(c);
 		return err;
 	}
+	operator_schedule__init(&c->schedule);
+	if (s->writer && operator_hit__calibrate(&c->hit_cost))
+		memset(&c->hit_cost, 0, sizeof(c->hit_cost));
 	*out = c;
 	return 0;
 }
@@ -143,6 +159,9 @@ static int fill_maps(struct engine_collector *c, struct attached_engine *e)
 			.condition = place->condition,
 			.value_word = place->value_is_constant ? PROBE_CONSTANT : place->value_word,
 			.value = place->constant,
+			.node_op = (uint16_t)in->node_op,
+			.node_name = (uint16_t)in->node_name,
+			.graph_nodes = (uint16_t)in->graph_nodes,
 		};
 		uint32_t key = c->n_probes++;
 		int err = bpf_map_update_elem(bpf_map__fd(c->skel->maps.engine_probes), &key, &config, BPF_ANY);
@@ -170,6 +189,7 @@ static void detach(struct engine_collector *c, struct attached_engine *e)
 
 	if (e->batches.state == BATCHES_ON)
 		engine_batches__detach(&e->batches, e->instance, &bpf);
+	engine_operators__detach(&e->operators, e->instance);
 	for (i = 0; i < e->instance->n_modules; i++)
 		uprobe_links__detach(&e->links[i]);
 }
@@ -185,7 +205,8 @@ static int attach(struct engine_collector *c, struct attached_engine *e)
 	for (m = 0; m < in->n_modules; m++) {
 		n = 0;
 		for (i = 0; i < in->n_probes; i++)
-			if (in->probes[i].module == m && in->probes[i].role != PROBE_BATCH)
+			if (in->probes[i].module == m && in->probes[i].role != PROBE_BATCH &&
+			    !operator_role(in->probes[i].role))
 				points[n++] =
 					(struct uprobe_point){ in->probes[i].place.file_offset, e->first_probe + i };
 		if (n == 0)
@@ -252,25 +273,33 @@ static void write_engine(struct session *s, const struct engine_collector *c, co
 		recording_writer__engine(s->writer, &row);
 }
 
-/* Those of batches apart: they are attached later, if at all. */
-static void write_probes(struct session *s, const struct engine_instance *in, bool batches)
+enum probe_group { PROBES_STEPS, PROBES_BATCHES, PROBES_OPERATORS };
+
+static enum probe_group group_of(enum probe_role role)
+{
+	return role == PROBE_BATCH ? PROBES_BATCHES : operator_role(role) ? PROBES_OPERATORS : PROBES_STEPS;
+}
+
+/* Those of batches and of operators apart: they are attached later, if at all. */
+static void write_probes(struct session *s, const struct engine_instance *in, enum probe_group group)
 {
 	char point[PROFILE_SYMBOL_SIZE + 16], detail[700];
 	size_t i;
 
 	for (i = 0; s->writer && i < in->n_probes; i++) {
 		const struct engine_probe *p = &in->probes[i];
-		bool leaves = p->role == PROBE_STEP_RETURN || p->role == PROBE_SPECULATION_RETURN;
+		bool leaves = p->role == PROBE_STEP_RETURN || p->role == PROBE_SPECULATION_RETURN ||
+			      p->role == PROBE_GRAPH_RETURN || p->role == PROBE_SAMPLING_RETURN;
 		struct row_probe row = { "engine", point, in->pid, true, detail };
 
-		if ((p->role == PROBE_BATCH) != batches)
+		if (group_of(p->role) != group)
 			continue;
 		snprintf(point, sizeof(point), "%s %s", p->symbol, leaves ? "return" : "entry");
 		snprintf(detail, sizeof(detail), "%s+0x%llx", in->modules[p->module].path,
 			 (unsigned long long)p->place.file_offset);
 		recording_writer__probe(s->writer, &row);
 	}
-	for (i = 0; s->writer && !batches && i < in->n_missing; i++) {
+	for (i = 0; s->writer && group == PROBES_STEPS && i < in->n_missing; i++) {
 		struct row_probe row = { "engine", in->missing[i].point, in->pid, false, in->missing[i].reason };
 
 		recording_writer__probe(s->writer, &row);
@@ -310,6 +339,8 @@ static int engine_attach(struct session *s, void *state, uint32_t pid)
 		err = fill_maps(c, e);
 	if (!err)
 		engine_batches__init(&e->batches, e->instance);
+	if (!err)
+		engine_operators__init(&e->operators, e->instance);
 	if (!err && c->enabled)
 		err = attach(c, e);
 	if (err) {
@@ -323,7 +354,7 @@ static int engine_attach(struct session *s, void *state, uint32_t pid)
 	e->id = (int)++c->n_engines;
 	engine_rows__know_context(&c->rows, pid, e->instance->context_memory, e->instance->context_length);
 	write_engine(s, c, e);
-	write_probes(s, e->instance, false);
+	write_probes(s, e->instance, PROBES_STEPS);
 	if (s->writer)
 		model_file__write(&c->models, s->writer, pid);
 	return 0;
@@ -359,7 +390,7 @@ static void rows_are_unknown(struct session *s, struct engine_collector *c, uint
 	}
 	e->batches.state = BATCHES_ON;
 	note_unknown_rows(s, "rows since come from the calls that fill a batch");
-	write_probes(s, e->instance, true);
+	write_probes(s, e->instance, PROBES_BATCHES);
 }
 
 static void watch_budget(struct session *s, struct engine_collector *c)
@@ -379,6 +410,164 @@ static void watch_budget(struct session *s, struct engine_collector *c)
 				  "rows came from the calls that fill a batch, until these cost more than 1 % of the "
 				  "server's CPU time; now rows are unknown");
 	}
+}
+
+/* --- operators ------------------------------------------------------------------------------------------------------ */
+
+static struct engine_operators_bpf operators_bpf(const struct engine_collector *c, const struct attached_engine *e)
+{
+	return (struct engine_operators_bpf){
+		.program_fd = bpf_program__fd(c->skel->progs.on_uprobe),
+		.probes_fd = bpf_map__fd(c->skel->maps.engine_probes),
+		.first_probe = e->first_probe,
+	};
+}
+
+static int64_t servers_cpu(const struct engine_collector *c)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < c->n_engines; i++) {
+		int64_t cpu_ns = c->engines[i].instance->pid ? process__cpu_ns(c->engines[i].instance->pid) : 0;
+
+		sum += cpu_ns > 0 ? cpu_ns : 0;
+	}
+	return sum;
+}
+
+static int steps_left(const struct engine_collector *c, uint32_t *left)
+{
+	struct operator_control control;
+	uint32_t zero = 0;
+	int err = bpf_map_lookup_elem(bpf_map__fd(c->skel->maps.operator_control), &zero, &control);
+
+	*left = err ? 0 : control.steps_left;
+	return err;
+}
+
+static int let_steps(const struct engine_collector *c, uint32_t n)
+{
+	const struct operator_control control = { .steps_left = n };
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(bpf_map__fd(c->skel->maps.operator_control), &zero, &control, BPF_ANY);
+}
+
+static void end_burst(struct engine_collector *c, uint64_t now_ns)
+{
+	int64_t cost_ns = 0;
+
+	let_steps(c, 0);
+	for (size_t i = 0; i < c->n_engines; i++) {
+		struct attached_engine *e = &c->engines[i];
+		const struct engine_operators_bpf bpf = operators_bpf(c, e);
+
+		engine_operators__detach(&e->operators, e->instance);
+		cost_ns += engine_operators__cost(&e->operators, e->instance, &bpf);
+	}
+	c->burst_end_ns = 0;
+	operator_schedule__ended(&c->schedule, now_ns, servers_cpu(c), cost_ns);
+}
+
+/* All points are there before the first step is let into the burst. */
+static void begin_burst(struct session *s, struct engine_collector *c, uint64_t now_ns)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->n_engines; i++) {
+		struct attached_engine *e = &c->engines[i];
+		const struct engine_operators_bpf bpf = operators_bpf(c, e);
+		int err;
+
+		if (!e->operators.usable || !e->instance->pid)
+			continue;
+		err = engine_operators__attach(&e->operators, e->instance, &bpf);
+		if (err) {
+			e->operators.usable = false;
+			snprintf(e->operators.reason, sizeof(e->operators.reason), "they could not be probed: %s",
+				 strerror(-err));
+			continue;
+		}
+		if (!c->operators_seen)
+			write_probes(s, e->instance, PROBES_OPERATORS);
+		any = true;
+	}
+	if (!any)
+		return;
+	c->operators_seen = true;
+	c->burst_end_ns = now_ns + OPERATOR_LONGEST_BURST_NS;
+	if (let_steps(c, OPERATOR_STEPS))
+		end_burst(c, now_ns);
+}
+
+static void write_step_operator(void *ctx, const struct row_step_operator *row)
+{
+	struct session *s = ctx;
+	struct row_step_operator measured = *row;
+
+	if (!s->meters_running)
+		measured.cpu_ns = ABSENT;
+	recording_writer__step_operator(s->writer, &measured);
+}
+
+static void take_nodes(struct session *s, struct engine_collector *c, const struct record_nodes *r)
+{
+	const struct attached_engine *e = engine_of(c, r->h.tgid);
+
+	if (e && s->writer)
+		engine_nodes__take(&c->nodes, &e->operators.names, r, write_step_operator, s);
+}
+
+static bool any_usable(const struct engine_collector *c)
+{
+	for (size_t i = 0; i < c->n_engines; i++)
+		if (c->engines[i].operators.usable && c->engines[i].instance->pid)
+			return true;
+	return false;
+}
+
+static void engine_turn(struct session *s, void *state, uint64_t now_ns)
+{
+	struct engine_collector *c = state;
+	uint32_t left;
+
+	if (!c->enabled)
+		return;
+	if (c->burst_end_ns) {
+		if (now_ns >= c->burst_end_ns || steps_left(c, &left) || left == 0)
+			end_burst(c, now_ns);
+		return;
+	}
+	/* Where nothing is recorded nobody would read it; and without steps there is nothing to tell. */
+	if (!s->writer || c->n_steps == 0 || now_ns < c->schedule.next_ns || !any_usable(c) ||
+	    !operator_schedule__due(&c->schedule, now_ns, servers_cpu(c)))
+		return;
+	c->n_steps = 0;
+	begin_burst(s, c, now_ns);
+}
+
+/* What a reader of the recording asks first when it has no operators. */
+static void describe_operators(struct session *s, const struct engine_collector *c)
+{
+	int64_t hit_ns = ABSENT;
+	char text[400] = "";
+
+	for (size_t i = 0; i < c->n_engines && !text[0]; i++)
+		if (c->engines[i].operators.reason[0])
+			snprintf(text, sizeof(text), "%s", c->engines[i].operators.reason);
+	for (int f = NODES_UNSEEN; f < N_NODES_FAULTS && !text[0]; f++)
+		if (c->nodes.n_faults[f] > c->nodes.n_steps)
+			snprintf(text, sizeof(text), "%s, in %lld of %lld probed steps", nodes_fault__words(f),
+				 (long long)c->nodes.n_faults[f], (long long)(c->nodes.n_faults[f] + c->nodes.n_steps));
+	if (!text[0] && c->n_engines > 0 && c->nodes.n_steps == 0)
+		snprintf(text, sizeof(text), "no step was probed");
+	recording_writer__put_meta(s->writer, "operators_reason", text[0] ? text : NULL);
+	for (size_t i = 0; i < c->n_engines && hit_ns == ABSENT && c->hit_cost.emulated_ns > 0; i++) {
+		const struct engine_operators_bpf bpf = operators_bpf(c, &c->engines[i]);
+
+		hit_ns = engine_operators__node_hit_ns(c->engines[i].instance, &bpf, &c->hit_cost);
+	}
+	recording_writer__put_meta_int(s->writer, "operator_hit_ns", hit_ns);
 }
 
 /* --- records ------------------------------------------------------------------------------------------------------- */
@@ -408,6 +597,7 @@ static void take_step(struct session *s, struct engine_collector *c, const struc
 {
 	int n_contexts = c->rows.n_contexts;
 
+	c->n_steps++;
 	engine_rows__step(&c->rows, s, r);
 	if (c->rows.n_contexts != n_contexts && s->writer)
 		model_file__write(&c->models, s->writer, r->h.tgid);
@@ -435,6 +625,10 @@ static void engine_record(struct session *s, void *state, const struct record_he
 		engine_rows__rows(&c->rows, s, (const struct record_rows *)h);
 		if (h->flags & ROWS_UNKNOWN)
 			rows_are_unknown(s, c, h->tgid);
+		break;
+	case RECORD_NODES:
+		if (h->size >= sizeof(struct record_nodes))
+			take_nodes(s, c, (const struct record_nodes *)h);
 		break;
 	case RECORD_MEMORY:
 		if (h->size >= sizeof(struct record_memory))
@@ -469,6 +663,8 @@ static int engine_set_enabled(struct session *s, void *state, bool on)
 	if (c->enabled == on)
 		return 0;
 	c->enabled = on;
+	if (c->burst_end_ns)
+		end_burst(c, monotonic_ns());
 	for (i = 0; i < c->n_engines && !err; i++) {
 		if (!c->engines[i].instance->pid)
 			continue;
@@ -514,6 +710,10 @@ static void engine_close(struct session *s, void *state)
 	size_t i;
 
 	engine_rows__finish(&c->rows, s);
+	if (s->writer) {
+		engine_nodes__finish(&c->nodes, write_step_operator, s);
+		describe_operators(s, c);
+	}
 	for (i = 0; i < c->n_engines; i++) {
 		write_engine(s, c, &c->engines[i]);
 		detach(c, &c->engines[i]);
@@ -522,6 +722,7 @@ static void engine_close(struct session *s, void *state)
 	engine_bpf__destroy(c->skel);
 	engine_cache__free(c->cache);
 	engine_profiles__free(&c->profiles);
+	engine_nodes__free(&c->nodes);
 	free(c);
 }
 
@@ -554,12 +755,14 @@ static int engine_probe_host(struct sensor *out, int max)
 const struct collector collector_engine = {
 	.name = "engine",
 	.doc = "steps of the engine and the rows they computed, by uprobes at function entries and returns",
-	.record_kinds = 1u << RECORD_STEP | 1u << RECORD_ROWS | 1u << RECORD_MEMORY | 1u << RECORD_TASK,
+	.record_kinds =
+		1u << RECORD_STEP | 1u << RECORD_ROWS | 1u << RECORD_MEMORY | 1u << RECORD_TASK | 1u << RECORD_NODES,
 	.probe = engine_probe_host,
 	.open = engine_open,
 	.attach = engine_attach,
 	.record = engine_record,
 	.tick = engine_tick,
+	.turn = engine_turn,
 	.set_enabled = engine_set_enabled,
 	.programs = engine_programs,
 	.stepped_hits = engine_stepped_hits,

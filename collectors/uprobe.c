@@ -47,21 +47,35 @@ static int create_multi(int program_fd, const char *path, uint32_t pid, const ui
 	return fd < 0 ? -errno : fd;
 }
 
-bool uprobe__has_multi(void)
+static int load_empty(bool multi)
 {
-	static int known = -1;
 	const struct bpf_insn insns[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = (enum bpf_attach_type)ATTACH_UPROBE_MULTI);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts,
+		    .expected_attach_type = (enum bpf_attach_type)(multi ? ATTACH_UPROBE_MULTI : 0));
+
+	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "probe_empty", "GPL", insns, 2, &opts);
+}
+
+int uprobe__empty_program(void)
+{
+	int fd = load_empty(uprobe__has_multi());
+
+	return fd < 0 ? -errno : fd;
+}
+
+bool uprobe__has_multi(void)
+{
+	static int known = -1;
 	const uint64_t offset = 0;
 	int program_fd, link_fd;
 
 	if (known >= 0)
 		return known;
 	known = 0;
-	program_fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "probe_multi", "GPL", insns, 2, &opts);
+	program_fd = load_empty(true);
 	if (program_fd < 0)
 		return false;
 	/* A kernel that knows the link looks at the path and finds a folder; another one does not know the type. */

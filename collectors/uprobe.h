@@ -26,6 +26,8 @@ struct uprobe_links {
 
 /* Does this kernel take uprobe_multi links? Tried, once. */
 bool uprobe__has_multi(void);
+/* A program for uprobes that does nothing. @return its descriptor or a negative errno */
+int uprobe__empty_program(void);
 /* To be called before the program is loaded. */
 void uprobe__prepare(struct bpf_program *program);
 /*

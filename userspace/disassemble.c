@@ -223,22 +223,59 @@ int disassemble__returns(const struct elf_file *f, const struct elf_symbol *func
 	return err;
 }
 
-int disassemble__getter_offset(const struct elf_file *f, const struct elf_symbol *function, int bytes, uint32_t *offset)
+#define LONGEST_GETTER 64
+
+/* The bytes of a function that is short enough to be a getter; to be freed. */
+static int read_getter(const struct elf_file *f, const struct elf_symbol *function, struct code *code, uint8_t **text)
 {
-	struct code code = { .file = f, .size = function->size, .address = function->vaddr };
-	const struct isa *isa = isa__find(f);
-	uint8_t *text;
 	int err;
 
-	if (!isa)
+	if (!isa__find(f))
 		return -ENOTSUP;
-	if (function->size > 64)
+	if (function->size > LONGEST_GETTER)
 		return -ENODATA;
-	err = disassemble__read_code(f, function->vaddr, function->size, &text);
+	err = disassemble__read_code(f, function->vaddr, function->size, text);
 	if (err)
 		return err;
-	code.bytes = text;
-	err = isa->getter(&code, bytes, offset);
+	*code = (struct code){ .file = f, .bytes = *text, .size = function->size, .address = function->vaddr };
+	return 0;
+}
+
+int disassemble__getter_offset(const struct elf_file *f, const struct elf_symbol *function, int bytes, uint32_t *offset)
+{
+	struct code code;
+	uint8_t *text;
+	int err = read_getter(f, function, &code, &text);
+
+	if (err)
+		return err;
+	err = isa__find(f)->getter(&code, bytes, offset);
+	free(text);
+	return err;
+}
+
+int disassemble__member_offset(const struct elf_file *f, const struct elf_symbol *function, uint32_t *offset)
+{
+	struct code code;
+	uint8_t *text;
+	int err = read_getter(f, function, &code, &text);
+
+	if (err)
+		return err;
+	err = isa__find(f)->member ? isa__find(f)->member(&code, offset) : -ENOTSUP;
+	free(text);
+	return err;
+}
+
+int disassemble__table(const struct elf_file *f, const struct elf_symbol *function, uint64_t *table)
+{
+	struct code code;
+	uint8_t *text;
+	int err = read_getter(f, function, &code, &text);
+
+	if (err)
+		return err;
+	err = isa__find(f)->table ? isa__find(f)->table(&code, table) : -ENOTSUP;
 	free(text);
 	return err;
 }

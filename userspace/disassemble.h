@@ -66,5 +66,9 @@ int disassemble__read_code(const struct elf_file *f, uint64_t start, uint64_t si
  */
 int disassemble__getter_offset(const struct elf_file *f, const struct elf_symbol *function, int bytes,
 			       uint32_t *offset);
+/* The same of one that is nothing but `return argument + D`: a getter of an array inside. */
+int disassemble__member_offset(const struct elf_file *f, const struct elf_symbol *function, uint32_t *offset);
+/* The address of TABLE (not relocated) of a function that is nothing but `return TABLE[argument]`, an array of pointers. */
+int disassemble__table(const struct elf_file *f, const struct elf_symbol *function, uint64_t *table);
 
 #endif

@@ -83,6 +83,9 @@ struct isa {
 	int (*decode)(const struct code *code, size_t max, struct instruction **out, size_t *n);
 	/* The code is `return *(T *)(argument + offset)`. @return 0, -ENODATA, -ENOMEM */
 	int (*getter)(const struct code *code, int bytes, uint32_t *offset);
+	/* The code is `return argument + offset`, or `return table[argument]`. @return 0, -ENODATA, -ENOMEM */
+	int (*member)(const struct code *code, uint32_t *offset);
+	int (*table)(const struct code *code, uint64_t *table);
 };
 
 extern const struct isa isa_x86_64, isa_aarch64;

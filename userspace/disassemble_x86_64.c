@@ -289,15 +289,11 @@ static int plt_slot(const struct elf_file *f, uint64_t stub, uint64_t *slot)
 	return 0;
 }
 
-/* mov D(%rdi),%rax (or %eax); ret - with an endbr64 before it where built for indirect branch tracking */
+/* mov D(%rdi),%rax (or %eax); ret */
 static int match_getter(const cs_insn *insn, size_t n, int bytes, uint32_t *offset)
 {
 	const cs_x86 *x86;
 
-	if (n > 0 && insn[0].id == X86_INS_ENDBR64) {
-		insn++;
-		n--;
-	}
 	if (n < 2 || insn[0].id != X86_INS_MOV || insn[1].id != X86_INS_RET)
 		return -ENODATA;
 	x86 = &insn[0].detail->x86;
@@ -312,20 +308,119 @@ static int match_getter(const cs_insn *insn, size_t n, int bytes, uint32_t *offs
 	return 0;
 }
 
-static int getter(const struct code *code, int bytes, uint32_t *offset)
-{
-	cs_insn *insn = NULL;
+#define GETTER_INSTRUCTIONS 5
+
+/* The first instructions, what marks the target of an indirect branch left out. */
+struct beginning {
 	csh capstone;
+	cs_insn *all;
+	size_t n_all;
+	const cs_insn *at;
 	size_t n;
-	int err = open_capstone(&capstone);
+};
+
+static int beginning__decode(struct beginning *b, const struct code *code)
+{
+	int err = open_capstone(&b->capstone);
 
 	if (err)
 		return err;
-	n = cs_disasm(capstone, code->bytes, code->size, code->address, 3, &insn);
-	err = match_getter(insn, n, bytes, offset);
-	if (insn)
-		cs_free(insn, n);
-	cs_close(&capstone);
+	b->n_all = cs_disasm(b->capstone, code->bytes, code->size, code->address, GETTER_INSTRUCTIONS, &b->all);
+	b->at = b->all;
+	b->n = b->n_all;
+	if (b->n > 0 && b->at[0].id == X86_INS_ENDBR64) {
+		b->at++;
+		b->n--;
+	}
+	return 0;
+}
+
+static void beginning__free(struct beginning *b)
+{
+	if (b->all)
+		cs_free(b->all, b->n_all);
+	cs_close(&b->capstone);
+}
+
+static int getter(const struct code *code, int bytes, uint32_t *offset)
+{
+	struct beginning b = { 0 };
+	int err = beginning__decode(&b, code);
+
+	if (err)
+		return err;
+	err = match_getter(b.at, b.n, bytes, offset);
+	beginning__free(&b);
+	return err;
+}
+
+/* lea D(base),%rax; base may be the instruction pointer */
+static bool is_address(const cs_insn *insn, x86_reg base, int64_t *displacement)
+{
+	const cs_x86 *x86 = &insn->detail->x86;
+
+	if (insn->id != X86_INS_LEA || x86->op_count != 2 || x86->operands[0].reg != X86_REG_RAX ||
+	    x86->operands[1].mem.base != base || x86->operands[1].mem.index != X86_REG_INVALID ||
+	    x86->operands[1].mem.segment != X86_REG_INVALID)
+		return false;
+	*displacement = x86->operands[1].mem.disp;
+	return true;
+}
+
+static int member(const struct code *code, uint32_t *offset)
+{
+	struct beginning b = { 0 };
+	int64_t displacement;
+	int err = beginning__decode(&b, code);
+
+	if (err)
+		return err;
+	if (b.n < 2 || !is_address(&b.at[0], X86_REG_RDI, &displacement) || b.at[1].id != X86_INS_RET ||
+	    displacement < 0 || displacement > INT32_MAX)
+		err = -ENODATA;
+	else
+		*offset = (uint32_t)displacement;
+	beginning__free(&b);
+	return err;
+}
+
+/* mov (%rax,%rdi,8),%rax */
+static bool is_element(const cs_insn *insn)
+{
+	const cs_x86 *x86 = &insn->detail->x86;
+
+	return insn->id == X86_INS_MOV && x86->op_count == 2 && x86->operands[0].type == X86_OP_REG &&
+	       x86->operands[0].reg == X86_REG_RAX && x86->operands[1].type == X86_OP_MEM &&
+	       x86->operands[1].mem.base == X86_REG_RAX && x86->operands[1].mem.index == X86_REG_RDI &&
+	       x86->operands[1].mem.scale == 8 && x86->operands[1].mem.disp == 0 &&
+	       x86->operands[1].mem.segment == X86_REG_INVALID;
+}
+
+/* mov %edi,%edi, which widens the number, stands before or behind; lea TABLE(%rip),%rax; mov (%rax,%rdi,8),%rax; ret */
+static int table(const struct code *code, uint64_t *out)
+{
+	struct beginning b = { 0 };
+	bool has_address = false;
+	int err = beginning__decode(&b, code);
+	int64_t displacement;
+	size_t i;
+
+	if (err)
+		return err;
+	for (i = 0; i < b.n; i++) {
+		const cs_x86 *x86 = &b.at[i].detail->x86;
+
+		if (!has_address && is_address(&b.at[i], X86_REG_RIP, &displacement)) {
+			*out = b.at[i].address + b.at[i].size + (uint64_t)displacement;
+			has_address = true;
+		} else if (b.at[i].id != X86_INS_MOV || x86->op_count != 2 || x86->operands[0].reg != X86_REG_EDI ||
+			   x86->operands[1].type != X86_OP_REG || x86->operands[1].reg != X86_REG_EDI) {
+			break;
+		}
+	}
+	if (!has_address || i + 1 >= b.n || !is_element(&b.at[i]) || b.at[i + 1].id != X86_INS_RET)
+		err = -ENODATA;
+	beginning__free(&b);
 	return err;
 }
 
@@ -339,4 +434,6 @@ const struct isa isa_x86_64 = {
 	.decode = decode,
 	.plt_slot = plt_slot,
 	.getter = getter,
+	.member = member,
+	.table = table,
 };

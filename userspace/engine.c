@@ -202,10 +202,14 @@ struct wanted {
 
 #define MAX_LENGTH_GETTERS                                                                                             \
 	(sizeof(((struct engine_profile *)0)->length_getters) / sizeof(((struct engine_profile *)0)->length_getters[0]))
-#define MAX_WANTED (PROFILE_MAX_SECTIONS * PROFILE_MAX_SYMBOLS + 2 + MAX_LENGTH_GETTERS)
+#define MAX_WANTED (PROFILE_MAX_SECTIONS * PROFILE_MAX_SYMBOLS + 5 + MAX_LENGTH_GETTERS)
 
 static size_t list_wanted(const struct engine_profile *profile, struct wanted *wanted, const char **patterns)
 {
+	const char *const specials[] = {
+		profile->build_number,	  profile->memory_getter, profile->graph.op_names,
+		profile->graph.node_name, profile->graph.length,
+	};
 	size_t n = 0, i, j;
 
 	for (i = 0; i < profile->n_sections; i++)
@@ -213,14 +217,11 @@ static size_t list_wanted(const struct engine_profile *profile, struct wanted *w
 			wanted[n] = (struct wanted){ &profile->sections[i], &profile->sections[i].symbols[j] };
 			patterns[n++] = profile->sections[i].symbols[j].pattern;
 		}
-	if (profile->build_number[0]) {
-		wanted[n] = (struct wanted){ NULL, NULL };
-		patterns[n++] = profile->build_number;
-	}
-	if (profile->memory_getter[0]) {
-		wanted[n] = (struct wanted){ NULL, NULL };
-		patterns[n++] = profile->memory_getter;
-	}
+	for (i = 0; i < sizeof(specials) / sizeof(specials[0]); i++)
+		if (specials[i][0]) {
+			wanted[n] = (struct wanted){ NULL, NULL };
+			patterns[n++] = specials[i];
+		}
 	for (i = 0; i < MAX_LENGTH_GETTERS && profile->length_getters[i][0]; i++) {
 		wanted[n] = (struct wanted){ NULL, NULL };
 		patterns[n++] = profile->length_getters[i];
@@ -537,6 +538,88 @@ static void add_batches(struct finder *f)
 		miss(f->out, "calls on a batch", "none is there: rows are unknown where the ubatch's layout fails");
 }
 
+/* --- what computes a graph ------------------------------------------------------------------------------------------- */
+
+/* Nodes are told by the number of their operator and by their name: without either they are not probed. */
+static bool find_graph_fields(struct finder *f)
+{
+	const struct profile_graph *g = &f->profile->graph;
+	const struct found *names = find_special(f, g->op_names), *name = find_special(f, g->node_name);
+	const struct found *length = find_special(f, g->length);
+	struct engine_instance *out = f->out;
+	uint64_t table;
+
+	if (!g->node_op || !names || !is_usable(names) || !name || !is_usable(name)) {
+		miss(out, "operators", "the functions that name operators and nodes are not there");
+		return false;
+	}
+	if (disassemble__table(f->files[names->module], &names->symbol, &table) ||
+	    disassemble__member_offset(f->files[name->module], &name->symbol, &out->node_name)) {
+		miss(out, "operators", "where operators and nodes have their names cannot be read from the code");
+		return false;
+	}
+	out->op_names = table + out->modules[names->module].load_bias;
+	out->node_op = g->node_op;
+	out->graph_nodes = LAYOUT_ABSENT;
+	if (length && is_usable(length))
+		disassemble__getter_offset(f->files[length->module], &length->symbol, 4, &out->graph_nodes);
+	return true;
+}
+
+static void add_node(struct finder *f, const struct found *found)
+{
+	struct probe_place place;
+
+	if (f->out->n_probes == MAX_ENGINE_PROBES)
+		return;
+	probe_place__argument(f->files[found->module], &found->symbol, &place);
+	add_probe(f->out, PROBE_NODE, found, &place);
+}
+
+static void add_operator(struct finder *f, const struct found *found)
+{
+	switch ((enum operator_point)found->pattern->kind) {
+	case OPERATOR_NODE:
+		add_node(f, found);
+		break;
+	case OPERATOR_GRAPH:
+		add_pair(f, PROBE_GRAPH_ENTRY, PROBE_GRAPH_RETURN, RETURNS_ANY, found);
+		break;
+	case OPERATOR_SAMPLING:
+		add_pair(f, PROBE_SAMPLING_ENTRY, PROBE_SAMPLING_RETURN, RETURNS_ANY, found);
+		break;
+	}
+}
+
+static bool has_operator(const struct engine_instance *out, enum probe_role role)
+{
+	for (size_t i = 0; i < out->n_probes; i++)
+		if (out->probes[i].role == role)
+			return true;
+	return false;
+}
+
+/* Nodes without the graphs that they are in have no end: then none of them is probed. */
+static void add_operators(struct finder *f)
+{
+	const struct profile_section *section = NULL;
+	struct engine_instance *out = f->out;
+	const size_t n_before = out->n_probes;
+
+	for (size_t i = 0; i < f->profile->n_sections; i++)
+		if (f->profile->sections[i].section == PROFILE_OPERATORS)
+			section = &f->profile->sections[i];
+	if (!section || !find_graph_fields(f))
+		return;
+	for (size_t i = 0; i < f->n_found; i++)
+		if (f->found[i].section == section && is_usable(&f->found[i]) && !is_copy(f, i))
+			add_operator(f, &f->found[i]);
+	if (has_operator(out, PROBE_NODE) && has_operator(out, PROBE_GRAPH_RETURN))
+		return;
+	miss(out, "operators", "the functions that compute a graph are not there, or their returns cannot be found");
+	out->n_probes = n_before;
+}
+
 /* ------------------------------------------------------------------------------------------------------------------- */
 
 static bool can_probe_steps(const struct engine_instance *out)
@@ -652,6 +735,7 @@ static int fill(struct finder *f)
 	for (i = 0; i < sizeof(point_types) / sizeof(point_types[0]); i++)
 		add_points(f, &point_types[i]);
 	add_batches(f);
+	add_operators(f);
 	choose_layouts(f);
 	find_context_fields(f);
 	find_version(f);

@@ -65,6 +65,10 @@ struct engine_instance {
 	/* *(uint64_t *)(context + offset) is the context's memory, as in record_memory.memory; LAYOUT_ABSENT: unknown */
 	uint32_t context_memory;
 	uint32_t context_length; /* the same of a uint32_t, the tokens that one sequence may have */
+	/* Inside a graph, where there are probes of it: else all are 0. */
+	uint32_t node_op, node_name; /* where a node has the number of its operator, and its name */
+	uint32_t graph_nodes; /* where a graph has the number of its nodes; LAYOUT_ABSENT */
+	uint64_t op_names; /* address in the process: pointers to the names of operators, by their number */
 };
 
 /*

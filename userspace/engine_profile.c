@@ -355,6 +355,67 @@ static int end_batch(struct parser *p)
 	return 0;
 }
 
+/* --- [operators] --------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	enum operator_point point;
+} operator_points[] = {
+	{ "node", OPERATOR_NODE },
+	{ "graph", OPERATOR_GRAPH },
+	{ "sampling", OPERATOR_SAMPLING },
+};
+#define N_OPERATOR_POINTS (sizeof(operator_points) / sizeof(operator_points[0]))
+
+static int open_operators(struct parser *p, char *label)
+{
+	(void)label;
+	for (size_t i = 0; i < p->profile->n_sections; i++)
+		if (p->profile->sections[i].section == PROFILE_OPERATORS)
+			return fail(p, "a second [operators] section");
+	return open_points(p, PROFILE_OPERATORS);
+}
+
+static int operator_symbols(struct parser *p, const char *key, char *value)
+{
+	size_t i;
+	char *word;
+	int err = 0;
+
+	for (i = 0; i < N_OPERATOR_POINTS && strcmp(key, operator_points[i].name) != 0; i++)
+		;
+	if (i == N_OPERATOR_POINTS)
+		return fail(p, "section [operators] knows no '%.40s'", key);
+	while (!err && (word = next_word(&value)))
+		err = add_symbol(p, p->section, word, operator_points[i].point);
+	return err;
+}
+
+static int operator_names(struct parser *p, const char *key, char *value)
+{
+	return set_text(p, key, value, p->profile->graph.op_names, sizeof(p->profile->graph.op_names));
+}
+
+static int operator_node_name(struct parser *p, const char *key, char *value)
+{
+	return set_text(p, key, value, p->profile->graph.node_name, sizeof(p->profile->graph.node_name));
+}
+
+static int operator_length(struct parser *p, const char *key, char *value)
+{
+	return set_text(p, key, value, p->profile->graph.length, sizeof(p->profile->graph.length));
+}
+
+static int operator_offset(struct parser *p, const char *key, char *value)
+{
+	unsigned long number;
+	int err = parse_number(p, key, value, 4096, &number);
+
+	if (!err)
+		p->profile->graph.node_op = (uint32_t)number;
+	return err;
+}
+
 /* --- [layout NAME] ------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -531,6 +592,10 @@ static const struct key memory_keys[] = {
 static const struct key batch_keys[] = {
 	{ NULL, batch_symbols }, /* its own table */
 };
+static const struct key operators_keys[] = {
+	{ "op_names", operator_names }, { "node_name", operator_node_name }, { "node_op", operator_offset },
+	{ "length", operator_length },	{ NULL, operator_symbols }, /* its own table */
+};
 static const struct key speculation_keys[] = {
 	{ "symbols", point_symbols },
 	{ NULL, NULL },
@@ -554,6 +619,7 @@ static const struct section_type section_types[] = {
 	{ "memory", open_memory, end_points, memory_keys },
 	{ "batch", open_batch, end_batch, batch_keys },
 	{ "speculation", open_speculation, end_points, speculation_keys },
+	{ "operators", open_operators, end_points, operators_keys },
 	{ "layout", open_layout, end_layout, layout_keys },
 	{ "http", open_http, end_http, http_keys },
 };
@@ -587,7 +653,7 @@ static int begin_section(struct parser *p, char *line)
 	if (i == N_SECTION_TYPES)
 		return fail(p,
 			    "unknown section [%.40s]; known are engine, step, ubatch, memory, batch, speculation, "
-			    "layout, http",
+			    "operators, layout, http",
 			    name);
 	if (i > 0 && !p->profile->name[0])
 		return fail(p, "[%s] before the [engine] section with the engine's name", name);

@@ -26,6 +26,13 @@ enum profile_section_kind {
 	PROFILE_MEMORY, /* functions that change the key-value memory; each symbol's `kind`: enum memory_op */
 	PROFILE_SPECULATION, /* functions inside which every step is one of the draft model */
 	PROFILE_BATCH, /* functions that fill a batch; each symbol's `kind`: enum batch_op */
+	PROFILE_OPERATORS, /* functions that compute the graph of a step; each symbol's `kind`: enum operator_point */
+};
+
+enum operator_point {
+	OPERATOR_NODE = 0, /* called by every thread for every node that is computed: the second argument */
+	OPERATOR_GRAPH = 1, /* computes the graph that is the first argument */
+	OPERATOR_SAMPLING = 2, /* chooses a token */
 };
 
 struct profile_symbol {
@@ -69,6 +76,14 @@ struct profile_http {
 	char body[512]; /* a JSON object whose members are sent with every request */
 };
 
+/* What is inside a graph of the engine; "" not known. All three are needed, and `node_op`. */
+struct profile_graph {
+	char op_names[PROFILE_SYMBOL_SIZE]; /* function: the name of an operator by its number, out of a table */
+	char node_name[PROFILE_SYMBOL_SIZE]; /* function: the address of a node's name, which is inside the node */
+	char length[PROFILE_SYMBOL_SIZE]; /* function: how many nodes a graph has */
+	uint32_t node_op; /* offset of the operator's number in a node; 0 none */
+};
+
 struct engine_profile {
 	char name[PROFILE_NAME_SIZE];
 	char source[256]; /* where it was read from */
@@ -83,6 +98,7 @@ struct engine_profile {
 	char build_number[PROFILE_SYMBOL_SIZE]; /* an int of the engine that holds its build; "" none */
 	struct ubatch_layout layouts[MAX_LAYOUTS];
 	size_t n_layouts;
+	struct profile_graph graph;
 	struct profile_http http;
 };
 

@@ -17,7 +17,8 @@
 #define MAX_SCANS 8
 
 /* What a function's arguments are in, and the stack pointer: rdi, rsi, rdx, rcx, r8, r9, rsp. */
-#define ARGUMENTS (1u << 7 | 1u << 6 | 1u << 2 | 1u << 1 | 1u << 8 | 1u << 9 | 1u << 4)
+#define ARGUMENT_REGISTERS (1u << 7 | 1u << 6 | 1u << 2 | 1u << 1 | 1u << 8 | 1u << 9)
+#define ARGUMENTS (ARGUMENT_REGISTERS | 1u << 4)
 /* rbx, rbp, r12 to r15: what a call leaves as it was (System V ABI, 3.2.1). */
 #define KEPT_BY_CALLS (1u << 3 | 1u << 5 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 15)
 
@@ -455,8 +456,8 @@ int probe_place__returns(const struct elf_file *f, const struct elf_symbol *func
 
 /* --- the way in -------------------------------------------------------------------------------------------------------- */
 
-/* The first emulated instruction that the function comes to once per call, with all as it was at the entry. */
-static const struct instruction *find_entry(const struct search *s)
+/* The first emulated instruction that the function comes to once per call, with these registers as they were at the entry. */
+static const struct instruction *find_entry(const struct search *s, unsigned int kept)
 {
 	const struct listing *list = &s->listings[0];
 	size_t i;
@@ -468,7 +469,7 @@ static const struct instruction *find_entry(const struct search *s)
 			return NULL;
 		if (in->emulated)
 			return in;
-		if (in->kind != INSTRUCTION_PLAIN || (in->writes & ARGUMENTS))
+		if (in->kind != INSTRUCTION_PLAIN || (in->writes & kept))
 			return NULL;
 	}
 	return NULL;
@@ -480,7 +481,8 @@ void probe_place__start(const struct elf_symbol *function, struct probe_place *o
 	out->file_offset = function->file_offset;
 }
 
-void probe_place__entry(const struct elf_file *f, const struct elf_symbol *function, struct probe_place *out)
+static void place_entry(const struct elf_file *f, const struct elf_symbol *function, unsigned int kept,
+			struct probe_place *out)
 {
 	const struct function_part part = { .start = function->vaddr, .size = function->size };
 	const struct isa *isa = isa__find(f);
@@ -499,11 +501,21 @@ void probe_place__entry(const struct elf_file *f, const struct elf_symbol *funct
 	if (out->emulated || part.size > MAX_LISTED_BYTES || decode_part(f, &part, SIZE_MAX, &s.listings[0]))
 		return;
 	s.n = 1;
-	in = find_entry(&s);
+	in = find_entry(&s, kept);
 	if (in && !has_table(&s) && !elf_file__offset(f, in->address, &offset)) {
 		out->vaddr = in->address;
 		out->file_offset = offset;
 		out->emulated = true;
 	}
 	search__free(&s);
+}
+
+void probe_place__entry(const struct elf_file *f, const struct elf_symbol *function, struct probe_place *out)
+{
+	place_entry(f, function, ARGUMENTS, out);
+}
+
+void probe_place__argument(const struct elf_file *f, const struct elf_symbol *function, struct probe_place *out)
+{
+	place_entry(f, function, ARGUMENT_REGISTERS, out);
 }

@@ -45,6 +45,8 @@ struct return_places {
 void probe_place__start(const struct elf_symbol *function, struct probe_place *out);
 /* Always finds one: where nothing better is known, the function's first instruction. */
 void probe_place__entry(const struct elf_file *f, const struct elf_symbol *function, struct probe_place *out);
+/* The same where only the arguments in registers are wanted: the stack pointer may have changed. */
+void probe_place__argument(const struct elf_file *f, const struct elf_symbol *function, struct probe_place *out);
 /* @return 0 with at least one; the errors of disassemble__returns() */
 int probe_place__returns(const struct elf_file *f, const struct elf_symbol *function, enum return_points points,
 			 struct return_places *out);

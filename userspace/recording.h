@@ -364,6 +364,15 @@ struct row_ioctl_sample {		/* calls in no one step that ended since the sample b
 	int64_t n, ns, failed;
 };
 
+struct row_step_operator {		/* nodes of one step's graphs, of a step whose operators were probed */
+	int64_t step;
+	const char *name;		/* operator_class__name() */
+	int layer;			/* LAYER_NONE: of no layer, or of none that is known */
+	int64_t n;			/* nodes; of "sampling", choices of a token after the step; of "graph start", graphs */
+	int64_t ns;			/* of the step's thread */
+	int64_t cpu_ns;			/* of all threads of the server meanwhile; ABSENT: not measured */
+};
+
 struct row_touched {			/* memory of one kind that a process touched in a window of --touched-bytes */
 	int64_t window;
 	uint32_t pid;
@@ -533,6 +542,7 @@ int recording_writer__footprint(struct recording_writer *w, const struct row_foo
 int recording_writer__ioctl(struct recording_writer *w, const struct row_ioctl *row);		/* replaces (id) */
 int recording_writer__step_ioctl(struct recording_writer *w, const struct row_step_ioctl *row);
 int recording_writer__ioctl_sample(struct recording_writer *w, const struct row_ioctl_sample *row);
+int recording_writer__step_operator(struct recording_writer *w, const struct row_step_operator *row);
 int recording_writer__touched(struct recording_writer *w, const struct row_touched *row);
 int recording_writer__kv_cache(struct recording_writer *w, const struct row_kv_cache *row);		/* replaces (id) */
 int recording_writer__traffic_source(struct recording_writer *w,
@@ -624,6 +634,8 @@ struct recording {
 	size_t n_step_ioctls; /* by (step, ioctl) */
 	struct row_ioctl_sample *ioctl_samples;
 	size_t n_ioctl_samples; /* by (time, ioctl) */
+	struct row_step_operator *step_operators;
+	size_t n_step_operators; /* by (step, operator, layer) */
 	struct row_touched *toucheds;
 	size_t n_toucheds; /* by (window, pid, idx) */
 	struct row_kv_cache *kv_caches;

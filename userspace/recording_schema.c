@@ -172,7 +172,8 @@ static const struct column step_columns[] = {
 	{ "duration_ns", COLUMN_END, offsetof(struct row_step, end_ns), "ns", "from its start to its end", 0, 1 },
 	COLUMN(row_step, kind, COLUMN_STEP_KIND, "", "0 decode, 1 encode"),
 	COLUMN(row_step, flags, COLUMN_U32, "bits",
-	       "1 draft model, 2 did not return, 4 inside another step, 8 several parts, all rows in part 0"),
+	       "1 draft model, 2 did not return, 4 inside another step, 8 several parts, all rows in part 0, 16 slowed "
+	       "by probes of its operators"),
 	COLUMN(row_step, ret, COLUMN_INT, "", "what the engine returned; tokens count only where it is 0"),
 	COLUMN(row_step, n_tokens, COLUMN_TOKENS_OPTIONAL, "tokens", "in the whole batch; NULL: not known"),
 	COLUMN(row_step, runq_ns, COLUMN_DURATION, "ns", "its thread, inside the step: runnable, waiting for a CPU"),
@@ -553,6 +554,19 @@ static const struct column touched_columns[] = {
 	COLUMN(row_touched, hugetlb_bytes, COLUMN_COUNT_OPTIONAL, "bytes", "of hugetlbfs: in none of the others"),
 };
 
+static const struct column step_operator_columns[] = {
+	COLUMN(row_step_operator, step, COLUMN_ID, "", "step.id, of a step whose operators were probed"),
+	{ "operator", COLUMN_TEXT, offsetof(struct row_step_operator, name), "",
+	  "matmul, attention, recurrence, norm, rope, embedding, elementwise, copy, other; graph start: threads are "
+	  "called together; sampling: after the step",
+	  0, 1 },
+	COLUMN(row_step_operator, layer, COLUMN_INT_OR_UNKNOWN, "", "block of the model, from 0; -1: of none"),
+	COLUMN(row_step_operator, n, COLUMN_COUNT, "nodes", "of the step's graph; tokens chosen; graphs"),
+	COLUMN(row_step_operator, ns, COLUMN_COUNT, "ns", "until the step's thread began the next"),
+	COLUMN(row_step_operator, cpu_ns, COLUMN_COUNT_OPTIONAL, "ns",
+	       "all threads of the server meanwhile; NULL: not measured"),
+};
+
 #define TABLE(name, plural, row, n_key, doc)                                                                           \
 	{                                                                                                              \
 #name, doc, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), n_key, false,          \
@@ -618,6 +632,8 @@ const struct table tables[N_TABLES] = {
 					     "memory traffic, interval by interval"),
 	[TABLE_TOUCHED] = TABLE_LATER(touched, toucheds, row_touched, 3,
 				      "memory that the server touched in windows of record --touched-bytes"),
+	[TABLE_STEP_OPERATOR] = TABLE_LATER(step_operator, step_operators, row_step_operator, 3,
+					    "what was computed in some steps, by operator and layer"),
 };
 
 const char *const views[] = {

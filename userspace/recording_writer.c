@@ -811,3 +811,8 @@ int recording_writer__touched(struct recording_writer *w, const struct row_touch
 {
 	return put(w, TABLE_TOUCHED, row);
 }
+
+int recording_writer__step_operator(struct recording_writer *w, const struct row_step_operator *row)
+{
+	return put(w, TABLE_STEP_OPERATOR, row);
+}

@@ -26,6 +26,12 @@
 #   [layout NAME]  offsets of the ubatch's fields in bytes; builds: build ids for which they are known to be right. For
 #                  any other build without DWARF all layouts are tried, and one is used only if it alone passes the
 #                  self-check in every ubatch.
+#   [operators]    what computes the graph of a step, probed in short bursts. node: functions that every thread calls for a node
+#                  that it is about to compute, their second argument; graph: functions that compute the graph that is their
+#                  first argument, called by one thread; sampling: functions that choose a token; op_names: a function that is
+#                  nothing but `return NAMES[number]`; node_name: one that is nothing but `return node->name`, an array
+#                  inside the node; length: one that is nothing but `return graph->n_nodes`; node_op: where in a node the number of its
+#                  operator is, in bytes. A node whose number has no name, or whose name is none, makes its step unknown.
 #   [http]         how `tokprof calibrate` asks for generations of exact lengths. properties: a GET path whose object has
 #                  the members n_slots and context (a.b: a member of a member); slots: a GET path with an array of objects,
 #                  whose member `busy` is true while the slot works; tokenize: a POST path that takes member tokenize_text
@@ -119,6 +125,17 @@ symbols = _ZN*common_speculative_state_draft5draftE* _ZN*common_speculative_stat
 
 [speculation]
 symbols = _Z24common_speculative_draftP* _Z26common_speculative_processP*
+
+# Every node goes through the first function but for a fused one, which has its own. struct ggml_tensor is public (ggml.h); its
+# fields are where the debug information of all pinned builds has them.
+[operators]
+node = ggml_cpu_extra_compute_forward ggml_compute_forward_*_fused
+graph = ggml_graph_compute
+sampling = _Z21common_sampler_sampleP14common_samplerP13llama_context*
+op_names = ggml_op_name
+node_name = ggml_get_name
+node_op = 80
+length = ggml_graph_n_nodes
 
 # From the functions that fill and read the struct (llama_batch_allocr::ubatch_add, llm_graph_input_*::set_input), and
 # checked against known prompts on running servers: tests/engines/TRACES.md.

@@ -80,6 +80,7 @@ void maker__free(struct maker *m)
 	free(r->traffic_sources);
 	free(r->traffic_samples);
 	free(r->toucheds);
+	free(r->step_operators);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -297,6 +298,13 @@ void maker__traffic_sample(struct maker *m, const struct row_traffic_sample *row
 	*ADD(m, traffic_samples) = *row;
 }
 
+void maker__step_operator(struct maker *m, const char *name, int layer, int64_t n, int64_t ns, int64_t cpu_ns)
+{
+	const int64_t step = m->recording.steps[m->recording.n_steps - 1].id;
+
+	*ADD(m, step_operators) = (struct row_step_operator){ step, name, layer, n, ns, cpu_ns };
+}
+
 void maker__model(struct maker *m, const struct row_model *row)
 {
 	*ADD(m, models) = *row;
@@ -483,6 +491,7 @@ int maker__write(const struct maker *m, const char *path)
 	WRITE(w, r, traffic_sources, traffic_source);
 	WRITE(w, r, traffic_samples, traffic_sample);
 	WRITE(w, r, toucheds, touched);
+	WRITE(w, r, step_operators, step_operator);
 	closed = recording_writer__close(w, err == 0);
 	return err ? err : closed;
 }

@@ -17,7 +17,7 @@ struct maker {
 			requests;
 		size_t chunks, meta, models, fits, fit_terms, fit_draws, files, footprints, ioctls, step_ioctls,
 			ioctl_samples, kernel_kinds, kernel_bursts, step_kernels, kernel_samples, kv_caches,
-			traffic_sources, traffic_samples, toucheds;
+			traffic_sources, traffic_samples, toucheds, step_operators;
 	} capacity;
 };
 
@@ -62,6 +62,7 @@ void maker__touched(struct maker *m, const struct row_touched *row);
 void maker__ioctl(struct maker *m, const struct row_ioctl *row);
 /* Calls in the step made last; and in no one step, until then. */
 void maker__step_ioctl(struct maker *m, int64_t ioctl, int64_t n, int64_t ns, int64_t failed);
+void maker__step_operator(struct maker *m, const char *name, int layer, int64_t n, int64_t ns, int64_t cpu_ns);
 void maker__ioctl_sample(struct maker *m, uint64_t time_ns, int64_t ioctl, int64_t n, int64_t ns, int64_t failed);
 void maker__kv_cache(struct maker *m, const struct row_kv_cache *row);
 void maker__traffic_source(struct maker *m, const struct row_traffic_source *row);

@@ -284,6 +284,8 @@ static const struct row_touched bare_touched = { .window = 4,
 						 .shared_bytes = ABSENT,
 						 .huge_bytes = ABSENT,
 						 .hugetlb_bytes = ABSENT };
+static const struct row_step_operator full_step_operator = { 7, "matmul", 3, 9, 8, 7 };
+static const struct row_step_operator bare_step_operator = { 8, "other", -1, 0, 0, ABSENT };
 static const struct row_fit_draw bare_fit_draw = { .fit = 2, .term = "row" };
 
 static const struct row_module full_module = { 1, "user", "/lib/libllama.so", "00ff", UINT64_MAX, 20, 1000 };
@@ -345,6 +347,7 @@ static inline void put_full_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__traffic_source(w, &full_traffic_source), 0);
 	assert_int_equal(recording_writer__traffic_sample(w, &full_traffic_sample), 0);
 	assert_int_equal(recording_writer__touched(w, &full_touched), 0);
+	assert_int_equal(recording_writer__step_operator(w, &full_step_operator), 0);
 }
 
 static inline void put_bare_rows(struct recording_writer *w)
@@ -387,6 +390,7 @@ static inline void put_bare_rows(struct recording_writer *w)
 	assert_int_equal(recording_writer__traffic_source(w, &bare_traffic_source), 0);
 	assert_int_equal(recording_writer__traffic_sample(w, &bare_traffic_sample), 0);
 	assert_int_equal(recording_writer__touched(w, &bare_touched), 0);
+	assert_int_equal(recording_writer__step_operator(w, &bare_step_operator), 0);
 }
 
 /* n steps from 1 on, each with one row of sequence 0 and one sample. */

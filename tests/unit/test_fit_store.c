@@ -211,6 +211,7 @@ static void a_fit_that_was_stored_without_a_range_is_found_and_says_nothing_of_i
 			     "DROP TABLE kernel_kind; DROP TABLE kernel_burst; DROP TABLE step_kernel; "
 			     "DROP TABLE kernel_sample; "
 			     "DROP TABLE touched; "
+			     "DROP TABLE step_operator; "
 			     "PRAGMA user_version = 2",
 			     NULL, NULL, NULL),
 		SQLITE_OK);

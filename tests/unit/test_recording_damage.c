@@ -178,7 +178,7 @@ static void make_older(struct folder *f, unsigned int from, unsigned int version
 static void drop_tables_since_6(struct folder *f)
 {
 	run_sql(f, "DROP TABLE module; DROP TABLE frame; DROP TABLE stack; DROP TABLE symbol; DROP TABLE stack_sample");
-	run_sql(f, "DROP TABLE kv_cache; DROP TABLE traffic_source; DROP TABLE traffic_sample; DROP TABLE touched");
+	run_sql(f, "DROP TABLE kv_cache; DROP TABLE traffic_source; DROP TABLE traffic_sample; DROP TABLE touched; DROP TABLE step_operator");
 	run_sql(f, "DROP TABLE kernel_kind; DROP TABLE kernel_burst; DROP TABLE step_kernel; DROP TABLE kernel_sample");
 }
 
@@ -240,6 +240,8 @@ static void a_recording_of_an_earlier_version_is_read_without_what_came_later(vo
 	assert_int_equal(r.models[0].output_weight_bytes, ABSENT);
 	assert_int_equal(r.n_files + r.n_footprints + r.n_ioctls + r.n_step_ioctls + r.n_ioctl_samples + r.n_toucheds,
 			 0);
+	assert_int_equal(
+		r.n_files + r.n_footprints + r.n_ioctls + r.n_step_ioctls + r.n_ioctl_samples + r.n_step_operators, 0);
 	assert_int_equal(r.steps[0].server_fault_ns, ABSENT);
 	assert_int_equal(r.steps[0].mean_khz, ABSENT);
 	assert_int_equal(r.steps[0].clock_changes, ABSENT);

@@ -69,6 +69,7 @@ static void check_rows(const struct recording *r, size_t i, bool full)
 	assert_row(TABLE_TRAFFIC_SOURCE, full ? &full_traffic_source : &bare_traffic_source, &r->traffic_sources[i]);
 	assert_row(TABLE_TRAFFIC_SAMPLE, full ? &full_traffic_sample : &bare_traffic_sample, &r->traffic_samples[i]);
 	assert_row(TABLE_TOUCHED, full ? &full_touched : &bare_touched, &r->toucheds[i]);
+	assert_row(TABLE_STEP_OPERATOR, full ? &full_step_operator : &bare_step_operator, &r->step_operators[i]);
 }
 
 static void every_row_comes_back_with_all_its_fields(void **state)

@@ -48,7 +48,8 @@ bool survey__is_unclear(const struct survey *s, uint32_t step)
 {
 	const struct row_step *rows_of = &s->l->timeline->recording->steps[s->ranges[step].source];
 
-	return s->overlapping[step] || rows_of->flags & STEP_PARTS_UNKNOWN;
+	return s->overlapping[step] || rows_of->flags & STEP_PARTS_UNKNOWN ||
+	       s->l->timeline->recording->steps[step].flags & STEP_OPERATORS;
 }
 
 static int mark_shifted(struct survey *s, const struct recording *r)

@@ -121,7 +121,8 @@ static void free_list(struct server_list *list)
 /* A point is a function, not each of its returns. */
 static bool is_point(const struct engine_probe *p)
 {
-	return p->role != PROBE_STEP_RETURN && p->role != PROBE_SPECULATION_RETURN;
+	return p->role != PROBE_STEP_RETURN && p->role != PROBE_SPECULATION_RETURN && p->role != PROBE_GRAPH_RETURN &&
+	       p->role != PROBE_SAMPLING_RETURN;
 }
 
 static size_t count_points(const struct engine_instance *e)

@@ -85,7 +85,8 @@ static void gather(struct gatherer *g, const bool *overlapping, const bool *touc
 		const struct row_range *range = &g->ranges[i];
 		int64_t value;
 
-		if (step->flags & STEP_NESTED || step__role(r, step) != role)
+		/* One whose operators were probed has cost more than its like. */
+		if (step->flags & (STEP_NESTED | STEP_OPERATORS) || step__role(r, step) != role)
 			continue;
 		value = step__value(r, step, resource);
 		if (!step__returned(step) || !step__returned(&r->steps[range->source]))
