@@ -240,8 +240,34 @@ static __always_inline void operators__begin(struct workspace *w, struct step *s
 		return;
 	control->steps_left--;	/* engines are not more than a few: a step too many does no harm */
 	s->operators = 1;
-	w->nodes.sampled_step = s->record.step + 1;
 	node_list__begin(&w->nodes);
+}
+
+/*
+ * Prompts are rare among steps and take most of the time: a burst waits for some, and tells no more of the others than it
+ * has to. Which one a step is shows with its first ubatch, before there is a graph.
+ */
+static __always_inline void operators__choose(struct workspace *w, struct step *s, tp_u32 n_tokens, tp_u32 n_seqs)
+{
+	struct operator_control *control = operator_control__get();
+	tp_u32 *left;
+
+	if (!s->operators || s->record.n_ubatches > 1 || !control)
+		return;
+	left = n_seqs && n_tokens > n_seqs ? &control->several_left : &control->single_left;
+	if (!*left) {
+		s->operators = 0;
+		return;
+	}
+	(*left)--;
+	w->nodes.sampled_step = s->record.step + 1;
+}
+
+/* Has the burst all that it wants? Then the recorder shall let go of the probes. */
+static __always_inline tp_u64 operators__wakeup(const struct operator_control *control)
+{
+	return control->steps_left && (control->single_left || control->several_left) ? BPF_RB_NO_WAKEUP :
+											BPF_RB_FORCE_WAKEUP;
 }
 
 static __always_inline void operators__end(struct workspace *w, const struct step *s)
@@ -252,9 +278,8 @@ static __always_inline void operators__end(struct workspace *w, const struct ste
 		return;
 	if (w->nodes.in_graph)
 		w->nodes.broken = 1;
-	/* The last one of a burst: the recorder shall let go of the probes. */
-	node_list__emit(&w->nodes, s->record.step, NODES_LAST,
-			control->steps_left ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
+	node_list__add_probes(&w->nodes, s->record.step);
+	node_list__emit(&w->nodes, s->record.step, NODES_LAST, operators__wakeup(control));
 }
 
 static __always_inline void on_step_entry(const struct engine_probe_config *config, tp_u64 sp, tp_u64 context,
@@ -705,6 +730,7 @@ static __always_inline void on_ubatch(const struct engine_probe_config *config, 
 	search.limit = s->record.batch_tokens > 0 ? s->record.batch_tokens : 0;
 	search.check = LAYOUT_NONE;
 	bpf_loop(config->layout_count, try_layout, &search, 0);
+	operators__choose(w, s, search.found == 1 ? search.fields.n_tokens : 0, search.fields.n_seqs_unq);
 
 	if (search.found == 1) {
 		/* Read again to emit: with one candidate this costs the second pass only where rows overflow. */

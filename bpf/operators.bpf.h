@@ -39,6 +39,8 @@ struct node_mark {
 /* The part of a thread's workspace. */
 struct node_list {
 	struct node_mark mark;
+	struct node_mark stop;	/* the present hit's first reading */
+	struct node_mark probes;	/* from there to the mark, in sum */
 	tp_u32 open;		/* the last node is being computed */
 	tp_u32 in_graph;
 	tp_u32 n;		/* in the buffer */
@@ -64,34 +66,49 @@ static __always_inline void node_list__begin(struct node_list *l)
 	l->n_before = 0;
 	l->n_graph = 0;
 	l->broken = 0;
+	l->probes.ns = 0;
+	l->probes.cpu_ns = 0;
 }
 
-static __always_inline void node_list__stamp(struct node_list *l)
+static __always_inline void node_mark__set(struct node_mark *mark)
 {
 	const struct meters *m = meters__get();
 
-	l->mark.ns = bpf_ktime_get_ns();
+	mark->ns = bpf_ktime_get_ns();
 	if (m)
-		l->mark.cpu_ns = cpu_now(m, l->mark.ns);
+		mark->cpu_ns = cpu_now(m, mark->ns);
 }
 
-static __always_inline void node_list__take(struct node_list *l, struct record_node *node, tp_u64 now)
+/* Meters are not stopped while they are read: a difference may be below nothing. */
+static __always_inline tp_u64 cpu_between(const struct node_mark *start, const struct node_mark *end)
 {
-	const struct meters *m = meters__get();
-	tp_s64 cpu_ns = m ? (tp_s64)(cpu_now(m, now) - l->mark.cpu_ns) : 0;
+	tp_s64 cpu_ns = (tp_s64)(end->cpu_ns - start->cpu_ns);
 
-	node->ns = now - l->mark.ns;
-	node->cpu_ns = cpu_ns > 0 ? cpu_ns : 0;	/* meters are not stopped while they are read */
+	return cpu_ns > 0 ? cpu_ns : 0;
 }
 
-static __always_inline void node_list__close(struct node_list *l, tp_u64 now)
+/* A hit is done: from here on time is that of what comes next. */
+static __always_inline void node_list__go_on(struct node_list *l)
+{
+	node_mark__set(&l->mark);
+	l->probes.ns += l->mark.ns - l->stop.ns;
+	l->probes.cpu_ns += cpu_between(&l->stop, &l->mark);
+}
+
+static __always_inline void node_list__take(struct node_list *l, struct record_node *node)
+{
+	node->ns = l->stop.ns - l->mark.ns;
+	node->cpu_ns = cpu_between(&l->mark, &l->stop);
+}
+
+static __always_inline void node_list__close(struct node_list *l)
 {
 	tp_u32 last = l->n - 1;
 
 	if (!l->open || last >= MAX_NODES_PER_RECORD)
 		return;
 	l->open = 0;
-	node_list__take(l, &node_list__record(l)->node[last & (MAX_NODES_PER_RECORD - 1)], now);
+	node_list__take(l, &node_list__record(l)->node[last & (MAX_NODES_PER_RECORD - 1)]);
 }
 
 static __always_inline void node_list__emit(struct node_list *l, tp_u64 step, tp_u16 flags, tp_u64 wakeup)
@@ -135,6 +152,7 @@ static __always_inline void on_graph_entry(struct node_list *l, tp_u64 step, con
 	struct record_node *node;
 	tp_u32 n_nodes = 0;
 
+	node_mark__set(&l->stop);
 	if (l->in_graph)
 		l->broken = 1;	/* one inside another, or a return that was not seen */
 	if (config->graph_nodes != LAYOUT_ABSENT)
@@ -144,36 +162,46 @@ static __always_inline void on_graph_entry(struct node_list *l, tp_u64 step, con
 	node = node_list__add(l, step);
 	node->op = NODE_GRAPH;
 	node->name_bytes = 0;
-	node_list__stamp(l);
+	node_list__go_on(l);
 }
 
 static __always_inline void on_node(struct node_list *l, tp_u64 step, const struct engine_probe_config *config,
 				    tp_u64 address)
 {
-	tp_u64 now = bpf_ktime_get_ns();
 	struct record_node *node;
 
 	if (!l->in_graph) {
 		l->broken = 1;
 		return;
 	}
-	node_list__close(l, now);
+	node_mark__set(&l->stop);
+	node_list__close(l);
 	node = node_list__add(l, step);
 	if (bpf_probe_read_user(&node->op, sizeof(node->op), (void *)(address + config->node_op)))
 		l->broken = 1;
 	node->name_bytes =
 		(tp_s32)bpf_probe_read_user_str(node->name, sizeof(node->name), (void *)(address + config->node_name));
-	node_list__stamp(l);
+	node_list__go_on(l);
 }
 
 static __always_inline void on_graph_return(struct node_list *l)
 {
-	tp_u64 now = bpf_ktime_get_ns();
-
 	if (!l->in_graph)
 		l->broken = 1;
-	node_list__close(l, now);
+	node_mark__set(&l->stop);
+	node_list__close(l);
 	l->in_graph = 0;
+	node_list__go_on(l);
+}
+
+static __always_inline void node_list__add_probes(struct node_list *l, tp_u64 step)
+{
+	struct record_node *node = node_list__add(l, step);
+
+	node->op = NODE_PROBES;
+	node->name_bytes = 0;
+	node->ns = l->probes.ns;
+	node->cpu_ns = l->probes.cpu_ns;
 }
 
 static __always_inline void on_sampling_entry(struct node_list *l, tp_u64 sp)
@@ -181,22 +209,22 @@ static __always_inline void on_sampling_entry(struct node_list *l, tp_u64 sp)
 	if (!l->sampled_step)
 		return;
 	l->sampling_sp = sp;
-	node_list__stamp(l);
+	node_mark__set(&l->mark);
 }
 
 static __always_inline void on_sampling_return(struct node_list *l, tp_u64 sp)
 {
-	tp_u64 now = bpf_ktime_get_ns();
 	struct record_node *node;
 
 	if (!l->sampling_sp || l->sampling_sp != sp)
 		return;
+	node_mark__set(&l->stop);
 	l->sampling_sp = 0;
 	node_list__begin(l);
 	node = node_list__add(l, l->sampled_step - 1);
 	node->op = 0;
 	node->name_bytes = 0;
-	node_list__take(l, node, now);
+	node_list__take(l, node);
 	node_list__emit(l, l->sampled_step - 1, NODES_LAST | NODES_SAMPLING, BPF_RB_NO_WAKEUP);
 }
 

@@ -147,6 +147,7 @@ enum nodes_flag {
 #define MAX_NODE_NAME 64	/* GGML_MAX_NAME, its end included */
 #define MAX_NODES_PER_RECORD 64
 #define NODE_GRAPH 0xffffffffu	/* in place of an operator: from a graph's begin to its first node */
+#define NODE_PROBES 0xfffffffeu	/* what the program itself took, in none of the others; the last of a step */
 
 /* From when the step's thread began to compute a node of the graph to when it began the next, or the graph ended. */
 struct record_node {

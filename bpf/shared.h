@@ -273,8 +273,10 @@ struct batch {
 };
 
 /* Map `operator_control`, entry 0. */
-struct operator_control {
-	tp_u32 steps_left;	/* steps that begin from now on whose operators are told; the kernel counts down */
+struct operator_control {	/* the kernel counts down */
+	tp_u32 steps_left;	/* steps that are in the burst, told or not */
+	tp_u32 single_left;	/* steps with one token a sequence whose operators are told */
+	tp_u32 several_left;	/* the same with more: prompts, drafts to be verified */
 	tp_u32 reserved;
 };
 

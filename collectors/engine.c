@@ -435,29 +435,27 @@ static int64_t servers_cpu(const struct engine_collector *c)
 	return sum;
 }
 
-static int steps_left(const struct engine_collector *c, uint32_t *left)
+static bool burst_is_over(const struct engine_collector *c)
 {
-	struct operator_control control;
+	struct operator_control left;
 	uint32_t zero = 0;
-	int err = bpf_map_lookup_elem(bpf_map__fd(c->skel->maps.operator_control), &zero, &control);
 
-	*left = err ? 0 : control.steps_left;
-	return err;
+	return bpf_map_lookup_elem(bpf_map__fd(c->skel->maps.operator_control), &zero, &left) || !left.steps_left ||
+	       (!left.single_left && !left.several_left);
 }
 
-static int let_steps(const struct engine_collector *c, uint32_t n)
+static int let_steps(const struct engine_collector *c, const struct operator_control *control)
 {
-	const struct operator_control control = { .steps_left = n };
 	uint32_t zero = 0;
 
-	return bpf_map_update_elem(bpf_map__fd(c->skel->maps.operator_control), &zero, &control, BPF_ANY);
+	return bpf_map_update_elem(bpf_map__fd(c->skel->maps.operator_control), &zero, control, BPF_ANY);
 }
 
 static void end_burst(struct engine_collector *c, uint64_t now_ns)
 {
 	int64_t cost_ns = 0;
 
-	let_steps(c, 0);
+	let_steps(c, &(struct operator_control){ 0 });
 	for (size_t i = 0; i < c->n_engines; i++) {
 		struct attached_engine *e = &c->engines[i];
 		const struct engine_operators_bpf bpf = operators_bpf(c, e);
@@ -472,6 +470,11 @@ static void end_burst(struct engine_collector *c, uint64_t now_ns)
 /* All points are there before the first step is let into the burst. */
 static void begin_burst(struct session *s, struct engine_collector *c, uint64_t now_ns)
 {
+	const struct operator_control wanted = {
+		.steps_left = OPERATOR_STEPS,
+		.single_left = OPERATOR_SINGLE_STEPS,
+		.several_left = OPERATOR_SEVERAL_STEPS,
+	};
 	bool any = false;
 
 	for (size_t i = 0; i < c->n_engines; i++) {
@@ -496,7 +499,7 @@ static void begin_burst(struct session *s, struct engine_collector *c, uint64_t 
 		return;
 	c->operators_seen = true;
 	c->burst_end_ns = now_ns + OPERATOR_LONGEST_BURST_NS;
-	if (let_steps(c, OPERATOR_STEPS))
+	if (let_steps(c, &wanted))
 		end_burst(c, now_ns);
 }
 
@@ -529,12 +532,11 @@ static bool any_usable(const struct engine_collector *c)
 static void engine_turn(struct session *s, void *state, uint64_t now_ns)
 {
 	struct engine_collector *c = state;
-	uint32_t left;
 
 	if (!c->enabled)
 		return;
 	if (c->burst_end_ns) {
-		if (now_ns >= c->burst_end_ns || steps_left(c, &left) || left == 0)
+		if (now_ns >= c->burst_end_ns || burst_is_over(c))
 			end_burst(c, now_ns);
 		return;
 	}

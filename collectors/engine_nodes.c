@@ -31,6 +31,11 @@ void engine_nodes__free(struct engine_nodes *e)
 	e->nodes = NULL;
 }
 
+static bool is_no_node(const struct record_node *node)
+{
+	return node->op == NODE_GRAPH || node->op == NODE_PROBES;
+}
+
 static enum nodes_fault check(const struct engine_nodes *e, const struct operator_names *names, uint32_t n_graph)
 {
 	uint32_t n_nodes = 0, n_matmul = 0;
@@ -40,7 +45,7 @@ static enum nodes_fault check(const struct engine_nodes *e, const struct operato
 	for (uint32_t i = 0; i < e->n; i++) {
 		const struct record_node *node = &e->nodes[i];
 
-		if (node->op == NODE_GRAPH)
+		if (is_no_node(node))
 			continue;
 		/* 0 is NONE, which nothing computes. */
 		if (node->op == 0 || node->op >= names->n)
@@ -60,8 +65,8 @@ static void find_layers(const struct engine_nodes *e, int *layers)
 	uint32_t first = 0;
 
 	for (uint32_t i = 0; i < e->n; i++) {
-		layers[i] = e->nodes[i].op == NODE_GRAPH ? LAYER_NONE : node_name__layer(e->nodes[i].name);
-		if (e->nodes[i].op == NODE_GRAPH)
+		layers[i] = is_no_node(&e->nodes[i]) ? LAYER_NONE : node_name__layer(e->nodes[i].name);
+		if (is_no_node(&e->nodes[i]))
 			before = LAYER_NONE;
 		if (layers[i] == LAYER_NONE)
 			continue;
@@ -116,8 +121,9 @@ static void add_up(const struct engine_nodes *e, const struct operator_names *na
 		for (uint32_t i = 0; i < e->n; i++) {
 			const struct record_node *node = &e->nodes[i];
 
-			tags[i].class = node->op == NODE_GRAPH ? OPERATOR_START :
-								 node__class(names->name[node->op], node->name);
+			tags[i].class = node->op == NODE_GRAPH	? OPERATOR_START :
+					node->op == NODE_PROBES ? OPERATOR_PROBES :
+								  node__class(names->name[node->op], node->name);
 			tags[i].layer = layers[i];
 			tags[i].node = node;
 		}

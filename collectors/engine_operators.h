@@ -15,7 +15,9 @@
 #include "userspace/graph_node.h"
 #include "userspace/overhead/hit_cost.h"
 
-#define OPERATOR_STEPS 8	/* of a burst */
+#define OPERATOR_STEPS 24	/* of a burst, at most */
+#define OPERATOR_SINGLE_STEPS 8	/* that are told of those with one token a sequence */
+#define OPERATOR_SEVERAL_STEPS 4	/* and of the others, which are rarer and longer: a burst waits for them */
 #define OPERATOR_BUDGET 0.002	/* of the server's CPU time */
 /*
  * What a hit costs, program included, at an instruction that the kernel emulates and at another one: on a virtual machine,

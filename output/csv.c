@@ -16,6 +16,7 @@
 #include "output/token_list.h"
 #include "output/utf8.h"
 #include "userspace/analysis/kernel_work.h"
+#include "userspace/analysis/operators.h"
 #include "userspace/analysis/ratios.h"
 #include "userspace/kernel_kind.h"
 
@@ -374,11 +375,48 @@ static int write_groups(struct csv *c, const struct ledger *l, enum report_by by
 	return 0;
 }
 
+/* One record per part: an operator or a layer, and what is in no graph. */
+static int write_operators(struct csv *c, const struct ledger *l, enum report_by by)
+{
+	static const char *const names[] = { "resource", "n_nodes", NULL }, *const sums[] = { "total", "low", "high",
+											      NULL };
+	struct operator_split s;
+	int rc = operator_split__build(&s, l->timeline, by == BY_LAYER ? SPLIT_BY_LAYER : SPLIT_BY_OPERATOR);
+
+	if (rc < 0)
+		return rc;
+	csv__text(c, by == BY_LAYER ? "layer" : "operator");
+	csv__header(c, names);
+	for (int m = 0; m < N_MIXES; m++)
+		csv__text(c, step_mix__name(m));
+	csv__header(c, sums);
+	csv__end(c);
+	for (size_t i = 0; i < s.n_parts; i++) {
+		const struct operator_part *part = &s.parts[i];
+
+		if (part->name)
+			csv__text(c, part->name);
+		else
+			csv__number(c, part->layer);
+		csv__text(c, s.resource);
+		csv__number(c, part->n_nodes);
+		for (int m = 0; m < N_MIXES; m++)
+			csv__number(c, s.mixes[m].n_steps > 0 ? part->value[m] : ABSENT);
+		csv__number(c, part->total);
+		csv__number(c, part->low);
+		csv__number(c, part->high);
+		csv__end(c);
+	}
+	operator_split__free(&s);
+	return 0;
+}
+
 static int csv__write(FILE *f, const struct ledger *l, const struct output_options *options)
 {
 	static int (*const writers[N_REPORT_BY])(struct csv *, const struct ledger *, enum report_by) = {
-		[BY_REQUEST] = write_requests, [BY_TOKEN] = write_tokens, [BY_STEP] = write_steps,
-		[BY_PHASE] = write_groups,     [BY_MODEL] = write_groups, [BY_CLIENT] = write_groups,
+		[BY_REQUEST] = write_requests,	 [BY_TOKEN] = write_tokens,    [BY_STEP] = write_steps,
+		[BY_PHASE] = write_groups,	 [BY_MODEL] = write_groups,    [BY_CLIENT] = write_groups,
+		[BY_OPERATOR] = write_operators, [BY_LAYER] = write_operators,
 	};
 	struct csv c = { .f = f };
 	int rc = writers[options->by](&c, l, options->by);

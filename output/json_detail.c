@@ -4,6 +4,7 @@
 #include "bpf/records.h"
 #include "output/facts.h"
 #include "output/groups.h"
+#include "output/json_operators.h"
 #include "output/json_ioctl.h"
 #include "output/token_list.h"
 #include "userspace/analysis/ratios.h"
@@ -197,6 +198,9 @@ int json_detail__put(struct json_writer *w, const struct ledger *l, enum report_
 		return put_groups(w, l, by, "models", "model");
 	case BY_CLIENT:
 		return put_groups(w, l, by, "clients", "client");
+	case BY_OPERATOR:
+	case BY_LAYER:
+		return json_operators__put(w, l, by);
 	default:
 		return 0;
 	}

@@ -17,6 +17,8 @@ enum report_by {
 	BY_PHASE,
 	BY_MODEL,
 	BY_CLIENT,
+	BY_OPERATOR,
+	BY_LAYER,
 	N_REPORT_BY,
 };
 

@@ -165,9 +165,10 @@ static int text__write(FILE *f, const struct ledger *l, const struct output_opti
 	static const section steps[] = { text__header, text__steps, NULL };
 	static const section tokens[] = { text__header, text__tokens, NULL };
 	static const section groups[] = { text__header, text__groups, NULL };
+	static const section operators[] = { text__header, text__operators, NULL };
 	static const section *const sections[N_REPORT_BY] = {
-		[BY_REQUEST] = report, [BY_TOKEN] = tokens, [BY_STEP] = steps,
-		[BY_PHASE] = groups,   [BY_MODEL] = groups, [BY_CLIENT] = groups,
+		[BY_REQUEST] = report, [BY_TOKEN] = tokens,  [BY_STEP] = steps,		[BY_PHASE] = groups,
+		[BY_MODEL] = groups,   [BY_CLIENT] = groups, [BY_OPERATOR] = operators, [BY_LAYER] = operators,
 	};
 	struct text t = { .f = f, .l = l, .r = l->timeline->recording, .options = options };
 

@@ -45,5 +45,6 @@ int text__definitions(const struct text *t);
 int text__steps(const struct text *t);
 int text__tokens(const struct text *t);
 int text__groups(const struct text *t);
+int text__operators(const struct text *t);	/* or layers */
 
 #endif

@@ -15,6 +15,7 @@ static const char *const class_names[N_OPERATOR_CLASSES] = {
 	[OPERATOR_OTHER] = "other",
 	[OPERATOR_START] = "graph start",
 	[OPERATOR_SAMPLED] = "sampling",
+	[OPERATOR_PROBES] = "probes",
 };
 
 const char *operator_class__name(enum operator_class class)

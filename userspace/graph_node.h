@@ -30,6 +30,7 @@ enum operator_class {
 	OPERATOR_OTHER,
 	OPERATOR_START,		/* from a graph's begin to its first node: threads are called together */
 	OPERATOR_SAMPLED,	/* a token was chosen, after the step */
+	OPERATOR_PROBES, /* no operator: what probing them took */
 	N_OPERATOR_CLASSES,
 };
 /* The name in the recording and in every output: "matmul", ... */

@@ -558,7 +558,7 @@ static const struct column step_operator_columns[] = {
 	COLUMN(row_step_operator, step, COLUMN_ID, "", "step.id, of a step whose operators were probed"),
 	{ "operator", COLUMN_TEXT, offsetof(struct row_step_operator, name), "",
 	  "matmul, attention, recurrence, norm, rope, embedding, elementwise, copy, other; graph start: threads are "
-	  "called together; sampling: after the step",
+	  "called together; sampling: after the step; probes: of all these",
 	  0, 1 },
 	COLUMN(row_step_operator, layer, COLUMN_INT_OR_UNKNOWN, "", "block of the model, from 0; -1: of none"),
 	COLUMN(row_step_operator, n, COLUMN_COUNT, "nodes", "of the step's graph; tokens chosen; graphs"),

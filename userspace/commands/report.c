@@ -34,22 +34,14 @@ struct report_options {
 };
 
 static const char *const by_names[] = {
-	[BY_REQUEST] = "request", [BY_TOKEN] = "token",	  [BY_STEP] = "step",	[BY_PHASE] = "phase",
-	[BY_MODEL] = "model",	  [BY_CLIENT] = "client", [N_REPORT_BY] = NULL,
+	[BY_REQUEST] = "request",   [BY_TOKEN] = "token", [BY_STEP] = "step",
+	[BY_PHASE] = "phase",	    [BY_MODEL] = "model", [BY_CLIENT] = "client",
+	[BY_OPERATOR] = "operator", [BY_LAYER] = "layer", [N_REPORT_BY] = NULL,
 };
 
 static int parse_by(struct report_options *options, const char *value)
 {
-	int by;
-
-	if (strcmp(value, "layer") == 0 || strcmp(value, "operator") == 0) {
-		message__error("use --by step",
-			       "--by %s: the recording has no operator data: this version records steps, not what runs "
-			       "inside them",
-			       value);
-		return -EINVAL;
-	}
-	by = options__choice(&command_report, "--by", value, by_names);
+	int by = options__choice(&command_report, "--by", value, by_names);
 	if (by < 0)
 		return -EINVAL;
 	options->by = (enum report_by)by;
@@ -256,7 +248,9 @@ static int run(int argc, char **argv)
 }
 
 static const struct option_spec report_options[] = {
-	{ OPTION_BY, "by", "WHAT", "one line per request (default), token, step, phase, model or client" },
+	{ OPTION_BY, "by", "WHAT",
+	  "one line per request (default), token, step, phase, model,\n"
+	  "client, or, of what steps are made of, operator or layer" },
 	{ OPTION_FORMAT, "format", "FORMAT", "text (default), json (schema tokprof.report/1), csv" },
 	{ 'o', "output", "FILE", "write there and not to standard output" },
 	{ OPTION_RULE, "rule", "RULE",
