@@ -106,6 +106,7 @@ if $slow; then
 	suite kernel python3 tests/scenarios/kernel.py --all
 	suite memory python3 tests/scenarios/memory.py --all
 	suite stacks python3 tests/scenarios/stacks.py --all
+	suite operators python3 tests/scenarios/operators.py --all
 	suite faults python3 tests/scenarios/faults.py --all
 	suite names python3 tests/scenarios/names.py --all
 	suite devices python3 tests/scenarios/devices.py --all
@@ -122,6 +123,7 @@ else
 	suite kernel python3 tests/scenarios/kernel.py
 	suite memory python3 tests/scenarios/memory.py
 	suite stacks python3 tests/scenarios/stacks.py
+	suite operators python3 tests/scenarios/operators.py
 	suite faults python3 tests/scenarios/faults.py
 	suite names python3 tests/scenarios/names.py
 	suite devices python3 tests/scenarios/devices.py

@@ -145,8 +145,7 @@ def test_wrong_choices_name_the_right_ones(_):
     fails(2, "report", "x", "--format", "html", says=["--format 'html'", "text, json, csv"])
     fails(2, "report", "x", "--fixed-by", "rwo", says=["did you mean 'row'"])
     fails(2, "report", "x", "--rule", "zzz", says=["per-token"])
-    for by in ("layer", "operator"):
-        fails(2, "report", "x", "--by", by, says=["no operator data"])
+    fails(2, "report", "x", "--by", "layers", says=["did you mean 'layer'"])
 
 
 def test_operands_that_miss_or_are_too_many_are_2(_):

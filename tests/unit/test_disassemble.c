@@ -40,6 +40,13 @@ static const char source[] =
 	FUNCTION("getter_with_endbr", "endbr64\n mov 0x40(%rdi),%rax\n ret")
 	FUNCTION("getter_of_an_int", "mov 0xc(%rdi),%eax\n ret")
 	FUNCTION("no_getter", "mov 0x118(%rsi),%rax\n ret")
+	FUNCTION("member", "endbr64\n lea 0x100(%rdi),%rax\n ret")
+	FUNCTION("other_member", "lea 0x100(%rsi),%rax\n ret")
+	FUNCTION("element", "mov %edi,%edi\n lea names(%rip),%rax\n mov (%rax,%rdi,8),%rax\n ret")
+	FUNCTION("element_late", "endbr64\n lea names(%rip),%rax\n mov %edi,%edi\n mov (%rax,%rdi,8),%rax\n ret")
+	FUNCTION("element_of_ints", "mov %edi,%edi\n lea names(%rip),%rax\n mov (%rax,%rdi,4),%rax\n ret")
+	FUNCTION("element_and_more", "mov %edi,%edi\n lea names(%rip),%rax\n mov (%rax,%rdi,8),%rax\n inc %rax\n ret")
+	LOCAL("names", "nop")
 	")\");\n";
 /* clang-format on */
 
@@ -172,6 +179,32 @@ static void a_getter_tells_the_offset_of_its_field(void **state)
 	check_no_getter("leaf", 8);
 }
 
+static void a_member_or_a_table_is_told_by_a_function_that_only_returns_it(void **state)
+{
+	const struct elf_symbol no_member = symbol(file, "other_member"), no_table[] = {
+		symbol(file, "element_of_ints"),
+		symbol(file, "element_and_more"),
+		symbol(file, "member"),
+		symbol(file, "leaf"),
+	};
+	const struct elf_symbol member = symbol(file, "member"), early = symbol(file, "element");
+	const struct elf_symbol late = symbol(file, "element_late");
+	uint64_t a, b;
+	uint32_t offset;
+
+	(void)state;
+	assert_int_equal(disassemble__member_offset(file, &member, &offset), 0);
+	assert_int_equal(offset, 0x100);
+	assert_int_equal(disassemble__member_offset(file, &no_member, &offset), -ENODATA);
+	assert_int_equal(disassemble__member_offset(file, &early, &offset), -ENODATA);
+	assert_int_equal(disassemble__table(file, &early, &a), 0);
+	assert_int_equal(disassemble__table(file, &late, &b), 0);
+	assert_int_equal(a, b);
+	assert_int_equal(a, symbol(file, "names").vaddr);
+	for (size_t i = 0; i < sizeof(no_table) / sizeof(no_table[0]); i++)
+		assert_int_equal(disassemble__table(file, &no_table[i], &a), -ENODATA);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -188,6 +221,7 @@ int main(void)
 		cmocka_unit_test(a_function_larger_than_its_file_is_refused),
 		cmocka_unit_test(another_architecture_is_refused_in_words),
 		cmocka_unit_test(a_getter_tells_the_offset_of_its_field),
+		cmocka_unit_test(a_member_or_a_table_is_told_by_a_function_that_only_returns_it),
 	};
 
 	return cmocka_run_group_tests_name("disassemble", tests, build, close_file);

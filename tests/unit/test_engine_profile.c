@@ -38,6 +38,8 @@ static void a_good_file_is_read_whole(void **state)
 			       "[ubatch]\nsymbols = toy_ubatch\nstruct = toy_batch\n"
 			       "[memory]\nseq_rm = toy_rm\nclear = toy_clear\n"
 			       "[speculation]\nsymbols = toy_draft a_* b_*\n" LAYOUT
+			       "[operators]\nnode = toy_node toy_fused*\ngraph = toy_graph\nop_names = toy_op\n"
+			       "node_op = 80\nnode_name = toy_name\nlength = toy_length\n"
 			       "[step]\nkind = decode\nsymbols = toy_run\nbatch_argument = 3\n" BATCH
 			       "[layout second]\nn_tokens=4\ntoken=24\nembd=32\npos=40\nseq_id=56\noutput=80\n"
 			       "builds = 00ff 11aa\nn_seqs_unq = 16\n"),
@@ -49,7 +51,7 @@ static void a_good_file_is_read_whole(void **state)
 	assert_string_equal(profile.build_number, "TOY_BUILD");
 	assert_string_equal(profile.memory_getter, "_ZNK3toy6memoryEv");
 	assert_string_equal(profile.ubatch_struct, "toy_batch");
-	assert_int_equal(profile.n_sections, 7);
+	assert_int_equal(profile.n_sections, 8);
 	assert_int_equal(profile.sections[0].section, PROFILE_STEP);
 	assert_int_equal(profile.sections[0].kind, STEP_ENCODE);
 	assert_int_equal(profile.sections[0].batch_stack, 8);
@@ -58,11 +60,18 @@ static void a_good_file_is_read_whole(void **state)
 	assert_int_equal(profile.sections[3].symbols[0].kind, MEMORY_SEQ_RM);
 	assert_int_equal(profile.sections[3].symbols[1].kind, MEMORY_CLEAR);
 	assert_int_equal(profile.sections[4].n_symbols, 3);
-	assert_int_equal(profile.sections[5].batch_argument, 3);
-	assert_int_equal(profile.sections[6].section, PROFILE_BATCH);
-	assert_int_equal(profile.sections[6].n_symbols, 8);
-	assert_int_equal(profile.sections[6].symbols[2].kind, BATCH_ADD);
-	assert_int_equal(profile.sections[6].symbols[7].kind, BATCH_FAMILY);
+	assert_int_equal(profile.sections[5].section, PROFILE_OPERATORS);
+	assert_int_equal(profile.sections[5].n_symbols, 3);
+	assert_int_equal(profile.sections[5].symbols[1].kind, OPERATOR_NODE);
+	assert_int_equal(profile.sections[5].symbols[2].kind, OPERATOR_GRAPH);
+	assert_string_equal(profile.graph.op_names, "toy_op");
+	assert_string_equal(profile.graph.node_name, "toy_name");
+	assert_int_equal(profile.graph.node_op, 80);
+	assert_int_equal(profile.sections[6].batch_argument, 3);
+	assert_int_equal(profile.sections[7].section, PROFILE_BATCH);
+	assert_int_equal(profile.sections[7].n_symbols, 8);
+	assert_int_equal(profile.sections[7].symbols[2].kind, BATCH_ADD);
+	assert_int_equal(profile.sections[7].symbols[7].kind, BATCH_FAMILY);
 	assert_int_equal(profile.n_layouts, 2);
 	assert_int_equal(profile.layouts[0].fields.pos, 40);
 	assert_int_equal(profile.layouts[1].fields.n_seqs_unq, 16);
@@ -100,6 +109,9 @@ static void every_bad_line_is_named_by_its_number(void **state)
 		{ "[engine] x\n", 1, "[NAME]" },
 		{ "[motor]\n", 1, "unknown section" },
 		{ STEP, 1, "before the [engine]" },
+		{ ENGINE "[operators]\nnodes = x\n", 5, "knows no 'nodes'" },
+		{ ENGINE "[operators]\nnode_op = 99999\n", 5, "0 to 4096" },
+		{ ENGINE "[operators]\nnode = x\n[operators]\n", 6, "second [operators]" },
 		{ "[engine]\nname = toy\n" STEP, 3, "no 'symbols'" },
 		{ "[engine]\nsymbols = a\n" STEP, 3, "no 'name'" },
 		{ "[engine]\nname = toy\nname = toy\n", 3, "twice" },
