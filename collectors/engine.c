@@ -559,8 +559,8 @@ static void describe_operators(struct session *s, const struct engine_collector 
 			snprintf(text, sizeof(text), "%s", c->engines[i].operators.reason);
 	for (int f = NODES_UNSEEN; f < N_NODES_FAULTS && !text[0]; f++)
 		if (c->nodes.n_faults[f] > c->nodes.n_steps)
-			snprintf(text, sizeof(text), "%s, in %lld of %lld probed steps", nodes_fault__words(f),
-				 (long long)c->nodes.n_faults[f], (long long)(c->nodes.n_faults[f] + c->nodes.n_steps));
+			snprintf(text, sizeof(text), "%s, in %lld probed steps, and %lld without a fault",
+				 nodes_fault__words(f), (long long)c->nodes.n_faults[f], (long long)c->nodes.n_steps);
 	if (!text[0] && c->n_engines > 0 && c->nodes.n_steps == 0)
 		snprintf(text, sizeof(text), "no step was probed");
 	recording_writer__put_meta(s->writer, "operators_reason", text[0] ? text : NULL);
