@@ -11,7 +11,8 @@
  * emulates where the code allows it: 0.6 us each, elsewhere 1 (metal) to 10 us (virtual machines). The program takes 0.3 to
  * 0.6 us of a hit where its data is in the cache, and about 4 us after a step that has streamed a model's weights through it;
  * in the ubatch about 30 ns more per token. Where a layout has failed, two more per prompt token (collectors/engine_batches.h);
- * where events are counted a step's two cuts add about 1 us each (counters.bpf.h).
+ * where events are counted a step's two cuts add about 1 us each (counters.bpf.h). In bursts a hit per node and thread (operators.bpf.h).
+ * The verifier follows 88,000 instructions of the million that it allows.
  */
 #include "bpf/common.bpf.h"
 #include "bpf/counters.bpf.h"

@@ -110,7 +110,7 @@ static int engine_open(struct session *s, void **out)
 		return err;
 	}
 	operator_schedule__init(&c->schedule);
-	if (s->writer && operator_hit__calibrate(&c->hit_cost))
+	if (s->writer && !s->options.no_operators && operator_hit__calibrate(&c->hit_cost))
 		memset(&c->hit_cost, 0, sizeof(c->hit_cost));
 	*out = c;
 	return 0;
@@ -541,8 +541,8 @@ static void engine_turn(struct session *s, void *state, uint64_t now_ns)
 		return;
 	}
 	/* Where nothing is recorded nobody would read it; and without steps there is nothing to tell. */
-	if (!s->writer || c->n_steps == 0 || now_ns < c->schedule.next_ns || !any_usable(c) ||
-	    !operator_schedule__due(&c->schedule, now_ns, servers_cpu(c)))
+	if (!s->writer || s->options.no_operators || c->n_steps == 0 || now_ns < c->schedule.next_ns ||
+	    !any_usable(c) || !operator_schedule__due(&c->schedule, now_ns, servers_cpu(c)))
 		return;
 	c->n_steps = 0;
 	begin_burst(s, c, now_ns);

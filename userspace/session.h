@@ -33,6 +33,7 @@ struct session_options {
 	bool capture_text;
 	bool digest_models;		/* SHA-256 of the weight files */
 	int64_t touched_ns;		/* a window of what memory is touched, this often; 0: none */
+	bool no_operators;		/* no bursts inside steps: every step is wanted as it is (calibrate) */
 	const volatile sig_atomic_t *interrupts;	/* grows with every ^C: one more ends waiting for them; NULL */
 	const char *events;		/* to count: libpfm4's names, EVENTS_DEFAULT; NULL: none */
 	const char *device_root;	/* what stands before /dev and /sys when devices are looked for; NULL: nothing */

@@ -382,6 +382,7 @@ static int attach(struct calibration *c, const struct target *target)
 		return fail(c, err, err == -EEXIST ? "give -f to replace it, or another -o FILE" : NULL, "%s",
 			    recording_writer__error(c->writer));
 	c->has_file = true;
+	c->session_options.no_operators = true;
 	err = session__open(&c->session, &c->session_options, c->writer, error, sizeof(error));
 	if (err)
 		return fail(c, err == -EPERM ? err : -EOPNOTSUPP, NULL, "%s", error);
