@@ -25,6 +25,12 @@ static bool is_control(uint32_t code_point)
 	return code_point < 0x20 || (code_point >= 0x7f && code_point < 0xa0);
 }
 
+/* XML has no way to write U+FFFE and U+FFFF. */
+static bool is_noncharacter(uint32_t code_point)
+{
+	return (code_point & 0xfffe) == 0xfffe;
+}
+
 static const char *reference_of(uint32_t code_point)
 {
 	switch (code_point) {
@@ -54,7 +60,7 @@ void html__bytes(FILE *f, const char *text, size_t n)
 			fputs(reference, f);
 		else if (is_control(code_point))
 			putc('?', f);
-		else if (code_point == UTF8_REPLACEMENT || changes_direction(code_point))
+		else if (code_point == UTF8_REPLACEMENT || changes_direction(code_point) || is_noncharacter(code_point))
 			fputs(UTF8_REPLACEMENT_BYTES, f);
 		else
 			fwrite(text, 1, used, f);

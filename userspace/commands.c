@@ -6,6 +6,7 @@
 
 extern const struct command command_calibrate;
 extern const struct command command_doctor;
+extern const struct command command_flame;
 extern const struct command command_list;
 extern const struct command command_overhead;
 extern const struct command command_record;
@@ -13,6 +14,6 @@ extern const struct command command_report;
 extern const struct command command_verify;
 
 const struct command *const commands[] = {
-	&command_record, &command_report, &command_verify,   &command_calibrate,
-	&command_doctor, &command_list,	  &command_overhead, NULL,
+	&command_record, &command_report,   &command_flame, &command_verify, &command_calibrate, &command_doctor,
+	&command_list,	 &command_overhead, NULL,
 };

@@ -81,6 +81,11 @@ void maker__free(struct maker *m)
 	free(r->traffic_samples);
 	free(r->toucheds);
 	free(r->step_operators);
+	free(r->modules);
+	free(r->frames);
+	free(r->stacks);
+	free(r->symbols);
+	free(r->stack_samples);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -305,6 +310,74 @@ void maker__step_operator(struct maker *m, const char *name, int layer, int64_t 
 	*ADD(m, step_operators) = (struct row_step_operator){ step, name, layer, n, ns, cpu_ns };
 }
 
+static int64_t module_of(struct maker *m, const char *path, int frame_kind)
+{
+	for (size_t i = 0; i < m->recording.n_modules; i++)
+		if (strcmp(m->recording.modules[i].path, path) == 0)
+			return m->recording.modules[i].id;
+	*ADD(m, modules) = (struct row_module){ .id = (int64_t)m->recording.n_modules,
+						.kind = frame_kind == FRAME_KERNEL ? "kernel" : "user",
+						.path = path,
+						.size_bytes = ABSENT };
+	return m->recording.modules[m->recording.n_modules - 1].id;
+}
+
+int64_t maker__frame(struct maker *m, int kind, const char *module, const char *function)
+{
+	const int64_t id = (int64_t)m->recording.n_frames + 1, of = module ? module_of(m, module, kind) : ABSENT;
+
+	*ADD(m, frames) = (struct row_frame){ id, kind, of, (uint64_t)id * 16 };
+	if (function)
+		*ADD(m, symbols) = (struct row_symbol){ id, 0, function, 4, NULL, ABSENT, "symtab" };
+	return id;
+}
+
+void maker__inlined(struct maker *m, int64_t frame, const char *function)
+{
+	const struct row_symbol last = m->recording.symbols[m->recording.n_symbols - 1];
+
+	*ADD(m, symbols) = (struct row_symbol){ frame, last.depth + 1, function, 4, "inlined.h", 7, "dwarf" };
+}
+
+int64_t maker__stack(struct maker *m, int64_t parent, int64_t frame)
+{
+	const int64_t id = (int64_t)m->recording.n_stacks + 1;
+
+	*ADD(m, stacks) = (struct row_stack){ id, parent, frame };
+	return id;
+}
+
+static struct row_stack_sample *add_sample(struct maker *m, uint64_t time_ns, int64_t stack)
+{
+	struct row_stack_sample *s = ADD(m, stack_samples);
+
+	*s = (struct row_stack_sample){ .id = (int64_t)m->recording.n_stack_samples,
+					.time_ns = time_ns,
+					.tid = MAKER_TID,
+					.weight_ns = 1000000,
+					.step = ABSENT,
+					.stack = stack,
+					.reason = ABSENT,
+					.waker_tid = ABSENT,
+					.waker_stack = ABSENT };
+	return s;
+}
+
+void maker__cpu_samples(struct maker *m, uint64_t time_ns, int64_t stack, int n)
+{
+	for (int i = 0; i < n; i++)
+		add_sample(m, time_ns, stack);
+}
+
+void maker__wait(struct maker *m, uint64_t time_ns, int64_t stack, int64_t ns, int64_t reason)
+{
+	struct row_stack_sample *s = add_sample(m, time_ns, stack);
+
+	s->kind = STACK_SAMPLE_WAIT;
+	s->weight_ns = ns;
+	s->reason = reason;
+}
+
 void maker__model(struct maker *m, const struct row_model *row)
 {
 	*ADD(m, models) = *row;
@@ -492,6 +565,11 @@ int maker__write(const struct maker *m, const char *path)
 	WRITE(w, r, traffic_samples, traffic_sample);
 	WRITE(w, r, toucheds, touched);
 	WRITE(w, r, step_operators, step_operator);
+	WRITE(w, r, modules, module);
+	WRITE(w, r, frames, frame);
+	WRITE(w, r, stacks, stack);
+	WRITE(w, r, symbols, symbol);
+	WRITE(w, r, stack_samples, stack_sample);
 	closed = recording_writer__close(w, err == 0);
 	return err ? err : closed;
 }

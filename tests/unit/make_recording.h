@@ -17,7 +17,7 @@ struct maker {
 			requests;
 		size_t chunks, meta, models, fits, fit_terms, fit_draws, files, footprints, ioctls, step_ioctls,
 			ioctl_samples, kernel_kinds, kernel_bursts, step_kernels, kernel_samples, kv_caches,
-			traffic_sources, traffic_samples, toucheds, step_operators;
+			traffic_sources, traffic_samples, toucheds, step_operators, modules, frames, stacks, symbols, stack_samples;
 	} capacity;
 };
 
@@ -73,6 +73,17 @@ void maker__kernel_burst(struct maker *m, uint64_t start_ns, uint64_t end_ns);
 /* System calls and interrupts in the step made last; and in no one step, until then. */
 void maker__step_kernel(struct maker *m, int64_t kind, int64_t n, int64_t ns);
 void maker__kernel_sample(struct maker *m, uint64_t time_ns, int64_t kind, int64_t n, int64_t ns);
+
+/*
+ * A frame of a function in a module that is made with it: "libggml.so" in user space, "kernel" in the kernel; a NULL name: no symbol is
+ * known. A function inlined into the frame made last. A stack, whose caller is another or ABSENT. @return their ids
+ */
+int64_t maker__frame(struct maker *m, int kind, const char *module, const char *function);
+void maker__inlined(struct maker *m, int64_t frame, const char *function);
+int64_t maker__stack(struct maker *m, int64_t parent, int64_t frame);
+/* n samples of a thread on a CPU, 1 ms each, all at one moment; and a wait that ended then. */
+void maker__cpu_samples(struct maker *m, uint64_t time_ns, int64_t stack, int n);
+void maker__wait(struct maker *m, uint64_t time_ns, int64_t stack, int64_t ns, int64_t reason);
 
 /* Sort as the reader does. More may be added afterwards, and this called again. */
 const struct recording *maker__finish(struct maker *m);
