@@ -36,13 +36,14 @@
 
   let zoomed = 0, focused = 0, matches = null, drawn = new Map();
 
+  // As the page's own figures: three digits, the first unit in which they have no more before the point.
   function figure(x) {
-    const units = data.units;
-    let v = x / data.scale, k = 0;
-    while (k + 1 < units.length && Math.abs(v) >= units[k + 1][0]) k++;
-    v /= units[k][0];
-    const digits = Number.isInteger(v) && k === 0 ? 0 : Math.abs(v) < 10 ? 2 : Math.abs(v) < 100 ? 1 : 0;
-    return v.toFixed(digits) + " " + units[k][1] + (data.scale === 1 ? "" : " per token");
+    const units = data.units, v = x / data.scale;
+    let k = 0;
+    while (k + 1 < units.length && Math.round(Math.abs(v) / units[k][0]) >= 1000) k++;
+    const shown = v / units[k][0];
+    const digits = k === 0 ? 0 : Math.abs(shown) < 9.995 ? 2 : Math.abs(shown) < 99.95 ? 1 : 0;
+    return shown.toFixed(digits) + units[k][1] + (data.scale === 1 ? "" : " per token");
   }
   function percent(part, whole) {
     return whole ? (100 * part / whole).toFixed(2) + " %" : "-";

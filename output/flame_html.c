@@ -18,11 +18,14 @@
 #define STYLE "flame.css"
 #define SCRIPT "flame.js"
 #define MOST_BOXES 40000
+#define MOST_DRAWN 4000 /* of a drawing that the script replaces */
 
 /* A JSON string that is safe inside a script element: "<" never stands in it. */
 static void put_string(FILE *f, const char *text)
 {
-	size_t n = text ? strlen(text) : 0;
+	const size_t whole = strlen(text);
+	size_t n = utf8__fitting(text, whole, FLAME_MOST_NAME);
+	const bool cut = n < whole;
 
 	putc('"', f);
 	while (n > 0) {
@@ -44,7 +47,7 @@ static void put_string(FILE *f, const char *text)
 		text += used;
 		n -= used;
 	}
-	putc('"', f);
+	fputs(cut ? "..\"" : "\"", f);
 }
 
 /* Names, numbered as they are met; 0 is "(others)". */
@@ -148,7 +151,7 @@ static int put_drawing(FILE *f, const struct flame_graph *g)
 
 	if (!memory)
 		return -ENOMEM;
-	err = flame_svg__boxes(memory, g, 0, &height);
+	err = flame_svg__boxes(memory, g, 0, MOST_DRAWN, &height);
 	if (fclose(memory) && !err)
 		err = -ENOMEM;
 	if (!err) {

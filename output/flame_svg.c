@@ -19,7 +19,7 @@
 #define COLUMN_PX 6.65
 #define MARGIN_PX 4
 #define LEAST_PX 0.5
-#define MOST_BOXES 60000
+#define MOST_BOXES 20000
 #define MOST_LABEL 300
 
 void flame_svg__figures(FILE *f, const struct flame_graph *g, int64_t value, int64_t base)
@@ -28,6 +28,14 @@ void flame_svg__figures(FILE *f, const struct flame_graph *g, int64_t value, int
 	if (g->is_diff)
 		fprintf(f, "; was %s, %s%s", flame_figure(g, base).s, value > base ? "+" : "",
 			base ? figure__percent(value - base, base).s : "new");
+}
+
+void flame_svg__name(FILE *f, const char *text)
+{
+	const size_t n = strlen(text), fits = utf8__fitting(text, n, FLAME_MOST_NAME);
+
+	html__bytes(f, text, fits);
+	fputs(fits < n ? ".." : "", f);
 }
 
 /* As much of a name as fits; what is left out stands in the title. */
@@ -55,7 +63,7 @@ static void put_box(FILE *f, const struct flame_graph *g, const struct flame_box
 	const char *name = flame_box__name(g, box);
 
 	fprintf(f, "<g class=\"%s\"><title>", flame_box__class(g, box));
-	html__text(f, name);
+	flame_svg__name(f, name);
 	if (box->node == BOX_OTHERS)
 		fprintf(f, ", %" PRIu32 " frames", box->n_frames);
 	fputs("\n", f);
@@ -70,15 +78,15 @@ static void put_box(FILE *f, const struct flame_graph *g, const struct flame_box
 	fputs("</g>\n", f);
 }
 
-int flame_svg__boxes(FILE *f, const struct flame_graph *g, int y, int *height)
+int flame_svg__boxes(FILE *f, const struct flame_graph *g, int y, size_t most, int *height)
 {
 	struct flame_boxes boxes;
 	const double least = (double)g->nodes[0].total * LEAST_PX / FLAME_WIDTH;
 	int err = flame_boxes__build(&boxes, g, (int64_t)least);
 
-	if (!err && boxes.n > MOST_BOXES) {
+	if (!err && boxes.n > most) {
 		flame_boxes__free(&boxes);
-		err = flame_boxes__build_most(&boxes, g, MOST_BOXES);
+		err = flame_boxes__build_most(&boxes, g, most);
 	}
 	if (err)
 		return err;
@@ -141,7 +149,7 @@ static int put_content(FILE *f, const struct flame_view *view, int *height)
 	}
 	y += 12;
 	y += flame_svg__legend(f, g, y) + 4;
-	err = flame_svg__boxes(f, g, y, &boxes);
+	err = flame_svg__boxes(f, g, y, MOST_BOXES, &boxes);
 	*height = y + boxes;
 	return err;
 }
