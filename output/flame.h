@@ -35,6 +35,8 @@ struct flame_figure {
 	char s[48];
 };
 struct flame_figure flame_figure(const struct flame_graph *g, int64_t value);
+/* "all", or what a token's graph adds up. */
+const char *flame_sum_name(const struct flame_graph *g);
 /* "CPU time, per token: run.tokprof". */
 void flame_title(const struct flame_view *view, char *text, size_t size);
 

@@ -23,3 +23,12 @@ void flame_title(const struct flame_view *view, char *text, size_t size)
 	snprintf(text, size, "%c%s%s: %s%s%s", first, title + 1, per[g->per], view->title,
 		 view->base_title ? " against " : "", view->base_title ? view->base_title : "");
 }
+
+const char *flame_sum_name(const struct flame_graph *g)
+{
+	if (g->per != PER_TOKEN)
+		return "all";
+	return g->prompt_tokens && g->completion_tokens ? "a computed prompt token and a generated one" :
+	       g->prompt_tokens				? "a computed prompt token" :
+							  "a generated token";
+}

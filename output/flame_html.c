@@ -171,7 +171,8 @@ int flame_html__body(FILE *f, const struct flame_view *view)
 	const struct flame_graph *g = view->graph;
 	int err;
 
-	fprintf(f, "<p class=\"sum\"><strong>all: %s</strong> (", flame_figure(g, g->nodes[0].total).s);
+	fprintf(f, "<p class=\"sum\"><strong>%s: %s</strong> (", flame_sum_name(g),
+		flame_figure(g, g->nodes[0].total).s);
 	html__text(f, g->unit);
 	fprintf(f, ", %s)%s%s</p>\n<ul>", g->grade, g->is_diff ? "; was " : "",
 		g->is_diff ? flame_figure(g, g->nodes[0].base_total).s : "");

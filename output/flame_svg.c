@@ -137,7 +137,8 @@ static int put_content(FILE *f, const struct flame_view *view, int *height)
 	fprintf(f, "<text class=\"t\" x=\"0\" y=\"%d\">", y);
 	html__text(f, title);
 	y += 20;
-	fprintf(f, "</text>\n<text class=\"w\" x=\"0\" y=\"%d\">all: %s (", y, flame_figure(g, g->nodes[0].total).s);
+	fprintf(f, "</text>\n<text class=\"w\" x=\"0\" y=\"%d\">%s: %s (", y, flame_sum_name(g),
+		flame_figure(g, g->nodes[0].total).s);
 	html__text(f, g->unit);
 	fprintf(f, ", %s)%s%s</text>\n", g->grade, g->is_diff ? "; was " : "",
 		g->is_diff ? flame_figure(g, g->nodes[0].base_total).s : "");

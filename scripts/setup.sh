@@ -14,7 +14,10 @@ build_packages=(gcc libc6-dev linux-libc-dev make pkg-config clang llvm bpftool 
 	libpfm4-dev libsqlite3-dev libjansson-dev libyaml-dev libhttp-parser-dev libcurl4-openssl-dev
 	libcapstone-dev libssl-dev)
 test_packages=(libcmocka-dev libclang-rt-14-dev clang-tidy clang-format shellcheck sqlite3 python3 python3-venv g++ procps
-	bpftrace linux-perf man-db lld linux-libc-dev-arm64-cross)
+	bpftrace linux-perf man-db lld linux-libc-dev-arm64-cross chromium chromium-driver)
+# Readers of flame graphs: `go tool pprof`, and the client that fetches speedscope. Any version does, from wherever it came.
+command -v go >/dev/null || test_packages+=(golang-go)
+command -v npm >/dev/null || test_packages+=(npm)
 
 build_only=false
 engines=true
@@ -61,4 +64,7 @@ else
 fi
 if ! $build_only && $engines; then
 	tests/engines/setup_venvs.sh
+fi
+if ! $build_only; then
+	tests/flame/setup.sh
 fi

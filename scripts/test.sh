@@ -88,6 +88,7 @@ suite sanitizer run_cmocka build/asan/tests
 suite fuzz-build make -j2 fuzzers
 suite fuzz scripts/fuzz.sh "$($slow && echo 60 || echo 5)"
 suite command-line python3 tests/cli/run.py
+suite flame-formats python3 tests/flame/run.py
 suite attribution-mathematics python3 tests/bench/attribution/test_mathematics.py
 
 if $slow; then

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the recording of a simulated server with as many stack samples as are asked for, a million unless told, of 60,000 different
- * stacks that are 12 to 60 frames deep, for timing `tokprof flame`.
+ * Writes the recording of a simulated server with as many stack samples as are asked for, a million unless told, of up to 60,000
+ * different stacks that are 12 to 60 frames deep, for timing `tokprof flame`.
  *
  *	bench_flame FILE [SAMPLES]
  */
@@ -13,9 +13,13 @@
 #include "make_server.h"
 
 #define N_FRAMES 6000
-#define N_STACKS 60000
+#define MOST_STACKS 60000
 #define LEAST_DEPTH 12
 #define DEPTHS 48
+
+/* A name that tries to end what it stands in, in every format. */
+static const char hostile[] =
+	"</script></title></text><script>document.title='owned'</script>\";\\ &amp; '\x1b[31m\xff\n99 99";
 
 /* Frames of kernels are the deepest ones; of small numbers there are many. */
 static void make_frames(struct maker *m, uint64_t *seed)
@@ -34,7 +38,7 @@ static void make_frames(struct maker *m, uint64_t *seed)
 		frame = maker__frame(m, kernel ? FRAME_KERNEL : FRAME_USER, kernel ? "kernel" : modules[i % 4],
 				     strdup(name));
 		if (i % 7 == 0)
-			maker__inlined(m, frame, "vec_dot");
+			maker__inlined(m, frame, i % 21 ? "vec_dot" : hostile);
 	}
 }
 
@@ -46,11 +50,11 @@ static int64_t random_frame(uint64_t *seed, bool kernel)
 }
 
 /* Leaves of stacks, each grown from a place on an earlier one. */
-static int64_t *make_stacks(struct maker *m, uint64_t *seed)
+static int64_t *make_stacks(struct maker *m, uint64_t *seed, int n_stacks)
 {
-	int64_t *leaves = malloc(N_STACKS * sizeof(*leaves));
+	int64_t *leaves = malloc((size_t)n_stacks * sizeof(*leaves));
 
-	for (int i = 0; leaves && i < N_STACKS; i++) {
+	for (int i = 0; leaves && i < n_stacks; i++) {
 		const int depth = LEAST_DEPTH + (int)random_below(seed, DEPTHS);
 		int64_t at = ABSENT;
 		int d = 0;
@@ -70,16 +74,17 @@ static int64_t *make_stacks(struct maker *m, uint64_t *seed)
 
 int main(int argc, char **argv)
 {
+	const long n_samples = argc > 2 ? strtol(argv[2], NULL, 10) : 1000000;
+	const int n_stacks = n_samples < MOST_STACKS ? (int)n_samples : MOST_STACKS;
 	const struct server_options options = {
 		.seed = 1,
-		.n_requests = 1000,
+		.n_requests = n_samples < 100000 ? 50 : 1000,
 		.n_slots = 4,
 		.max_prompt = 400,
 		.max_completion = 200,
 		.mean_gap_ns = 100000000,
 		.percent_stream = 70,
 	};
-	const long n_samples = argc > 2 ? strtol(argv[2], NULL, 10) : 1000000;
 	struct server_truth *truth;
 	struct made_fit fit;
 	struct maker m;
@@ -96,13 +101,14 @@ int main(int argc, char **argv)
 	truth = make_server(&m, &options);
 	maker__fit(&m, &fit.fit);
 	make_frames(&m, &seed);
-	leaves = make_stacks(&m, &seed);
+	leaves = make_stacks(&m, &seed, n_stacks);
 	if (!truth || !leaves)
 		return 1;
 	span = m.recording.steps[m.recording.n_steps - 1].end_ns - m.recording.steps[0].start_ns;
 	for (long i = 0; i < n_samples; i++)
 		maker__cpu_samples(&m, m.recording.steps[0].start_ns + span / (uint64_t)n_samples * (uint64_t)i,
-				   leaves[random_below(&seed, N_STACKS) * random_below(&seed, 1000) / 1000], 1);
+				   leaves[random_below(&seed, (uint64_t)n_stacks) * random_below(&seed, 1000) / 1000],
+				   1);
 	maker__finish(&m);
 	err = maker__write(&m, argv[1]);
 	printf("%zu samples, %zu stacks, %zu steps: %s\n", m.recording.n_stack_samples, m.recording.n_stacks,

@@ -155,9 +155,13 @@ static uint32_t name_by_address(struct flame_names *names, const struct row_fram
 {
 	const char *of = !module ? NULL : module->path ? file_name_of(module->path) : module->kind;
 	char text[512];
-	struct flame_name name = { text, module ? module->path : NULL, NULL, FLAME_NO_NAME };
+	const struct flame_name name = { text, module ? module->path : NULL, NULL,
+					 frame->kind == FRAME_KERNEL ? FLAME_KERNEL : FLAME_NO_NAME };
 
-	snprintf(text, sizeof(text), "%.400s+0x%" PRIx64, of ? of : "[unknown]", frame->address);
+	if (of)
+		snprintf(text, sizeof(text), "%.400s+0x%" PRIx64, of, frame->address);
+	else
+		snprintf(text, sizeof(text), "[unknown] 0x%" PRIx64, frame->address);
 	return flame_names__put(names, &name);
 }
 
