@@ -24,7 +24,7 @@ struct flame_output {
 	bool is_trace;				/* shows the recording as it went, not a graph */
 	bool is_binary;				/* no terminal is to have it */
 	bool shows_diff;
-	/* @return 0; -EIO where the stream failed; -ENOMEM */
+	/* @return 0; -EIO where the stream failed; -ENOMEM; -EINVAL: tables of a trace contradict each other */
 	int (*write)(FILE *f, const struct flame_view *view);
 };
 

@@ -203,19 +203,27 @@ static bool same_file(const char *a, const char *b)
 	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* A trace follows stacks only as it is written. */
+static int write_to(FILE *f, const char *name, const struct request *q, const struct flame_view *view)
+{
+	const int err = q->output->write(f, view);
+
+	return err == -EINVAL ? fail_analysis(q->path, err) : stream__finish(f, name, err);
+}
+
 static int write_view(const struct request *q, const struct flame_view *view)
 {
 	int exit_code;
 	FILE *f;
 
 	if (!q->out_path)
-		return stream__finish(stdout, "standard output", q->output->write(stdout, view));
+		return write_to(stdout, "standard output", q, view);
 	f = fopen(q->out_path, "we");
 	if (!f) {
 		message__error("name a file that can be written with -o", "%s: %s", q->out_path, strerror(errno));
 		return EXIT_CODE_USAGE;
 	}
-	exit_code = stream__finish(f, q->out_path, q->output->write(f, view));
+	exit_code = write_to(f, q->out_path, q, view);
 	if (fclose(f) != 0 && exit_code == EXIT_CODE_DONE) {
 		message__error("make room, or write elsewhere", "%s: %s", q->out_path, strerror(errno));
 		exit_code = EXIT_CODE_USAGE;
