@@ -11,6 +11,7 @@
 
 #include "output/flame.h"
 #include "output/protobuf.h"
+#include "userspace/flame/place.h"
 
 /* Fields of perfetto's protos/perfetto/trace/trace_packet.proto and track_event/ *.proto. */
 enum perfetto_field {
@@ -391,8 +392,8 @@ static void put_thread_sample(struct trace *t, uint64_t track, const struct stac
 		end_event(t);
 		return;
 	}
-	begin_event(t, track, s->time_ns - ((uint64_t)s->weight_ns < s->time_ns ? (uint64_t)s->weight_ns : 0),
-		    EVENT_BEGIN, s->reason == ABSENT ? wait_names[WAIT_OTHER] : wait_names[s->reason], "wait");
+	begin_event(t, track, s->time_ns - wait__length(s), EVENT_BEGIN,
+		    s->reason == ABSENT ? wait_names[WAIT_OTHER] : wait_names[s->reason], "wait");
 	annotate_text(t, "in", leaf);
 	annotate(t, "waker_tid", s->waker_tid);
 	end_event(t);

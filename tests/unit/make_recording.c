@@ -359,7 +359,8 @@ static struct row_stack_sample *add_sample(struct maker *m, uint64_t time_ns, in
 					.stack = stack,
 					.reason = ABSENT,
 					.waker_tid = ABSENT,
-					.waker_stack = ABSENT };
+					.waker_stack = ABSENT,
+					.length_ns = ABSENT };
 	return s;
 }
 
@@ -374,7 +375,7 @@ void maker__wait(struct maker *m, uint64_t time_ns, int64_t stack, int64_t ns, i
 	struct row_stack_sample *s = add_sample(m, time_ns, stack);
 
 	s->kind = STACK_SAMPLE_WAIT;
-	s->weight_ns = ns;
+	s->weight_ns = s->length_ns = ns;
 	s->reason = reason;
 }
 

@@ -149,6 +149,34 @@ static void a_wait_is_cut_where_steps_begin_and_end(void **state)
 	scene__close(&f.s);
 }
 
+/* One that stands for as much as two of them, and one most of which was while nobody asked for anything. */
+static void a_wait_weighs_what_it_stands_for(void **state)
+{
+	const struct flame_options options = flame_scene__options("offcpu");
+	const struct row_step *first, *last;
+	struct flame_scene f;
+	struct flame_graph g;
+
+	(void)state;
+	flame_scene__open(&f, "mul_mat");
+	first = &f.s.m.recording.steps[0];
+	last = &f.s.m.recording.steps[f.s.m.recording.n_steps - 1];
+	maker__wait(&f.s.m, last->start_ns + 700, f.futex, 1700, WAIT_FUTEX);
+	f.s.m.recording.stack_samples[f.s.m.recording.n_stack_samples - 1].weight_ns = 3400;
+	/* From 500,000 ns before the first request on, until 600 ns after the first step began. */
+	maker__wait(&f.s.m, first->start_ns + 600, f.http, (int64_t)(first->start_ns + 600 - 500000), WAIT_SLEEP);
+	f.s.m.recording.stack_samples[f.s.m.recording.n_stack_samples - 1].weight_ns =
+		(int64_t)(first->start_ns + 600 - f.s.m.recording.requests[0].arrival_ns);
+	flame_scene__report(&f);
+	flame_scene__graph(&f, &options, &g);
+	assert_int_equal(flame_scene__at(&g, "host/main/__x64_sys_futex/futex_wait"), 2000);
+	assert_int_equal(flame_scene__at(&g, "decode/main/__x64_sys_futex/futex_wait"), 1400);
+	assert_int_equal(flame_scene__at(&g, "prefill/main/http_loop"), 600);
+	assert_int_equal(flame_scene__at(&g, "idle"), -1);
+	flame_graph__free(&g);
+	scene__close(&f.s);
+}
+
 static void what_was_not_measured_is_an_error_and_no_zero(void **state)
 {
 	const char *const missing[] = { "device", "bytes", "cycles", "energy" };
@@ -275,6 +303,7 @@ int main(void)
 		cmocka_unit_test(every_request_has_what_the_ledger_gives_it),
 		cmocka_unit_test(a_token_has_thousandths_of_what_its_phase_took),
 		cmocka_unit_test(a_wait_is_cut_where_steps_begin_and_end),
+		cmocka_unit_test(a_wait_weighs_what_it_stands_for),
 		cmocka_unit_test(what_was_not_measured_is_an_error_and_no_zero),
 		cmocka_unit_test(a_filter_that_nothing_fits_says_so),
 		cmocka_unit_test(stacks_that_refer_to_nothing_are_refused),

@@ -19,6 +19,8 @@ struct charge_list {
 	struct charge *all;
 	size_t n, capacity;
 	uint32_t node;		/* of the wait that is being cut */
+	bool while_open;	/* it stands for the time only in which a request was open */
+	uint64_t sum_ns;	/* of its pieces */
 };
 
 static bool by_request(const struct charges *c)
@@ -60,7 +62,30 @@ static int add_piece(void *ctx, uint32_t place, uint64_t ns)
 {
 	struct charge_list *list = ctx;
 
+	if (list->while_open && place == PLACE_IDLE)
+		return 0;
+	list->sum_ns += ns;
 	return add_charge(list, place, list->node, (double)ns);
+}
+
+/* What weighs less than it is long does so because no request was open for the rest of it. */
+static int place_wait(const struct places *places, const struct row_stack_sample *s, struct charge_list *list)
+{
+	const uint64_t length = wait__length(s), weight = (uint64_t)s->weight_ns;
+	const size_t first = list->n;
+	int err;
+
+	list->while_open = weight < length;
+	list->sum_ns = 0;
+	err = places__of_interval(places, s->time_ns - length, s->time_ns, add_piece, list);
+	if (!err && !list->sum_ns && weight) {
+		const uint32_t place = places__of_moment(places, s->time_ns, s->step);
+
+		return add_charge(list, place, list->node, (double)weight);
+	}
+	for (size_t i = first; i < list->n; i++)
+		list->all[i].weight *= (double)weight / (double)list->sum_ns;
+	return err;
 }
 
 static int place_sample(struct charges *c, const struct places *places, const struct stack_tree *tree,
@@ -69,7 +94,6 @@ static int place_sample(struct charges *c, const struct places *places, const st
 	const struct recording *r = c->ledger->timeline->recording;
 	const bool wait = c->k == SIZE_MAX;
 	uint32_t node = TREE_ROOT;
-	uint64_t begin;
 
 	if ((s->kind == STACK_SAMPLE_WAIT) != wait)
 		return 0;
@@ -92,9 +116,8 @@ static int place_sample(struct charges *c, const struct places *places, const st
 	}
 	if (!wait)
 		return add_charge(list, places__of_moment(places, s->time_ns, s->step), node, (double)s->weight_ns);
-	begin = (uint64_t)s->weight_ns < s->time_ns ? s->time_ns - (uint64_t)s->weight_ns : 0;
 	list->node = node;
-	return places__of_interval(places, begin, s->time_ns, add_piece, list);
+	return place_wait(places, s, list);
 }
 
 static int compare_charges(const void *a, const void *b)

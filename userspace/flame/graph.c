@@ -382,7 +382,7 @@ static int64_t waits_of_threads(const struct recording *r)
 	return sum;
 }
 
-static int add_short_waits(struct build *b)
+static int add_other_waits(struct build *b)
 {
 	const int64_t all = waits_of_threads(b->l->timeline->recording);
 	const int64_t left = all == ABSENT ? 0 : all - (int64_t)llround(b->charges.waits_ns);
@@ -390,7 +390,7 @@ static int add_short_waits(struct build *b)
 
 	if (!wants_accounts(b) || left <= 0)
 		return 0;
-	node = graph_nodes__named(&b->nodes, 0, "[too short to be sampled]", FLAME_NO_STACK, 0);
+	node = graph_nodes__named(&b->nodes, 0, "[not sampled]", FLAME_NO_STACK, 0);
 	if (node == UINT32_MAX)
 		return -ENOMEM;
 	b->g->nodes[node].self += left;
@@ -406,9 +406,8 @@ static void tell_about(struct build *b)
 
 	g->n_samples = c->n_samples;
 	if (is_waits(b))
-		note(g,
-		     "every wait of every thread that was long enough to be sampled, side by side: waits have no total "
-		     "in the ledger");
+		note(g, "waits of all threads, side by side, by %zu samples: waits have no total in the ledger",
+		     c->n_samples);
 	else if (!b->o->resource->samples)
 		note(g, "the ledger's figures; no stacks of them are taken");
 	else
@@ -474,7 +473,7 @@ static int make(struct build *b)
 	if (!err)
 		err = add_buckets(b);
 	if (!err && is_waits(b))
-		err = add_short_waits(b);
+		err = add_other_waits(b);
 	if (!err)
 		tell_about(b);
 	return err ? err : graph_nodes__finish(&b->nodes);

@@ -7,8 +7,8 @@
  * account; each of these is then split over its stacks by largest remainder. Where the ledger has a cost and there is no
  * sample, a frame "[no sample]" has it.
  *
- * Waits have no total in the ledger (they happen side by side): a graph of them has the length of every wait that was
- * recorded, and what else the scheduler counted in a frame of its own.
+ * Waits have no total in the ledger (they happen side by side): a graph of them has what the recorded ones stand for, and what else the
+ * scheduler counted in a frame of its own.
  */
 #ifndef TOKPROF_FLAME_GRAPH_H
 #define TOKPROF_FLAME_GRAPH_H

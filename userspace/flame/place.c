@@ -42,6 +42,13 @@ void places__close(struct places *p)
 	memset(p, 0, sizeof(*p));
 }
 
+uint64_t wait__length(const struct row_stack_sample *s)
+{
+	const uint64_t length = (uint64_t)(s->length_ns == ABSENT ? s->weight_ns : s->length_ns);
+
+	return length < s->time_ns ? length : s->time_ns;
+}
+
 /* How many steps have started by then. */
 static size_t started_by(const struct recording *r, uint64_t time_ns)
 {
@@ -58,11 +65,6 @@ static size_t started_by(const struct recording *r, uint64_t time_ns)
 	return low;
 }
 
-static uint32_t place_between(const struct places *p, uint64_t start_ns, uint64_t end_ns)
-{
-	return in_flight__any(p->busy, p->n_busy, start_ns, end_ns) ? PLACE_HOST : PLACE_IDLE;
-}
-
 uint32_t places__of_moment(const struct places *p, uint64_t time_ns, int64_t step)
 {
 	const struct recording *r = p->timeline->recording;
@@ -75,7 +77,39 @@ uint32_t places__of_moment(const struct places *p, uint64_t time_ns, int64_t ste
 	for (size_t i = started_by(r, time_ns); i-- > 0 && p->latest_end[i] > time_ns;)
 		if (r->steps[i].end_ns > time_ns)
 			return (uint32_t)i;
-	return place_between(p, time_ns, time_ns);
+	return in_flight__any(p->busy, p->n_busy, time_ns, time_ns) ? PLACE_HOST : PLACE_IDLE;
+}
+
+/* Time without a step, cut where something begins to be in flight and where nothing is any more. */
+static int each_between(const struct places *p, uint64_t at, uint64_t end_ns,
+			int (*each)(void *ctx, uint32_t place, uint64_t ns), void *ctx)
+{
+	size_t low = 0, high = p->n_busy;
+	int err = 0;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (p->busy[middle].end_ns <= at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; at < end_ns && !err; low++) {
+		const uint64_t from = low < p->n_busy ? p->busy[low].start_ns : UINT64_MAX;
+		const uint64_t until = low < p->n_busy && p->busy[low].end_ns < end_ns ? p->busy[low].end_ns : end_ns;
+
+		if (from > at) {
+			const uint64_t idle_until = from < end_ns ? from : end_ns;
+
+			err = each(ctx, PLACE_IDLE, idle_until - at);
+			at = idle_until;
+		}
+		if (!err && at < until)
+			err = each(ctx, PLACE_HOST, until - at);
+		at = until > at ? until : at;
+	}
+	return err;
 }
 
 /* Of two steps at a time the one that began first has the time until it ends. */
@@ -96,7 +130,7 @@ int places__of_interval(const struct places *p, uint64_t start_ns, uint64_t end_
 		if (until <= at)
 			continue;
 		if (s->start_ns > at) {
-			err = each(ctx, place_between(p, at, s->start_ns), s->start_ns - at);
+			err = each_between(p, at, s->start_ns, each, ctx);
 			at = s->start_ns;
 		}
 		if (!err)
@@ -104,6 +138,6 @@ int places__of_interval(const struct places *p, uint64_t start_ns, uint64_t end_
 		at = until;
 	}
 	if (!err && at < end_ns)
-		err = each(ctx, place_between(p, at, end_ns), end_ns - at);
+		err = each_between(p, at, end_ns, each, ctx);
 	return err;
 }

@@ -26,6 +26,9 @@ struct places {
 int places__open(struct places *p, const struct timeline *t);	/* @return 0, -ENOMEM; close it in any case */
 void places__close(struct places *p);
 
+/* Of a wait, in ns. */
+uint64_t wait__length(const struct row_stack_sample *s);
+
 /* @step: row_step.id, or ABSENT: the step then is the one that the moment is in, if any */
 uint32_t places__of_moment(const struct places *p, uint64_t time_ns, int64_t step);
 /* Cut an interval where steps begin and end. @return 0, or what `each` returned first */
