@@ -17,6 +17,15 @@ extern const struct collector collector_touched;
 extern const struct collector collector_stacks;
 
 const struct collector *const collectors[] = {
-	&collector_files,  &collector_memory, &collector_frequency, &collector_sched,  &collector_counters, &collector_engine,
-	&collector_wire,   &collector_ioctl,  &collector_touched,   &collector_stacks, NULL,
+	&collector_files,
+	&collector_memory,
+	&collector_frequency,
+	&collector_sched,
+	&collector_counters,
+	&collector_engine,
+	&collector_wire,
+	&collector_ioctl,
+	&collector_touched,
+	&collector_stacks,
+	NULL,
 };

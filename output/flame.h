@@ -19,6 +19,7 @@ struct flame_view {
 
 struct flame_output {
 	const char *name;			/* "svg", "folded", ... */
+	const char *suffix;			/* of files, ".svg": a file so named is of this format */
 	const char *doc;
 	bool by_request;			/* its graph has a level of requests */
 	bool is_trace;				/* shows the recording as it went, not a graph */
@@ -29,6 +30,9 @@ struct flame_output {
 };
 
 extern const struct flame_output *const flame_outputs[]; /* NULL-terminated; the first is the default */
+
+/* The format of a file of this name, by the longest suffix that fits. NULL: its name does not tell */
+const struct flame_output *flame_output__of_file(const char *path);
 
 /* "12.3 s", "4.56 us per token": a figure of the graph for people. */
 struct flame_figure {

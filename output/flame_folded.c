@@ -77,6 +77,7 @@ static int write_folded(FILE *f, const struct flame_view *view)
 
 const struct flame_output flame_output_folded = {
 	.name = "folded",
+	.suffix = ".folded",
 	.doc = "a line per stack, for flamegraph.pl and inferno",
 	.shows_diff = true,
 	.write = write_folded,

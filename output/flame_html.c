@@ -222,6 +222,7 @@ static int write_html(FILE *f, const struct flame_view *view)
 
 const struct flame_output flame_output_html = {
 	.name = "html",
+	.suffix = ".html",
 	.doc = "one page with search and zoom, for a browser without a network",
 	.shows_diff = true,
 	.write = write_html,

@@ -68,6 +68,7 @@ static int write_json(FILE *f, const struct flame_view *view)
 
 const struct flame_output flame_output_json = {
 	.name = "json",
+	.suffix = ".json",
 	.doc = "the graph as it is, schema tokprof.flame/1",
 	.shows_diff = true,
 	.write = write_json,

@@ -463,6 +463,7 @@ static int write_perfetto(FILE *f, const struct flame_view *view)
 
 const struct flame_output flame_output_perfetto = {
 	.name = "perfetto",
+	.suffix = ".perfetto-trace",
 	.doc = "the recording as it went, for ui.perfetto.dev",
 	.is_trace = true,
 	.is_binary = true,

@@ -302,6 +302,7 @@ static int write_pprof(FILE *f, const struct flame_view *view)
 
 const struct flame_output flame_output_pprof = {
 	.name = "pprof",
+	.suffix = ".pb.gz",
 	.doc = "a profile for go tool pprof, with labels request, phase, model",
 	.by_request = true,
 	.is_binary = true,

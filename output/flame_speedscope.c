@@ -98,6 +98,7 @@ static int write_speedscope(FILE *f, const struct flame_view *view)
 
 const struct flame_output flame_output_speedscope = {
 	.name = "speedscope",
+	.suffix = ".speedscope.json",
 	.doc = "a file for speedscope",
 	.write = write_speedscope,
 };

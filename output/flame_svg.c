@@ -184,6 +184,7 @@ static int write_svg(FILE *f, const struct flame_view *view)
 
 const struct flame_output flame_output_svg = {
 	.name = "svg",
+	.suffix = ".svg",
 	.doc = "a drawing that needs no script",
 	.shows_diff = true,
 	.write = write_svg,

@@ -159,8 +159,9 @@ static int text__write(FILE *f, const struct ledger *l, const struct output_opti
 {
 	typedef int (*section)(const struct text *);
 	static const section report[] = {
-		text__header, text__requests,	 text__ledger,	text__phases,	   text__counters, text__kernel,  text__ioctls,
-		text__memory, text__touched, text__attribution, text__evidence, text__losses, text__definitions, NULL
+		text__header,	text__requests, text__ledger,	   text__phases,  text__counters,
+		text__kernel,	text__ioctls,	text__memory,	   text__touched, text__attribution,
+		text__evidence, text__losses,	text__definitions, NULL
 	};
 	static const section steps[] = { text__header, text__steps, NULL };
 	static const section tokens[] = { text__header, text__tokens, NULL };

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# make demo: set-up, build, a real llama.cpp server with a synthetic model, load, record, report, verify. Ends what it started.
+# make demo: set-up, build, a real llama.cpp server with a synthetic model, load, record, report, flame, verify. Ends what it started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -76,6 +76,11 @@ step "tokprof report $recording"
 build/tokprof report "$recording"
 step "tokprof report --by step $recording (its first lines)"
 build/tokprof report --by step "$recording" | sed -n '1,16p'
+step "tokprof flame $recording (which functions a generated token's CPU time goes to: build/demo-flame.svg and .html)"
+build/tokprof flame --per token -o build/demo-flame.svg "$recording"
+build/tokprof flame --per token -o build/demo-flame.html "$recording"
+build/tokprof flame --format folded "$recording" | sort -t' ' -k2 -n | awk '{ n = $NF; sub(/ [0-9]+$/, ""); k = split($0, f, ";"); s[f[1] " ... " f[k]] += n }
+	END { for (i in s) printf "%12.1f ms  %s\n", s[i] / 1e6, i }' | sort -rn | head -8
 step "tokprof verify $recording --claims build/demo-claims.yaml (what the server billed, and two claims of which one is false)"
 cat >build/demo-claims.yaml <<'EOF'
 claims:
@@ -90,7 +95,8 @@ echo "exit status $status: 1 says that something is refuted, here the claimed pr
 step "done"
 cat <<EOF
 $recording is one SQLite file: docs/recording.md names its tables. Look further:
-  build/tokprof report --by token $recording
+  build/tokprof report --by token $recording                 # or operator, layer, phase, step
+  build/tokprof flame --resource offcpu -o waits.svg $recording
   build/tokprof report --format json $recording
   build/tokprof verify --format html $recording >verdicts.html
   build/tokprof verify --scorecard $recording

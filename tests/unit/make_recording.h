@@ -17,7 +17,8 @@ struct maker {
 			requests;
 		size_t chunks, meta, models, fits, fit_terms, fit_draws, files, footprints, ioctls, step_ioctls,
 			ioctl_samples, kernel_kinds, kernel_bursts, step_kernels, kernel_samples, kv_caches,
-			traffic_sources, traffic_samples, toucheds, step_operators, modules, frames, stacks, symbols, stack_samples;
+			traffic_sources, traffic_samples, toucheds, step_operators, modules, frames, stacks, symbols,
+			stack_samples;
 	} capacity;
 };
 

@@ -184,6 +184,27 @@ static void what_is_too_narrow_stays_in_the_sum(void **state)
 	scene__close(&f.s);
 }
 
+static void the_name_of_a_file_tells_its_format(void **state)
+{
+	static const char *const names[][2] = {
+		{ "run.svg", "svg" },
+		{ "dir.html/run.folded", "folded" },
+		{ "run.pb.gz", "pprof" },
+		{ "run.pprof", "pprof" },
+		{ "run.speedscope.json", "speedscope" },
+		{ "run.json", "json" },
+		{ "run.perfetto-trace", "perfetto" },
+		{ "run.html", "html" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_ptr_equal(flame_output__of_file(names[i][0]), find(names[i][1]));
+	assert_null(flame_output__of_file("run"));
+	assert_null(flame_output__of_file("run.txt"));
+	assert_null(flame_output__of_file(".svg"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +216,7 @@ int main(void)
 		cmocka_unit_test(a_hostile_name_stays_a_name_in_every_format),
 		cmocka_unit_test(a_comparison_shows_both_figures),
 		cmocka_unit_test(what_is_too_narrow_stays_in_the_sum),
+		cmocka_unit_test(the_name_of_a_file_tells_its_format),
 	};
 
 	return cmocka_run_group_tests_name("formats of flame graphs", tests, NULL, NULL);

@@ -178,7 +178,8 @@ static void make_older(struct folder *f, unsigned int from, unsigned int version
 static void drop_tables_since_6(struct folder *f)
 {
 	run_sql(f, "DROP TABLE module; DROP TABLE frame; DROP TABLE stack; DROP TABLE symbol; DROP TABLE stack_sample");
-	run_sql(f, "DROP TABLE kv_cache; DROP TABLE traffic_source; DROP TABLE traffic_sample; DROP TABLE touched; DROP TABLE step_operator");
+	run_sql(f, "DROP TABLE kv_cache; DROP TABLE traffic_source; DROP TABLE traffic_sample; DROP TABLE touched; "
+		   "DROP TABLE step_operator");
 	run_sql(f, "DROP TABLE kernel_kind; DROP TABLE kernel_burst; DROP TABLE step_kernel; DROP TABLE kernel_sample");
 }
 

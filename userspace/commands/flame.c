@@ -31,7 +31,7 @@ struct request {
 	const char *path; /* the recording */
 	const char *base_path; /* the one that it is compared with; NULL */
 	const char *out_path; /* NULL: standard output */
-	const struct flame_output *output;
+	const struct flame_output *output; /* NULL while it is not known */
 	struct flame_options flame;
 	bool chose_per;
 };
@@ -300,7 +300,7 @@ static int check(struct request *q)
 
 static int run(int argc, char **argv)
 {
-	struct request q = { .output = flame_outputs[0], .flame = { .resource = flame_resources, .phase = -1 } };
+	struct request q = { .flame = { .resource = flame_resources, .phase = -1 } };
 	struct options o;
 	int key, exit_code;
 
@@ -316,6 +316,10 @@ static int run(int argc, char **argv)
 		return options__fail(&command_flame, "%s: one recording at a time; --diff OTHER compares two",
 				     o.operands[1]);
 	q.path = o.operands[0];
+	if (!q.output && q.out_path)
+		q.output = flame_output__of_file(q.out_path);
+	if (!q.output)
+		q.output = flame_outputs[0];
 	exit_code = check(&q);
 	return exit_code == EXIT_CODE_DONE ? flame(&q) : exit_code;
 }
@@ -324,7 +328,8 @@ static const struct option_spec flame_options[] = {
 	{ OPTION_RESOURCE, "resource", "WHAT",
 	  "cpu (default), offcpu, kernel, and where it was measured: device, bytes, cycles, energy" },
 	{ OPTION_PER, "per", "WHAT", "total (default): everything; token: per token; request: one root per request" },
-	{ OPTION_FORMAT, "format", "FORMAT", "svg (default), html, folded, pprof, speedscope, perfetto or json" },
+	{ OPTION_FORMAT, "format", "FORMAT",
+	  "svg, html, folded, pprof, speedscope, perfetto or json\n(default: as the name of -o FILE says, else svg)" },
 	{ 'o', "output", "FILE", "write there and not to standard output" },
 	{ OPTION_REQUEST, "request", "ID", "only the request of this number or response id" },
 	{ OPTION_MODEL, "model", "NAME", "only requests of this model, as asked for or as answered" },
@@ -343,7 +348,7 @@ const struct command command_flame = {
 		       "divide over functions. Needs no privilege. The same recording gives the same bytes on\n"
 		       "any machine.",
 	.options = flame_options,
-	.examples = "  tokprof flame run.tokprof --format html -o run.html\n"
+	.examples = "  tokprof flame run.tokprof -o run.html\n"
 		    "  tokprof flame run.tokprof --per token --format folded\n"
 		    "  tokprof flame after.tokprof --diff before.tokprof -o diff.svg",
 	.run = run,
