@@ -9,8 +9,27 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+char host_root[64];
+
+int host_tree__make(void **state)
+{
+	(void)state;
+	strcpy(host_root, "/tmp/tokprof-host-XXXXXX");
+	return mkdtemp(host_root) ? 0 : -1;
+}
+
+int host_tree__remove(void **state)
+{
+	char command[96];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf '%s'", host_root);
+	return system(command);
+}
 
 void host_tree__put(const char *root, const char *path, const char *text)
 {

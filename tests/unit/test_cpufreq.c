@@ -20,37 +20,21 @@
 #define CPU "/sys/devices/system/cpu"
 #define N_CPUS 8
 
-static char root[64], driver[32], reason[160], remedy[160];
+static char driver[32], reason[160], remedy[160];
 static uint32_t khz[N_CPUS];
-
-static int make_root(void **state)
-{
-	(void)state;
-	strcpy(root, "/tmp/tokprof-cpufreq-XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-	char command[96];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	return system(command);
-}
 
 static void put_cpu(int cpu, const char *name, const char *text)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), CPU "/cpu%d/cpufreq/%s", cpu, name);
-	host_tree__put(root, path, text);
+	host_tree__put(host_root, path, text);
 }
 
 static void put_host(const char *its_driver, const char *governor, const char *flags)
 {
-	host_tree__put(root, CPU "/online", "0-1\n");
-	host_tree__put(root, "/proc/cpuinfo", flags);
+	host_tree__put(host_root, CPU "/online", "0-1\n");
+	host_tree__put(host_root, "/proc/cpuinfo", flags);
 	for (int cpu = 0; cpu < 2; cpu++) {
 		put_cpu(cpu, "scaling_driver", its_driver);
 		put_cpu(cpu, "scaling_governor", governor);
@@ -59,7 +43,7 @@ static void put_host(const char *its_driver, const char *governor, const char *f
 
 static int read_host(void)
 {
-	return cpufreq__read(root, khz, N_CPUS, driver, reason, sizeof(reason), remedy, sizeof(remedy));
+	return cpufreq__read(host_root, khz, N_CPUS, driver, reason, sizeof(reason), remedy, sizeof(remedy));
 }
 
 static void a_host_without_a_driver_says_why_and_what_to_do(void **state)
@@ -68,7 +52,7 @@ static void a_host_without_a_driver_says_why_and_what_to_do(void **state)
 	assert_int_equal(read_host(), -ENODEV);
 	assert_non_null(strstr(reason, "no cpufreq driver"));
 	assert_true(remedy[0]);
-	host_tree__put(root, CPU "/online", "0-1\n");
+	host_tree__put(host_root, CPU "/online", "0-1\n");
 	assert_int_equal(read_host(), -ENODEV);
 }
 
@@ -147,7 +131,7 @@ static void strange_files_are_survived(void **state)
 	put_host("acpi-cpufreq\n", "performance\n", "");
 	put_cpu(0, "scaling_max_freq", "none\n");
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		host_tree__put(root, CPU "/online", lists[i]);
+		host_tree__put(host_root, CPU "/online", lists[i]);
 		read_host();
 		assert_int_equal(khz[0], 0);
 	}
@@ -204,16 +188,16 @@ static void a_lap_that_is_taken_out_of_the_clock_leaves_the_rest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_host_without_a_driver_says_why_and_what_to_do, make_root,
-						remove_root),
-		cmocka_unit_test_setup_teardown(what_a_governor_that_stays_has_set_is_known_from_the_start, make_root,
-						remove_root),
+		cmocka_unit_test_setup_teardown(a_host_without_a_driver_says_why_and_what_to_do, host_tree__make,
+						host_tree__remove),
+		cmocka_unit_test_setup_teardown(what_a_governor_that_stays_has_set_is_known_from_the_start, host_tree__make,
+						host_tree__remove),
 		cmocka_unit_test_setup_teardown(
-			what_a_governor_that_follows_the_load_has_set_is_not_known_before_it_is_told, make_root,
-			remove_root),
-		cmocka_unit_test_setup_teardown(a_processor_that_chooses_by_itself_tells_nothing, make_root,
-						remove_root),
-		cmocka_unit_test_setup_teardown(strange_files_are_survived, make_root, remove_root),
+			what_a_governor_that_follows_the_load_has_set_is_not_known_before_it_is_told, host_tree__make,
+			host_tree__remove),
+		cmocka_unit_test_setup_teardown(a_processor_that_chooses_by_itself_tells_nothing, host_tree__make,
+						host_tree__remove),
+		cmocka_unit_test_setup_teardown(strange_files_are_survived, host_tree__make, host_tree__remove),
 		cmocka_unit_test(the_clock_adds_up_time_by_frequency),
 		cmocka_unit_test(a_clock_that_is_read_while_threads_run_is_as_exact),
 		cmocka_unit_test(a_lap_that_is_taken_out_of_the_clock_leaves_the_rest),

@@ -15,25 +15,6 @@
 #include "host_tree.h"
 #include "userspace/sensors.h"
 
-/* A host made of files: root of /proc, /sys and /dev. */
-static char root[64];
-
-static int make_root(void **state)
-{
-	(void)state;
-	strcpy(root, "/tmp/tokprof-sensors-XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-	char command[96];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	return system(command);
-}
-
 static int probe_fake(struct sensor *out, int max)
 {
 	assert_true(max >= 1);
@@ -68,7 +49,7 @@ static const struct sensor *find(const struct sensor *sensors, size_t n, const c
 static const struct sensor *probe(const char *id)
 {
 	static struct sensor sensors[MAX_SENSORS];
-	size_t n = sensors__gather(one, root, sensors, MAX_SENSORS);
+	size_t n = sensors__gather(one, host_root, sensors, MAX_SENSORS);
 
 	return find(sensors, n, id);
 }
@@ -76,7 +57,7 @@ static const struct sensor *probe(const char *id)
 static void a_collector_speaks_for_its_sensor_and_the_host_for_the_others(void **state)
 {
 	struct sensor sensors[MAX_SENSORS];
-	size_t n = sensors__gather(two, root, sensors, MAX_SENSORS);
+	size_t n = sensors__gather(two, host_root, sensors, MAX_SENSORS);
 	int n_rapl = 0;
 
 	(void)state;
@@ -111,14 +92,14 @@ static void few_places_are_never_overrun(void **state)
 	struct sensor sensors[3];
 
 	(void)state;
-	assert_int_equal(sensors__gather(one, root, sensors, 3), 3);
-	assert_int_equal(sensors__gather(one, root, sensors, 0), 0);
+	assert_int_equal(sensors__gather(one, host_root, sensors, 3), 3);
+	assert_int_equal(sensors__gather(one, host_root, sensors, 0), 0);
 }
 
 static void what_the_host_has_and_tokprof_does_not_read_is_said_so(void **state)
 {
 	(void)state;
-	host_tree__put(root, "/sys/class/powercap/intel-rapl:0/energy_uj", "1\n");
+	host_tree__put(host_root, "/sys/class/powercap/intel-rapl:0/energy_uj", "1\n");
 	assert_string_equal(probe("rapl")->reason,
 			    "available on this host (/sys/class/powercap/intel-rapl:0/energy_uj can "
 			    "be read); not collected by this version");
@@ -134,9 +115,9 @@ static void a_host_without_tracefs_is_told_how_to_mount_it(void **state)
 static void the_tracepoints_of_a_device_are_nothing_without_a_device(void **state)
 {
 	(void)state;
-	host_tree__put(root, "/sys/kernel/tracing/events/gpu_scheduler/enable", "0\n");
+	host_tree__put(host_root, "/sys/kernel/tracing/events/gpu_scheduler/enable", "0\n");
 	assert_non_null(strstr(probe("gpu_scheduler")->reason, "no accelerator"));
-	host_tree__put(root, "/dev/dri/renderD128", "");
+	host_tree__put(host_root, "/dev/dri/renderD128", "");
 	assert_non_null(strstr(probe("gpu_scheduler")->reason, "available on this host"));
 }
 
@@ -144,7 +125,7 @@ static void doctor_json_has_every_key_of_the_contract(void **state)
 {
 	static const char *const keys[] = { "id", "resource", "grade", "source", "reason", "remedy" };
 	struct sensor sensors[MAX_SENSORS];
-	size_t n = sensors__gather(one, root, sensors, MAX_SENSORS), length = 0, i;
+	size_t n = sensors__gather(one, host_root, sensors, MAX_SENSORS), length = 0, i;
 	char *text = NULL;
 	FILE *f = open_memstream(&text, &length);
 	json_t *value, *list, *sensor;
@@ -167,7 +148,7 @@ static void doctor_json_has_every_key_of_the_contract(void **state)
 static void doctor_text_fits_80_columns(void **state)
 {
 	struct sensor sensors[MAX_SENSORS];
-	size_t n = sensors__gather(one, root, sensors, MAX_SENSORS), length = 0;
+	size_t n = sensors__gather(one, host_root, sensors, MAX_SENSORS), length = 0;
 	char *text = NULL;
 	FILE *f = open_memstream(&text, &length);
 
@@ -183,7 +164,7 @@ static void doctor_text_fits_80_columns(void **state)
 	free(text);
 }
 
-#define on_a_host(test) cmocka_unit_test_setup_teardown(test, make_root, remove_root)
+#define on_a_host(test) cmocka_unit_test_setup_teardown(test, host_tree__make, host_tree__remove)
 
 int main(void)
 {

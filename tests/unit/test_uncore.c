@@ -19,23 +19,7 @@
 
 #define MAX_OPEN 64
 
-static char root[64], reason[200], remedy[200];
-
-static int make_root(void **state)
-{
-	(void)state;
-	strcpy(root, "/tmp/tokprof-uncore-XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-	char command[96];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	return system(command);
-}
+static char reason[200], remedy[200];
 
 /* ------------------------------------------------------------------------------------------------------ a played kernel --- */
 
@@ -90,7 +74,7 @@ static struct uncore u;
 static int open_host(void)
 {
 	memset(&kernel, 0, sizeof(kernel));
-	return uncore__open(&u, root, &calls, reason, sizeof(reason), remedy, sizeof(remedy));
+	return uncore__open(&u, host_root, &calls, reason, sizeof(reason), remedy, sizeof(remedy));
 }
 
 static void pass(int fd, uint64_t count, uint64_t ns)
@@ -107,7 +91,7 @@ static void put(const char *unit, const char *file, const char *text)
 	char path[256];
 
 	snprintf(path, sizeof(path), UNCORE_DEVICES "/%s/%s", unit, file);
-	host_tree__put(root, path, text);
+	host_tree__put(host_root, path, text);
 }
 
 /* As intel_uncore shows the memory controllers of an Ice Lake server with two sockets. */
@@ -199,7 +183,7 @@ static void amds_data_fabric_counts_only_on_processors_whose_events_are_known(vo
 	put("amd_df", "cpumask", "0,64\n");
 	put("amd_df", "format/event", "config:0-7,32-35,59-60\n");
 	put("amd_df", "format/umask", "config:8-15\n");
-	host_tree__put(root, "/proc/cpuinfo",
+	host_tree__put(host_root, "/proc/cpuinfo",
 		       "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: EPYC "
 		       "7763\n\n");
 	assert_int_equal(open_host(), 0);
@@ -210,7 +194,7 @@ static void amds_data_fabric_counts_only_on_processors_whose_events_are_known(vo
 	assert_true(kernel.events[14].attr.config == (0x38c7 | UINT64_C(1) << 32));
 	uncore__close(&u);
 
-	host_tree__put(root, "/proc/cpuinfo",
+	host_tree__put(host_root, "/proc/cpuinfo",
 		       "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\n\n");
 	assert_int_equal(open_host(), -ENODEV);
 	assert_non_null(strstr(reason, "amd_df is there"));
@@ -263,7 +247,7 @@ static void what_is_refused_is_said_with_its_remedy_and_nothing_stays_open(void 
 		memset(&kernel, 0, sizeof(kernel));
 		kernel.err = refusals[i].err;
 		kernel.fails_from = 5;
-		assert_true(uncore__open(&u, root, &calls, reason, sizeof(reason), remedy, sizeof(remedy)) < 0);
+		assert_true(uncore__open(&u, host_root, &calls, reason, sizeof(reason), remedy, sizeof(remedy)) < 0);
 		assert_non_null(strstr(reason, "uncore_imc_1, cas_count_read"));
 		assert_non_null(strstr(reason, refusals[i].reason));
 		assert_non_null(strstr(remedy, refusals[i].remedy));
@@ -387,17 +371,17 @@ static void a_self_check_takes_off_what_others_moved_meanwhile(void **state)
 	struct self_check check;
 
 	(void)state;
-	host_tree__put(root, "/sys/devices/system/cpu/cpu0/cache/index3/size", "8192K\n");
-	host_tree__put(root, "/sys/devices/system/cpu/cpu0/cache/index0/size", "32K\n");
-	assert_int_equal(self_check__cache_bytes(root), 8 << 20);
-	assert_int_equal(self_check__run(&check, root, 2, sources, 2), 0);
+	host_tree__put(host_root, "/sys/devices/system/cpu/cpu0/cache/index3/size", "8192K\n");
+	host_tree__put(host_root, "/sys/devices/system/cpu/cpu0/cache/index0/size", "32K\n");
+	assert_int_equal(self_check__cache_bytes(host_root), 8 << 20);
+	assert_int_equal(self_check__run(&check, host_root, 2, sources, 2), 0);
 	assert_int_equal(check.buffer_bytes, 64 << 20);
 	assert_int_equal(check.known_bytes, 128 << 20);
 	assert_int_equal(sources[0].seen, 9 * (INT64_C(64) << 20) * 2 / 10);
 	assert_int_equal(sources[1].seen, ABSENT);
 }
 
-#define on_a_host(test) cmocka_unit_test_setup_teardown(test, make_root, remove_root)
+#define on_a_host(test) cmocka_unit_test_setup_teardown(test, host_tree__make, host_tree__remove)
 
 int main(void)
 {
