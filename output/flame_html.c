@@ -18,7 +18,7 @@
 #define STYLE "flame.css"
 #define SCRIPT "flame.js"
 #define MOST_BOXES 40000
-#define MOST_DRAWN 4000 /* of a drawing that the script replaces */
+#define BOXES_PER_DRAWN 10 /* in the drawing that the script replaces */
 
 /* A JSON string that is safe inside a script element: "<" never stands in it. */
 static void put_string(FILE *f, const char *text)
@@ -107,11 +107,11 @@ static void put_units(FILE *f, const struct flame_graph *g)
 		fputs("\"units\":[[1,\"\"],[1e3,\"k\"],[1e6,\"M\"],[1e9,\"G\"]],\n", f);
 }
 
-static int put_data(FILE *f, const struct flame_graph *g)
+static int put_data(FILE *f, const struct flame_graph *g, size_t most)
 {
 	struct used_names used = { .n = 0 };
 	struct flame_boxes boxes;
-	int err = flame_boxes__build_most(&boxes, g, MOST_BOXES);
+	int err = flame_boxes__build_most(&boxes, g, most);
 
 	if (err)
 		return err;
@@ -142,7 +142,7 @@ static int put_data(FILE *f, const struct flame_graph *g)
 	return err;
 }
 
-static int put_drawing(FILE *f, const struct flame_graph *g)
+static int put_drawing(FILE *f, const struct flame_graph *g, size_t most)
 {
 	char *boxes = NULL;
 	size_t n_boxes;
@@ -151,7 +151,7 @@ static int put_drawing(FILE *f, const struct flame_graph *g)
 
 	if (!memory)
 		return -ENOMEM;
-	err = flame_svg__boxes(memory, g, 0, MOST_DRAWN, &height);
+	err = flame_svg__boxes(memory, g, 0, most, &height);
 	if (fclose(memory) && !err)
 		err = -ENOMEM;
 	if (!err) {
@@ -166,7 +166,7 @@ static int put_drawing(FILE *f, const struct flame_graph *g)
 	return err;
 }
 
-int flame_html__body(FILE *f, const struct flame_view *view)
+int flame_html__body(FILE *f, const struct flame_view *view, size_t most_boxes)
 {
 	const struct flame_graph *g = view->graph;
 	int err;
@@ -190,8 +190,8 @@ int flame_html__body(FILE *f, const struct flame_view *view)
 	      "<kbd>/</kbd> searches, <kbd>Esc</kbd> shows all, arrow keys move, <kbd>Enter</kbd> zooms.</p>\n"
 	      "<div id=\"detail\" aria-live=\"polite\"></div>\n",
 	      f);
-	err = put_drawing(f, g);
-	return err ? err : put_data(f, g);
+	err = put_drawing(f, g, most_boxes / BOXES_PER_DRAWN);
+	return err ? err : put_data(f, g, most_boxes);
 }
 
 static int write_html(FILE *f, const struct flame_view *view)
@@ -201,7 +201,7 @@ static int write_html(FILE *f, const struct flame_view *view)
 
 	flame_title(view, title, sizeof(title));
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n", f);
-	err = html__policy(f, STYLE, SCRIPT);
+	err = html__policy(f, (const char *const[]){ STYLE, NULL }, (const char *const[]){ SCRIPT, NULL });
 	fputs("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
 	      "<meta name=\"generator\" content=\"tokprof\">\n<title>",
 	      f);
@@ -213,7 +213,7 @@ static int write_html(FILE *f, const struct flame_view *view)
 	html__foreign(f, title);
 	fputs("</h1>\n", f);
 	if (!err)
-		err = flame_html__body(f, view);
+		err = flame_html__body(f, view, MOST_BOXES);
 	if (!err)
 		err = html__embed(f, "script", SCRIPT);
 	fputs("</body>\n</html>\n", f);

@@ -8,6 +8,6 @@
 #include "output/flame.h"
 
 /* What stands in the page's body; flame.css and flame.js are to be in the page as well. @return 0, -ENOMEM */
-int flame_html__body(FILE *f, const struct flame_view *view);
+int flame_html__body(FILE *f, const struct flame_view *view, size_t most_boxes);
 
 #endif

@@ -128,18 +128,19 @@ static int put_digest(FILE *f, const char *name)
 	return 0;
 }
 
-int html__policy(FILE *f, const char *style_name, const char *script_name)
+int html__policy(FILE *f, const char *const *styles, const char *const *scripts)
 {
-	int err;
+	int err = 0;
 
 	fputs("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src &#39;none&#39;; base-uri "
 	      "&#39;none&#39;; "
 	      "form-action &#39;none&#39;; style-src",
 	      f);
-	err = put_digest(f, style_name);
+	for (; *styles && !err; styles++)
+		err = put_digest(f, *styles);
 	fputs("; script-src", f);
-	if (!err)
-		err = put_digest(f, script_name);
+	for (; *scripts && !err; scripts++)
+		err = put_digest(f, *scripts);
 	fputs("\">\n", f);
 	return err;
 }

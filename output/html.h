@@ -21,9 +21,9 @@ void html__foreign(FILE *f, const char *text);
 /* A style sheet or script, with its name as `userspace/embedded.h` knows it. @return 0, -ENOENT */
 int html__embed(FILE *f, const char *element, const char *name);
 /*
- * The meta element by which a browser fetches nothing at all, and applies and runs only the embedded style sheet and script:
- * what escaping should miss does no harm. @return 0, -ENOENT, -ENOMEM
+ * The meta element by which a browser fetches nothing at all, and applies and runs only the embedded style sheets and scripts
+ * of these names (NULL-terminated): what escaping should miss does no harm. @return 0, -ENOENT, -ENOMEM
  */
-int html__policy(FILE *f, const char *style_name, const char *script_name);
+int html__policy(FILE *f, const char *const *styles, const char *const *scripts);
 
 #endif

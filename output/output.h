@@ -30,8 +30,10 @@ struct output_options {
 };
 
 struct output {
-	const char *name; /* "text", "json", "csv" */
+	const char *name; /* "text", "json", "csv", "html" */
 	const char *extension;
+	/* One page of everything: it takes no `by`; the ledger has row costs and row walls, the recording its stacks. */
+	bool is_page;
 	/* @return 0; -EIO where the stream failed; -ENOMEM; -EINVAL: the ledger has no row costs and `by` needs them */
 	int (*write)(FILE *f, const struct ledger *l, const struct output_options *options);
 };

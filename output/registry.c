@@ -8,11 +8,13 @@
 extern const struct output output_text;
 extern const struct output output_json;
 extern const struct output output_csv;
+extern const struct output output_html;
 
 const struct output *const outputs[] = {
 	&output_text,
 	&output_json,
 	&output_csv,
+	&output_html,
 	NULL,
 };
 

@@ -71,7 +71,7 @@ int verify_html__begin(const struct verify_page *p, const char *title)
 		html__text(f, p->options->files[i].path);
 	}
 	fputs("</title>\n", f);
-	err = html__policy(f, STYLE, SCRIPT);
+	err = html__policy(f, (const char *const[]){ STYLE, NULL }, (const char *const[]){ SCRIPT, NULL });
 	fputs("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
 	      "<meta name=\"generator\" content=\"tokprof ",
 	      f);

@@ -209,7 +209,9 @@ static int report(const struct report_options *options)
 	char error[512] = "";
 	int exit_code, rc;
 
-	if (recording__load(&recording, options->path, error, sizeof(error)) < 0) {
+	rc = options->output->is_page ? recording__load_all(&recording, options->path, error, sizeof(error)) :
+					recording__load(&recording, options->path, error, sizeof(error));
+	if (rc < 0) {
 		message__error(NULL, "%s", error);
 		return EXIT_CODE_USAGE;
 	}
@@ -241,9 +243,12 @@ static int run(int argc, char **argv)
 	if (o.n_operands > 1)
 		return options__fail(&command_report, "%s: one recording at a time", o.operands[1]);
 	options.path = o.operands[0];
+	if (options.output->is_page && options.by != BY_REQUEST)
+		return options__fail(&command_report, "--format %s is one page with everything: it takes no --by",
+				     options.output->name);
 	options.ledger.want_wall =
 		options.by == BY_REQUEST && (message__verbosity() > 0 || options.output != outputs[0]);
-	options.ledger.want_rows = options.by == BY_STEP || options.by == BY_TOKEN;
+	options.ledger.want_rows = options.by == BY_STEP || options.by == BY_TOKEN || options.output->is_page;
 	return report(&options);
 }
 
@@ -251,7 +256,9 @@ static const struct option_spec report_options[] = {
 	{ OPTION_BY, "by", "WHAT",
 	  "one line per request (default), token, step, phase, model,\n"
 	  "client, or, of what steps are made of, operator or layer" },
-	{ OPTION_FORMAT, "format", "FORMAT", "text (default), json (schema tokprof.report/1), csv" },
+	{ OPTION_FORMAT, "format", "FORMAT",
+	  "text (default), json (schema tokprof.report/1), csv, or html:\n"
+	  "one page for a browser, with drawings" },
 	{ 'o', "output", "FILE", "write there and not to standard output" },
 	{ OPTION_RULE, "rule", "RULE",
 	  "how a step is shared over its rows: shapley (default), affine,\n"
@@ -272,6 +279,7 @@ const struct command command_report = {
 	.options = report_options,
 	.examples = "  tokprof report run.tokprof\n"
 		    "  tokprof report run.tokprof --by step | less\n"
-		    "  tokprof report run.tokprof --format json -o run.json",
+		    "  tokprof report run.tokprof --format json -o run.json\n"
+		    "  tokprof report run.tokprof --format html -o run.html",
 	.run = run,
 };
