@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every format of `tokprof flame` in its real reader: go tool pprof, perfetto's definitions, speedscope and a browser.
+"""Every format of `tokprof flame` in its real reader: go tool pprof, perfetto's definitions, speedscope and a browser; and the page of `tokprof report`.
 
 Needs a made recording (build/bench/bench_flame), no server and no privilege. Arguments choose tests by words of their names. The last line is 'N passed, N failed'.
 """
@@ -45,6 +45,12 @@ class Made:
         path = os.path.join(self.folder, "-".join(["drawn", *options]).replace("/", "_") + suffix)
         if not os.path.exists(path):
             run(TOKPROF, "flame", self.recording, *options, "-o", path)
+        return path
+
+    def page(self):
+        path = os.path.join(self.folder, "report.html")
+        if not os.path.exists(path):
+            run(TOKPROF, "report", self.recording, "--format", "html", "-o", path)
         return path
 
     def folded(self, *options):
@@ -177,6 +183,50 @@ def test_a_page_without_script_still_shows_the_drawing(made):
         browser.open("file://" + f.name)
         assert browser.script("return document.querySelectorAll('#chart rect').length") == drawing.count("<rect")
         assert browser.script("return matchMedia('(prefers-color-scheme: dark)').matches")
+        assert browser.script("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 24)"
+
+
+# The exact figures of a column of a table of the report's page, from top to bottom; None: a dash.
+COLUMN = """const table = document.querySelector(arguments[0]);
+    return [...table.tBodies[0].rows].map(row => {
+      const data = row.cells[arguments[1]].querySelector("data");
+      return data ? Number(data.value) : null;
+    });"""
+
+
+def test_a_report_in_a_browser_has_its_tables_sorted_by_a_click(made):
+    requests = "#requests .frame:last-of-type table"
+    with webdriver.Browser() as browser:
+        browser.open("file://" + made.page())
+        ids = browser.script(COLUMN, requests, 0)
+        assert ids == [r["id"] for r in made.report["requests"]], ids
+        heads = browser.script("return [...document.querySelectorAll(arguments[0] + ' thead th span')].map(x => x.textContent)", requests)
+        at = heads.index("CPU time")
+        costs = browser.script(COLUMN, requests, at)
+        assert costs == [r["cost"]["cpu_ns"] for r in made.report["requests"]]
+        for expected in (sorted(costs), sorted(costs, reverse=True)):
+            browser.click(f"{requests} thead th:nth-child({at + 1}) button")
+            assert browser.script(COLUMN, requests, at) == expected
+        assert browser.script("return document.querySelectorAll(arguments[0] + ' [aria-sort=descending]').length", requests) == 1
+        total = browser.script("return document.querySelector('.ledger tfoot data').value")
+        parts = browser.script(COLUMN, ".ledger", 1)
+        within = browser.script("return [...document.querySelector('.ledger').tBodies[0].rows].map(row => row.className === 'of')")
+        assert int(total) == made.total == sum(value for value, inner in zip(parts, within) if not inner)
+        # The flame graph's own script is at work in the same page.
+        assert browser.script("return document.querySelectorAll('#chart g[data-box]').length") > 20
+        assert browser.complaints() == [], browser.complaints()
+
+
+def test_a_report_without_script_has_every_figure_and_drawing(made):
+    with open(made.page(), encoding="utf-8") as f:
+        text = f.read()
+    with open(os.path.join(made.folder, "report-no-script.html"), "w", encoding="utf-8") as f:
+        f.write(re.sub(r"<script>.*?</script>", "", text, flags=re.S))
+    with webdriver.Browser("--blink-settings=preferredColorScheme=0") as browser:
+        browser.open("file://" + f.name)
+        drawn = "return [...document.querySelectorAll('svg.chart, #chart svg')].map(x => x.getBoundingClientRect().height > 40)"
+        assert all(browser.script(drawn)) and len(browser.script(drawn)) >= 5
+        assert browser.script("return document.querySelectorAll('button').length") == text.split("<script>")[0].count("<button")
         assert browser.script("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 24)"
 
 
