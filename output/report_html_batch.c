@@ -70,6 +70,9 @@ static void spread(struct fill *b, const struct report_page *p, const struct row
 	const double from = step->start_ns > p->start_ns ? (double)(step->start_ns - p->start_ns) : 0;
 	const double to = step->end_ns > p->start_ns ? (double)(step->end_ns - p->start_ns) : 0;
 
+	/* A recording that was edited may have steps long after its end. */
+	if (from >= b->bin_ns * BINS)
+		return;
 	for (size_t k = (size_t)(from / b->bin_ns); k < BINS && (double)k * b->bin_ns < to; k++) {
 		const double begin = (double)k * b->bin_ns, end = begin + b->bin_ns;
 		const double ns = (to < end ? to : end) - (from > begin ? from : begin);

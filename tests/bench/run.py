@@ -267,7 +267,7 @@ def report_figures():
         path = f"{folder}/million.tokprof"
         words = subprocess.run([str(ROOT / "build/bench/bench_report"), path], capture_output=True, text=True,
                                check=True).stdout.strip()
-        for form in ("text", "json", "csv"):
+        for form in ("text", "json", "csv", "html"):
             start = time.monotonic()
             process = subprocess.Popen([str(meter.TOKPROF), "report", path, "--format", form], stdout=subprocess.DEVNULL)
             _, status, usage = os.wait4(process.pid, 0)
