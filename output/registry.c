@@ -11,11 +11,7 @@ extern const struct output output_csv;
 extern const struct output output_html;
 
 const struct output *const outputs[] = {
-	&output_text,
-	&output_json,
-	&output_csv,
-	&output_html,
-	NULL,
+	&output_text, &output_json, &output_csv, &output_html, NULL,
 };
 
 const struct output *output__find(const char *name)

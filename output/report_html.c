@@ -23,6 +23,8 @@
 #define FLAME_SCRIPT "flame.js"
 #define MOST_COLUMNS 80	/* of somebody's text */
 #define MOST_BOXES 12000	/* of the flame graph: `tokprof flame` shows more */
+#define LEAST_BOXES 500
+#define MOST_GRAPH_BYTES 1400000
 
 void report_html__section(FILE *f, const char *id, const char *title)
 {
@@ -242,9 +244,35 @@ static int put_head(const struct report_page *p)
 
 /* ---------------------------------------------------------------------------------------------------------------- flame --- */
 
-int report_html__flame(const struct report_page *p)
+/* With fewer boxes where the names of functions are so long that the page would grow beyond its bound. */
+static int put_graph(const struct report_page *p)
 {
 	const struct flame_view view = { .graph = p->graph, .ledger = p->l, .title = "" };
+	char *body = NULL;
+	size_t n = 0, most = MOST_BOXES;
+	int err;
+
+	for (;; most /= 2) {
+		FILE *memory = open_memstream(&body, &n);
+
+		if (!memory)
+			return -ENOMEM;
+		err = flame_html__body(memory, &view, most);
+		if (fclose(memory) && !err)
+			err = -ENOMEM;
+		if (err || n <= MOST_GRAPH_BYTES || most < LEAST_BOXES)
+			break;
+		free(body);
+		body = NULL;
+	}
+	if (!err)
+		fwrite(body, 1, n, p->f);
+	free(body);
+	return err;
+}
+
+int report_html__flame(const struct report_page *p)
+{
 	int err = 0;
 
 	report_html__section(p->f, "flame", "Flame graph");
@@ -253,7 +281,7 @@ int report_html__flame(const struct report_page *p)
 		      "the "
 		      "ledger's figures; samples of stacks say how they divide.</p>\n",
 		      p->f);
-		err = flame_html__body(p->f, &view, MOST_BOXES);
+		err = put_graph(p);
 		fputs("</div>\n", p->f);
 	} else {
 		fputs("<p class=\"missing\"><b>unavailable:</b> ", p->f);

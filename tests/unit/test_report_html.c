@@ -451,6 +451,34 @@ static void a_million_tokens_are_a_page_below_3_megabytes(void **state)
 	free(row_cost);
 }
 
+#define MANY_FUNCTIONS 6000
+
+static void long_names_of_many_functions_are_a_page_below_3_megabytes(void **state)
+{
+	static char names[MANY_FUNCTIONS][900];
+	struct flame_scene f;
+	char *page;
+	size_t n;
+
+	(void)state;
+	flame_scene__open(&f, "mul_mat");
+	for (int i = 0; i < MANY_FUNCTIONS; i++) {
+		struct maker *m = &f.s.m;
+
+		memset(names[i], '<', sizeof(names[i]) - 1);
+		names[i][snprintf(names[i], sizeof(names[i]), "%d", i)] = '<';
+		maker__cpu_samples(m, flame_scene__within(&f),
+				   maker__stack(m, f.main, maker__frame(m, FRAME_USER, "/opt/long.so", names[i])), 1);
+	}
+	flame_scene__report(&f);
+	page = page_of(&f.s.ledger, &n);
+	assert_in_range(n, 100000, 3000000);
+	assert_non_null(strstr(page, "(others)"));
+	check_elements(page);
+	free(page);
+	scene__close(&f.s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +491,7 @@ int main(void)
 		cmocka_unit_test(a_recording_without_samples_says_how_to_get_a_flame_graph),
 		cmocka_unit_test(an_empty_recording_is_a_page_too),
 		cmocka_unit_test(a_million_tokens_are_a_page_below_3_megabytes),
+		cmocka_unit_test(long_names_of_many_functions_are_a_page_below_3_megabytes),
 	};
 
 	return cmocka_run_group_tests_name("the report as a page", tests, NULL, NULL);
