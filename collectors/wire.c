@@ -181,7 +181,6 @@ static void wire_record(struct session *s, void *state, const struct record_head
 	struct wire_collector *c = state;
 	bool in;
 
-	(void)s;
 	if (h->size < sizeof(*r))
 		return;
 	switch (r->op) {
@@ -203,6 +202,7 @@ static void wire_record(struct session *s, void *state, const struct record_head
 		wire__close(c->wire, r->connection, h->time_ns);
 		break;
 	}
+	s->counts.requests_in_flight = (int64_t)wire__in_flight(c->wire);
 }
 
 static void wire_tick(struct session *s, void *state, uint64_t now_ns)
@@ -210,9 +210,9 @@ static void wire_tick(struct session *s, void *state, uint64_t now_ns)
 	struct wire_collector *c = state;
 	uint64_t lost = session__kernel_losses(s, LOSS_WIRE_RING);
 
-	s->counts.requests_in_flight = (int64_t)wire__in_flight(c->wire);
 	if (lost > s->lost_seen[LOSS_WIRE_RING])
 		wire__lost(c->wire, 0, now_ns);	/* of which connection is not known: all that are open */
+	s->counts.requests_in_flight = (int64_t)wire__in_flight(c->wire);
 }
 
 static int wire_set_enabled(struct session *s, void *state, bool on)

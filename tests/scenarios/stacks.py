@@ -178,6 +178,32 @@ def waits_have_reasons_and_weigh_no_more_than_threads_waited(s):
 
 
 @stacks
+def a_wait_weighs_what_of_it_a_request_was_open(s):
+    work(s, 1)
+    with meter.record(s.server.pid) as recording:
+        for _ in range(3):      # shorter than the distance of the recorder's looks at everything else
+            time.sleep(1.2)
+            work(s, 1)
+    found = Samples(recording.path)
+    own, checked = {t["tid"] for t in found.threads}, 0
+    for x in found.of(WAIT):
+        if x["waker_tid"] not in own or x["length_ns"] < 1 << 24:
+            continue    # its end decided that it is taken, with certainty: no chance is in the weight
+        start = x["time_ns"] - x["length_ns"]
+        spans = sorted((max(a, start), min(b, x["time_ns"])) for a, b in found.requests)
+        due, at = 0, start
+        for a, b in spans:
+            due += max(0, b - max(a, at))
+            at = max(at, b)
+        if abs(x["weight_ns"] - due) > 5_000_000:
+            raise AssertionError(f"a wait of {x['length_ns']} ns until {x['time_ns']} weighs {x['weight_ns']}, {due} due")
+        checked += 1
+    print(f"    {checked} waits")
+    if checked < 3 or not any(x["length_ns"] > 1_000_000_000 for x in found.of(WAIT)):
+        raise AssertionError(f"{checked} waits")
+
+
+@stacks
 def without_waits_there_are_none(s):
     found, _ = record_work(s, "--sample-waits", "0", n=1)
     expect("waits", len(found.of(WAIT)), 0)

@@ -292,6 +292,30 @@ static void what_is_open_at_the_end_says_so(void **state)
 	tape__free(t);
 }
 
+static void requests_in_flight_are_those_of_all_connections_after_every_record(void **state)
+{
+	struct tape *t = tape__new();
+	uint64_t c;
+
+	(void)state;
+	for (c = 1; c <= 100; c++) {
+		assert_int_equal(wire__open(t->wire, c, 42, NULL, c, false), 0);
+		assert_int_equal(wire__bytes(t->wire, c, true, c, HEALTH, strlen(HEALTH)), 0);
+		assert_int_equal(wire__in_flight(t->wire), c);
+	}
+	wire__bytes(t->wire, 7, false, 200, HEALTHY, strlen(HEALTHY));
+	assert_int_equal(wire__in_flight(t->wire), 99);
+	wire__close(t->wire, 7, 201);
+	assert_int_equal(wire__in_flight(t->wire), 99);
+	wire__close(t->wire, 8, 202);
+	assert_int_equal(wire__in_flight(t->wire), 98);
+	wire__bytes(t->wire, 9, true, 203, HEALTH, strlen(HEALTH));
+	assert_int_equal(wire__in_flight(t->wire), 99);
+	wire__finish(t->wire, 300);
+	assert_int_equal(wire__in_flight(t->wire), 0);
+	tape__free(t);
+}
+
 static void tls_and_http2_are_one_unparsable_request_each(void **state)
 {
 	static const char *const firsts[] = { "\x16\x03\x01\x02\x01\x01", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" };
@@ -438,6 +462,7 @@ int main(void)
 		cmocka_unit_test(the_client_that_leaves_is_marked),
 		cmocka_unit_test(a_server_that_dies_in_its_answer_ends_the_request),
 		cmocka_unit_test(what_is_open_at_the_end_says_so),
+		cmocka_unit_test(requests_in_flight_are_those_of_all_connections_after_every_record),
 		cmocka_unit_test(tls_and_http2_are_one_unparsable_request_each),
 		cmocka_unit_test(a_connection_that_switches_protocols_is_given_up),
 		cmocka_unit_test(an_upgrade_that_the_server_ignores_is_an_ordinary_request),

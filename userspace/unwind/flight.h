@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FLIGHT_SPANS 256		/* waits that are longer than the latest so many lose what was before */
+#define FLIGHT_SPANS 4096		/* waits that are longer than the latest so many lose what was before */
 
 struct flight {
 	uint64_t open_since;		/* 0: no request is open */

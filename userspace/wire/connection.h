@@ -41,6 +41,7 @@ struct connection {
 	struct side in, out;
 	struct exchange *first; /* in order of arrival */
 	size_t n_exchanges;
+	size_t n_in_flight; /* as wire.c has counted it */
 	struct exchange *receiving; /* whose request is coming in; NULL */
 	struct exchange *answering; /* whose response is going out; NULL */
 };

@@ -16,7 +16,16 @@ struct wire {
 	struct rows rows;
 	struct connection **buckets;
 	size_t n_buckets, n_connections; /* n_buckets is a power of two */
+	size_t n_in_flight;
 };
+
+static void count_in_flight(struct wire *w, struct connection *c)
+{
+	const size_t n = connection__in_flight(c);
+
+	w->n_in_flight = w->n_in_flight - c->n_in_flight + n;
+	c->n_in_flight = n;
+}
 
 /* Connections are numbered one after the other, so their low bits spread well without a hash. */
 static struct connection **find(const struct wire *w, uint64_t id)
@@ -116,18 +125,25 @@ int wire__open(struct wire *w, uint64_t connection, uint32_t pid, const char *cl
 int wire__bytes(struct wire *w, uint64_t connection, bool in, uint64_t time_ns, const void *data, size_t n)
 {
 	struct connection *c = *find(w, connection);
+	int err;
 
 	if (!c)
 		c = add(w, connection, time_ns, true);
-	return c ? connection__bytes(c, in, time_ns, data, n) : -ENOMEM;
+	if (!c)
+		return -ENOMEM;
+	err = connection__bytes(c, in, time_ns, data, n);
+	count_in_flight(w, c);
+	return err;
 }
 
 int wire__end_in(struct wire *w, uint64_t connection, uint64_t time_ns)
 {
 	struct connection *c = *find(w, connection);
 
-	if (c)
-		connection__end_in(c, time_ns);
+	if (!c)
+		return 0;
+	connection__end_in(c, time_ns);
+	count_in_flight(w, c);
 	return 0;
 }
 
@@ -139,6 +155,7 @@ int wire__close(struct wire *w, uint64_t connection, uint64_t time_ns)
 		return 0;
 	*link = c->next;
 	w->n_connections--;
+	w->n_in_flight -= c->n_in_flight;
 	connection__close(c, time_ns, false);
 	connection__free(c);
 	return 0;
@@ -158,8 +175,8 @@ static void each(const struct wire *w, void (*act)(struct connection *c, void *a
 
 static void mark_lost(struct connection *c, void *arg)
 {
-	(void)arg;
 	connection__lost(c);
+	count_in_flight(arg, c);
 }
 
 void wire__lost(struct wire *w, uint64_t connection, uint64_t time_ns)
@@ -168,34 +185,32 @@ void wire__lost(struct wire *w, uint64_t connection, uint64_t time_ns)
 
 	(void)time_ns;
 	if (c)
-		connection__lost(c);
+		mark_lost(c, w);
 	else
-		each(w, mark_lost, NULL); /* of one that is not known: it may be any */
+		each(w, mark_lost, w); /* of one that is not known: it may be any */
 }
+
+struct end {
+	struct wire *wire;
+	uint64_t time_ns;
+};
 
 static void finish(struct connection *c, void *arg)
 {
-	const uint64_t *time_ns = arg;
+	const struct end *end = arg;
 
-	connection__close(c, *time_ns, true);
+	connection__close(c, end->time_ns, true);
+	count_in_flight(end->wire, c);
 }
 
 void wire__finish(struct wire *w, uint64_t time_ns)
 {
-	each(w, finish, &time_ns);
-}
+	struct end end = { w, time_ns };
 
-static void count(struct connection *c, void *arg)
-{
-	size_t *n = arg;
-
-	*n += connection__in_flight(c);
+	each(w, finish, &end);
 }
 
 size_t wire__in_flight(const struct wire *w)
 {
-	size_t n = 0;
-
-	each(w, count, &n);
-	return n;
+	return w->n_in_flight;
 }
