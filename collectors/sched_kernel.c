@@ -146,6 +146,8 @@ static void take(struct sched_kernel *k, const struct kernel_use_key *key, const
 	}
 	step = &k->steps[key->step % KERNEL_STEPS_KEPT];
 	if (step->step != (int64_t)key->step) {
+		if (step->changed)	/* a long turn, or short steps: more than are kept */
+			write_step(k, step);
 		step->step = (int64_t)key->step;
 		step->n = 0;
 	}
@@ -155,9 +157,12 @@ static void take(struct sched_kernel *k, const struct kernel_use_key *key, const
 static bool is_busy(struct sched_kernel *k)
 {
 	const struct session_counts *counts = &k->session->counts;
-	const bool busy = counts->requests_in_flight > 0 || counts->n_steps != k->n_steps;
+	/* A request may have come and gone since the last look. */
+	const bool busy =
+		counts->requests_in_flight > 0 || counts->n_steps != k->n_steps || counts->n_requests != k->n_requests;
 
 	k->n_steps = counts->n_steps;
+	k->n_requests = counts->n_requests;
 	return busy;
 }
 

@@ -40,7 +40,7 @@ struct sched_kernel {
 	uint64_t outside_ns, outside_since_ns;	/* of its latest addition; of its first */
 	uint64_t turned_ns;		/* when the latest turn began */
 	bool busy;			/* something was in flight in the turn before */
-	int64_t n_steps;
+	int64_t n_steps, n_requests;
 };
 
 int sched_kernel__open(struct sched_kernel *k, struct session *s, int uses_fd);
