@@ -119,10 +119,11 @@ static void a_token_has_thousandths_of_what_its_phase_took(void **state)
 	options.per = PER_TOKEN;
 	flame_scene__graph(&f, &options, &g);
 	assert_int_equal(g.prompt_tokens, 80);
-	assert_int_equal(g.completion_tokens,
-			 f.s.timeline.requests[0].completion_tokens + f.s.timeline.requests[1].completion_tokens);
+	assert_int_equal(g.completion_tokens, 40);	/* of two requests in 20 steps; their prompts put out one each */
 	assert_int_equal(flame_scene__at(&g, "prefill (thousandths of ns per computed prompt token)"),
 			 (ledger_phase(&f, PHASE_PREFILL) * 1000 + 40) / 80);
+	assert_int_equal(flame_scene__at(&g, "decode (thousandths of ns per generated token)"),
+			 (ledger_phase(&f, PHASE_DECODE) * 1000 + 20) / 40);
 	assert_int_equal(flame_scene__at(&g, "host"), -1);
 	flame_graph__free(&g);
 	scene__close(&f.s);

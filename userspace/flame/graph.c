@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "userspace/analysis/array.h"
+#include "userspace/analysis/facts.h"
 #include "userspace/flame/charges.h"
 #include "userspace/flame/graph_nodes.h"
 
@@ -138,6 +139,7 @@ static int choose_requests(struct build *b)
 
 	for (size_t i = 0; i < r->n_requests; i++) {
 		const struct timeline_request *q = &t->requests[i];
+		const int64_t later = request__later_tokens(q);
 
 		b->wanted[i] = (!b->o->request || is_request(&r->requests[i], b->o->request)) &&
 			       (!b->o->model || is_model(&r->requests[i], b->o->model));
@@ -150,7 +152,7 @@ static int choose_requests(struct build *b)
 			continue;
 		}
 		b->g->prompt_tokens += q->prompt_tokens;
-		b->g->completion_tokens += q->completion_tokens;
+		b->g->completion_tokens += later > 0 ? later : 0;
 	}
 	if (!n && (b->o->request || b->o->model))
 		return fail(b, -ENOENT, "no request of the recording is %s %s", b->o->request ? "request" : "of model",
@@ -425,7 +427,7 @@ static void tell_about(struct build *b)
 	if (g->per == PER_TOKEN)
 		note(g,
 		     "%" PRId64 " prompt tokens computed, %" PRId64
-		     " tokens generated; what is no request's is left out",
+		     " tokens generated after the first of each request; what is no request's is left out",
 		     g->prompt_tokens, g->completion_tokens);
 	else if (!wants_accounts(b))
 		note(g, "what is no request's is left out");

@@ -66,7 +66,7 @@ struct flame_graph {
 	char unit[16];			/* of the resource: "ns", "bytes", "uJ" */
 	int64_t scale;			/* figures are unit / scale: 1, or 1000 per token */
 	const char *grade;		/* "measured", "derived" */
-	int64_t prompt_tokens, completion_tokens;	/* that PER_TOKEN divided by */
+	int64_t prompt_tokens, completion_tokens;	/* that PER_TOKEN divided by: of these the later ones */
 	size_t n_samples;		/* that were used */
 	bool is_diff;
 	char notes[MAX_FLAME_NOTES][256];	/* what is to be said with the picture */
