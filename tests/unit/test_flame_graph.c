@@ -107,6 +107,39 @@ static void every_request_has_what_the_ledger_gives_it(void **state)
 	scene__close(&f.s);
 }
 
+/* Six in matmul and two in attention for each prompt; in the 20 steps one each, and four in futex; two between them. */
+static void the_samples_that_are_told_are_those_of_what_is_asked_for(void **state)
+{
+	struct flame_options options = flame_scene__options("cpu");
+	struct flame_scene f;
+	struct flame_graph g;
+
+	(void)state;
+	flame_scene__open(&f, "mul_mat");
+	flame_scene__report(&f);
+	flame_scene__graph(&f, &options, &g);
+	assert_int_equal(g.n_samples, 2 * 8 + 24 + 2);
+	flame_graph__free(&g);
+	options.phase = PHASE_PREFILL;
+	flame_scene__graph(&f, &options, &g);
+	assert_int_equal(g.n_samples, 2 * 8);
+	flame_graph__free(&g);
+	options.request = "2";
+	flame_scene__graph(&f, &options, &g);
+	assert_int_equal(g.n_samples, 8);
+	flame_graph__free(&g);
+	options.phase = -1;
+	flame_scene__graph(&f, &options, &g);
+	assert_int_equal(g.n_samples, 8 + 24);
+	flame_graph__free(&g);
+	options.request = NULL;
+	options.per = PER_REQUEST;
+	flame_scene__graph(&f, &options, &g);
+	assert_int_equal(g.n_samples, 2 * 8 + 24);
+	flame_graph__free(&g);
+	scene__close(&f.s);
+}
+
 static void a_token_has_thousandths_of_what_its_phase_took(void **state)
 {
 	struct flame_options options = flame_scene__options("cpu");
@@ -302,6 +335,7 @@ int main(void)
 		cmocka_unit_test(a_phase_divides_over_functions_as_its_samples_do),
 		cmocka_unit_test(a_cost_without_a_sample_keeps_a_frame_of_its_own),
 		cmocka_unit_test(every_request_has_what_the_ledger_gives_it),
+		cmocka_unit_test(the_samples_that_are_told_are_those_of_what_is_asked_for),
 		cmocka_unit_test(a_token_has_thousandths_of_what_its_phase_took),
 		cmocka_unit_test(a_wait_is_cut_where_steps_begin_and_end),
 		cmocka_unit_test(a_wait_weighs_what_it_stands_for),

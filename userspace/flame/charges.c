@@ -13,12 +13,13 @@ struct charge {
 	uint32_t place;
 	uint32_t node;
 	double weight;
+	uint32_t sample;	/* before they are joined */
 };
 
 struct charge_list {
 	struct charge *all;
 	size_t n, capacity;
-	uint32_t node;		/* of the wait that is being cut */
+	uint32_t node, sample;	/* of the wait that is being cut */
 	bool while_open;	/* it stands for the time only in which a request was open */
 	uint64_t sum_ns;	/* of its pieces */
 };
@@ -47,14 +48,14 @@ size_t charges__n_buckets(const struct charges *c)
 
 /* ---------------------------------------------------------------------------------------------------- samples to places --- */
 
-static int add_charge(struct charge_list *list, uint32_t place, uint32_t node, double weight)
+static int add_charge(struct charge_list *list, uint32_t place, double weight)
 {
 	struct charge *all = array__reserve(list->all, &list->capacity, list->n + 1, sizeof(*all));
 
 	if (!all)
 		return -ENOMEM;
 	list->all = all;
-	all[list->n++] = (struct charge){ place, node, weight };
+	all[list->n++] = (struct charge){ place, list->node, weight, list->sample };
 	return 0;
 }
 
@@ -65,7 +66,7 @@ static int add_piece(void *ctx, uint32_t place, uint64_t ns)
 	if (list->while_open && place == PLACE_IDLE)
 		return 0;
 	list->sum_ns += ns;
-	return add_charge(list, place, list->node, (double)ns);
+	return add_charge(list, place, (double)ns);
 }
 
 /* What weighs less than it is long does so because no request was open for the rest of it. */
@@ -81,7 +82,7 @@ static int place_wait(const struct places *places, const struct row_stack_sample
 	if (!err && !list->sum_ns && weight) {
 		const uint32_t place = places__of_moment(places, s->time_ns, s->step);
 
-		return add_charge(list, place, list->node, (double)weight);
+		return add_charge(list, place, (double)weight);
 	}
 	for (size_t i = first; i < list->n; i++)
 		list->all[i].weight *= (double)weight / (double)list->sum_ns;
@@ -108,16 +109,11 @@ static int place_sample(struct charges *c, const struct places *places, const st
 	} else if (c->options->resource->kernel_only) {
 		return 0;
 	}
-	c->n_samples++;
-	c->n_without_stack += s->stack == ABSENT;
-	if (s->user_end != USER_END_KERNEL_THREAD && s->user_end != USER_END_NONE) {
-		c->n_user++;
-		c->n_complete += s->user_end == USER_END_COMPLETE;
-	}
-	if (!wait)
-		return add_charge(list, places__of_moment(places, s->time_ns, s->step), node, (double)s->weight_ns);
 	list->node = node;
-	return place_wait(places, s, list);
+	list->sample = (uint32_t)(s - r->stack_samples);
+	if (wait)
+		return place_wait(places, s, list);
+	return add_charge(list, places__of_moment(places, s->time_ns, s->step), (double)s->weight_ns);
 }
 
 static int compare_charges(const void *a, const void *b)
@@ -201,6 +197,16 @@ static int add_share(struct step_shares *s, uint32_t bucket, double share)
 	return 0;
 }
 
+bool charges__wants(const struct charges *c, size_t bucket)
+{
+	const struct flame_options *o = c->options;
+	const size_t n_phases = charges__n_buckets(c) - N_ACCOUNTS;
+
+	if (bucket >= n_phases)
+		return o->per == PER_TOTAL && !o->request && !o->model && o->phase < 0;
+	return o->phase < 0 || o->phase == (int)(bucket % N_PHASES);
+}
+
 static uint32_t bucket_of_row(const struct charges *c, const struct timeline_row *row)
 {
 	const struct timeline *t = c->ledger->timeline;
@@ -277,6 +283,54 @@ static int share_step(const struct charges *c, uint32_t step, struct step_shares
 	return err;
 }
 
+static bool is_wanted(const struct charges *c, const struct step_shares *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->buckets[i] != NO_BUCKET && s->shares[i] > 0 && charges__wants(c, s->buckets[i]))
+			return true;
+	return false;
+}
+
+static void count_sample(struct charges *c, const struct row_stack_sample *s)
+{
+	c->n_samples++;
+	c->n_without_stack += s->stack == ABSENT;
+	if (s->user_end != USER_END_KERNEL_THREAD && s->user_end != USER_END_NONE) {
+		c->n_user++;
+		c->n_complete += s->user_end == USER_END_COMPLETE;
+	}
+}
+
+/* Those that something of what is asked for is divided by. */
+static int count_samples(struct charges *c, const struct charge_list *list)
+{
+	const struct recording *r = c->ledger->timeline->recording;
+	const bool between = charges__wants(c, charges__account(c, ACCOUNT_HOST));
+	struct step_shares s = { .n = 0 };
+	uint32_t step = UINT32_MAX, counted = UINT32_MAX;
+	bool wanted = false;
+	int err = 0;
+
+	for (size_t i = 0; i < list->n && !err; i++) {
+		const struct charge *charge = &list->all[i];
+
+		if (charge->sample == counted)
+			continue;
+		if (charge->place < PLACE_IDLE && charge->place != step) {
+			step = charge->place;
+			err = share_step(c, step, &s);
+			wanted = is_wanted(c, &s);
+		}
+		if (!err && (charge->place >= PLACE_IDLE ? between : wanted)) {
+			counted = charge->sample;
+			count_sample(c, &r->stack_samples[counted]);
+		}
+	}
+	free(s.buckets);
+	free(s.shares);
+	return err;
+}
+
 static int divide(struct charges *c, const struct charge_list *list)
 {
 	struct step_shares s = { .n = 0 };
@@ -324,6 +378,8 @@ int charges__make(struct charges *c, const struct stack_tree *tree)
 	for (size_t i = 0; i < r->n_stack_samples && !err && c->options->resource->samples; i++)
 		err = place_sample(c, &places, tree, &r->stack_samples[i], &list);
 	places__close(&places);
+	if (!err)
+		err = count_samples(c, &list);
 	join(&list);
 	for (size_t i = 0; i < list.n; i++)
 		c->waits_ns += list.all[i].weight;

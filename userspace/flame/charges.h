@@ -22,7 +22,7 @@ struct charges {
 	struct bucket_weight *weights;	/* by (bucket, node) when made */
 	size_t n, capacity;
 	struct map64 by_key;		/* bucket << 32 | node */
-	size_t n_samples, n_without_stack, n_user, n_complete;
+	size_t n_samples, n_without_stack, n_user, n_complete;	/* of what is asked for */
 	double waits_ns;		/* PER_TOTAL of waits: their sum */
 };
 
@@ -30,6 +30,7 @@ struct charges {
 uint32_t charges__bucket(const struct charges *c, size_t request, int phase);
 uint32_t charges__account(const struct charges *c, enum account_id account);
 size_t charges__n_buckets(const struct charges *c);
+bool charges__wants(const struct charges *c, size_t bucket);	/* is it in what is asked for? */
 
 /* @return 0, -ENOMEM, -EINVAL (a sample's stack is none) */
 int charges__make(struct charges *c, const struct stack_tree *tree);

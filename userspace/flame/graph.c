@@ -73,11 +73,6 @@ static bool is_waits(const struct build *b)
 	return b->o->resource->resource == 0;
 }
 
-static bool is_filtered(const struct flame_options *o)
-{
-	return o->request || o->model || o->phase >= 0;
-}
-
 /* ------------------------------------------------------------------------------------------------------ what is asked for --- */
 
 static int find_resource(struct build *b)
@@ -176,14 +171,7 @@ static bool wants_phase(const struct build *b, int phase)
 
 static bool wants_accounts(const struct build *b)
 {
-	return b->o->per == PER_TOTAL && !is_filtered(b->o);
-}
-
-static bool is_wanted_bucket(const struct build *b, size_t bucket)
-{
-	const size_t n_phases = charges__n_buckets(&b->charges) - N_ACCOUNTS;
-
-	return bucket < n_phases ? wants_phase(b, (int)(bucket % N_PHASES)) : wants_accounts(b);
+	return charges__wants(&b->charges, charges__account(&b->charges, ACCOUNT_HOST));
 }
 
 static void read_ledger(struct build *b)
@@ -230,7 +218,7 @@ static int add_waits(struct build *b)
 	for (size_t i = 0; i < b->charges.n; i++) {
 		const struct bucket_weight *w = &b->charges.weights[i];
 
-		if (!is_wanted_bucket(b, w->bucket))
+		if (!charges__wants(&b->charges, w->bucket))
 			continue;
 		b->weights[w->bucket] += w->weight;
 		sum += w->weight;
