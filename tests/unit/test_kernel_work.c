@@ -168,6 +168,33 @@ static void counts_of_many_short_steps_are_not_rounded_away(void **state)
 	scene__end(&s);
 }
 
+static void the_larger_part_of_a_call_is_a_call(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene__begin(&s);
+	maker__kernel_burst(&s.m, 1000u * MS, 1200u * MS);
+	put_step(&s, 0, 8, 1000, 0);
+	maker__step_kernel(&s.m, FUTEX, 1, 600);
+	maker__step_kernel(&s.m, READ, 3, 400);
+	put_step(&s, 8, 1, 600, 0);		/* 0.6 and 1.8 of them */
+	maker__total(&s.m, RESOURCE_KERNEL_NS, 1600, "test");
+	build_well(&s);
+	assert_figure(of(&s, -1, "futex"), 1 + 1, 600 + 360);
+	assert_figure(of(&s, -1, "read"), 3 + 2, 400 + 240);
+	scene__end(&s);
+	scene__begin(&s);
+	maker__kernel_burst(&s.m, 1000u * MS, 1200u * MS);
+	put_step(&s, 0, 8, 1000, 0);
+	maker__step_kernel(&s.m, FUTEX, 1, 1000);
+	put_step(&s, 8, 1, 400, 0);
+	maker__total(&s.m, RESOURCE_KERNEL_NS, 1400, "test");
+	build_well(&s);
+	assert_figure(of(&s, -1, "futex"), 1, 1400);
+	scene__end(&s);
+}
+
 static void faults_are_counted_by_the_ledger_and_priced_here(void **state)
 {
 	struct scene s;
@@ -307,6 +334,7 @@ int main(void)
 		cmocka_unit_test(where_all_calls_were_timed_they_are_counted_exactly),
 		cmocka_unit_test(what_was_not_timed_is_made_up_as_the_same_phase_was),
 		cmocka_unit_test(counts_of_many_short_steps_are_not_rounded_away),
+		cmocka_unit_test(the_larger_part_of_a_call_is_a_call),
 		cmocka_unit_test(faults_are_counted_by_the_ledger_and_priced_here),
 		cmocka_unit_test(a_call_that_began_before_its_step_makes_what_is_not_told_negative),
 		cmocka_unit_test(calls_of_a_step_that_was_lost_are_unexplained),

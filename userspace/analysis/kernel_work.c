@@ -335,6 +335,12 @@ static i128 profile_ns(const struct kernel_work *w, enum profile profile)
 	return sum;
 }
 
+/* Of parts that each have less than a call the sum is rounded, to the nearest: rounded down it would be less than what was seen. */
+static i128 rounded(i128 n, i128 whole)
+{
+	return n / whole + (2 * (n % whole) >= whole);
+}
+
 /* Kernel time that was not timed, made up as the profile is; of one that is empty, as the next more general. */
 static void make_up(struct kernel_work *w, const struct part *part, enum profile profile, int64_t ns)
 {
@@ -353,11 +359,11 @@ static void make_up(struct kernel_work *w, const struct part *part, enum profile
 		const struct kernel_figure *of = &m->profiles[(size_t)profile * w->n_kinds + k];
 		i128 *carry = &m->carry[(size_t)profile * w->n_kinds + k];
 		const i128 before = upto;
-		i128 n;
+		i128 n = rounded(*carry, whole);
 
 		upto += of->ns;
 		*carry += (i128)of->n * ns;
-		n = *carry / whole;
+		n = rounded(*carry, whole) - n;
 		*carry %= whole;
 		m->overflow |= n > INT64_MAX / 8;
 		book(w, part, k, (int64_t)n, (int64_t)((i128)ns * upto / whole - (i128)ns * before / whole));
