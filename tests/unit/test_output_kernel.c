@@ -98,6 +98,25 @@ static void the_text_names_calls_and_what_they_are_there_for(void **state)
 	scene__end(&s);
 }
 
+/* Two tokens were generated, the first by the prompt's step: the other's 100 us are not those of two. */
+static void a_tokens_part_is_of_those_after_the_first(void **state)
+{
+	struct scene s;
+	char *line;
+	int n = 0;
+
+	(void)state;
+	scene__begin(&s, true, true);
+	written(&s, "text", 100);
+	line = strstr(s.text, "\nreceive ");
+	assert_non_null(line);
+	line[1 + strcspn(line + 1, "\n")] = '\0';
+	for (const char *at = line; (at = strstr(at, "100us")); at++)
+		n++;
+	assert_int_equal(n, 3);	/* time, per token, tokens */
+	scene__end(&s);
+}
+
 static void a_line_is_no_wider_than_eighty_columns(void **state)
 {
 	struct scene s;
@@ -178,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_text_names_calls_and_what_they_are_there_for),
+		cmocka_unit_test(a_tokens_part_is_of_those_after_the_first),
 		cmocka_unit_test(a_line_is_no_wider_than_eighty_columns),
 		cmocka_unit_test(what_was_timed_in_bursts_is_derived_and_says_how_much_was),
 		cmocka_unit_test(the_json_has_them_under_requests_accounts_and_totals),
