@@ -33,7 +33,7 @@ struct request {
 	const char *out_path; /* NULL: standard output */
 	const struct flame_output *output; /* NULL while it is not known */
 	struct flame_options flame;
-	bool chose_per;
+	bool chose_per, chose_resource;
 };
 
 /* A recording with all that is made of it. */
@@ -55,6 +55,7 @@ static int parse_resource(struct request *q, const char *value)
 	if (choice < 0)
 		return -EINVAL;
 	q->flame.resource = &flame_resources[choice];
+	q->chose_resource = true;
 	return 0;
 }
 
@@ -283,11 +284,12 @@ static int check(struct request *q)
 	if (q->base_path && q->flame.per == PER_REQUEST)
 		return options__fail(&command_flame,
 				     "--diff compares tokens or totals: requests are others in each recording");
-	if (q->output->is_trace && (q->flame.request || q->flame.model || q->flame.phase >= 0 || q->chose_per))
-		return options__fail(
-			&command_flame,
-			"--format %s shows the whole recording as it went: it takes no filter and no --per",
-			q->output->name);
+	if (q->output->is_trace &&
+	    (q->flame.request || q->flame.model || q->flame.phase >= 0 || q->chose_per || q->chose_resource))
+		return options__fail(&command_flame,
+				     "--format %s shows the whole recording as it went: it takes no filter, no --per "
+				     "and no --resource",
+				     q->output->name);
 	if (!q->out_path && q->output->is_binary && isatty(STDOUT_FILENO))
 		return options__fail(&command_flame, "--format %s is no text: name a file with -o", q->output->name);
 	if (q->out_path &&
