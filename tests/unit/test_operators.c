@@ -407,6 +407,33 @@ static void parts_sum_to_what_all_steps_took(void **state)
 	maker__free(&m);
 }
 
+/* From 1,000 to 5,000 us and from 3,000 to 7,000 us, while the meter moves by 1 a us: 4,000 in each, and 6,000 in both. */
+static void steps_at_one_time_are_not_counted_twice(void **state)
+{
+	struct operator_split s;
+	struct timeline t;
+	struct maker m;
+
+	(void)state;
+	maker__init(&m);
+	for (int i = 0; i < 2; i++) {
+		struct row_step *step = maker__step(&m, MAKER_TARGET, 1000000 + 2000000u * (unsigned)i,
+						    5000000 + 2000000u * (unsigned)i);
+
+		step->flags |= STEP_OPERATORS;
+		maker__row(&m, i, 10, 1, 1);
+		maker__cut(&m, RESOURCE_CPU_NS, 2000 * i, 4000);
+		maker__step_operator(&m, "matmul", 0, 2, 3000, 3000);
+	}
+	split(&m, &t, &s, SPLIT_BY_OPERATOR);
+	assert_int_equal(s.total, 6000);
+	assert_int_equal(part(&s, "matmul")->total, 4500);
+	assert_int_equal(part(&s, PART_ENGINE)->total, 1500);
+	operator_split__free(&s);
+	timeline__free(&t);
+	maker__free(&m);
+}
+
 /* Prompts are made of other things than single tokens: neither is told by the other. */
 static void steps_of_a_kind_that_no_burst_met_are_not_split(void **state)
 {
@@ -526,6 +553,7 @@ int main(void)
 		ON_TAPE(choices_of_tokens_are_added_up_by_step),
 		cmocka_unit_test(pauses_grow_and_a_burst_is_paid_for_before_the_next),
 		cmocka_unit_test(parts_sum_to_what_all_steps_took),
+		cmocka_unit_test(steps_at_one_time_are_not_counted_twice),
 		cmocka_unit_test(steps_of_a_kind_that_no_burst_met_are_not_split),
 		cmocka_unit_test(what_the_probes_took_is_in_no_part),
 		cmocka_unit_test(sampling_is_told_beside_the_steps),

@@ -430,3 +430,42 @@ int meters__walk(struct meters_walk *out)
 	free(w.group_use);
 	return err;
 }
+
+struct step_uses {
+	int64_t *uses;
+	size_t at;		/* of the resource */
+};
+
+static int take_use(void *ctx, uint32_t step, const int64_t *use)
+{
+	const struct step_uses *s = ctx;
+
+	s->uses[step] = use[s->at];
+	return 0;
+}
+
+int meters__of_steps(const struct timeline *t, int resource, int64_t **out)
+{
+	const struct recording *r = t->recording;
+	struct ledger_resource resources[MAX_RESOURCES] = { { .row = NULL } };
+	struct step_uses s = { .uses = array__zeroed(r->n_steps, sizeof(*s.uses)) };
+	struct meters_walk walk = {
+		.timeline = t, .n_resources = r->n_resources, .resources = resources, .step = take_use, .ctx = &s
+	};
+	bool any = false;
+	int err = r->n_resources > MAX_RESOURCES ? -EINVAL : s.uses ? 0 : -ENOMEM;
+
+	for (size_t k = 0; k < r->n_resources && !err; k++) {
+		resources[k].row = &r->resources[k];
+		resources[k].measured = r->resources[k].id == resource && r->resources[k].grade != GRADE_UNAVAILABLE;
+		if (resources[k].measured)
+			s.at = k;
+		any |= resources[k].measured;
+	}
+	if (!err && any)
+		err = meters__walk(&walk);
+	if (err)
+		free(s.uses);
+	*out = err ? NULL : s.uses;
+	return err;
+}

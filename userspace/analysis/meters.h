@@ -26,6 +26,12 @@ struct meters_walk {
 /* @return 0, -ENOMEM, -EINVAL (a figure of a resource that is not in `resources`), or what `step` returned */
 int meters__walk(struct meters_walk *w);
 
+/*
+ * What each step used of one additive resource, all rules above heeded; 0 of one without a figure.
+ * @out	one per recording.steps, malloc()ed; NULL after an error. @return 0, -ENOMEM, -EINVAL
+ */
+int meters__of_steps(const struct timeline *t, int resource, int64_t **out);
+
 /* Position of a resource in a list sorted by id; -1 where it is none of them. */
 int resources__find(const struct ledger_resource *resources, size_t n, int id);
 

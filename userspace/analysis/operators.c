@@ -11,6 +11,7 @@
 #include "userspace/analysis/array.h"
 #include "userspace/analysis/facts.h"
 #include "userspace/analysis/ledger.h"
+#include "userspace/analysis/meters.h"
 #include "userspace/analysis/steps.h"
 #include "userspace/graph_node.h"
 #include "userspace/verify/stats/student.h"
@@ -32,6 +33,7 @@ struct splitter {
 	struct operator_split *out;
 	enum operator_split_by by;
 	bool cpu;		/* CPU time, else the duration of steps */
+	int64_t *uses;		/* per step, as the ledger has them: of steps at one time, each its part */
 	double hit_ns;		/* of one trap */
 	struct sums (*sums)[N_MIXES];	/* one per part */
 	struct whole wholes[N_MIXES];
@@ -68,7 +70,18 @@ static bool has_resource(const struct recording *r, int resource)
 	return false;
 }
 
-static int64_t use_of(const struct splitter *s, const struct row_step *step)
+static int find_uses(struct splitter *s)
+{
+	if (s->cpu)
+		return meters__of_steps(s->timeline, RESOURCE_CPU_NS, &s->uses);
+	s->uses = array__zeroed(s->r->n_steps, sizeof(*s->uses));
+	for (size_t i = 0; s->uses && i < s->r->n_steps; i++)
+		s->uses[i] = (int64_t)step__duration_ns(&s->r->steps[i]);
+	return s->uses ? 0 : -ENOMEM;
+}
+
+/* By the meter that nodes are told by: that of all processes. */
+static int64_t moved_in(const struct splitter *s, const struct row_step *step)
 {
 	const int64_t use =
 		s->cpu ? recording__step_use(s->r, step->id, RESOURCE_CPU_NS) : (int64_t)step__duration_ns(step);
@@ -215,7 +228,7 @@ static bool add_step(struct splitter *s, const struct row_step *step, int mix)
 	const struct range range = rows_of(s->r, step->id);
 	const double trap = trap_cost(s, &range);
 	const size_t n_parts = s->out->n_parts;
-	double rest = (double)use_of(s, step), whole = 0;
+	double rest = (double)moved_in(s, step), whole = 0;
 	bool any = false;
 
 	memset(s->now, 0, n_parts * sizeof(*s->now));
@@ -261,7 +274,7 @@ static void add_steps(struct splitter *s)
 		if (step->flags & STEP_NESTED)
 			continue;	/* its use is that of the step around it */
 		mix->n_steps++;
-		mix->total += use_of(s, step);
+		mix->total += s->uses[i] > 0 ? s->uses[i] : 0;
 		if (step->flags & STEP_OPERATORS && add_step(s, step, (int)(mix - out->mixes)))
 			mix->n_probed++;
 	}
@@ -411,7 +424,9 @@ int operator_split__build(struct operator_split *out, const struct timeline *t, 
 	s.hit_ns = hit_ns == ABSENT || hit_ns < 0 ? 0 : (double)hit_ns;
 	out->is_cpu = s.cpu;
 	out->resource = s.cpu ? "cpu_ns" : "duration_ns";
-	err = list_parts(&s);
+	err = find_uses(&s);
+	if (!err)
+		err = list_parts(&s);
 	if (!err) {
 		s.sums = array__zeroed(out->n_parts, sizeof(*s.sums));
 		s.now = array__zeroed(out->n_parts, sizeof(*s.now));
@@ -427,6 +442,7 @@ int operator_split__build(struct operator_split *out, const struct timeline *t, 
 		out->n_parts = 0;
 		say_why(r, out);
 	}
+	free(s.uses);
 	free(s.sums);
 	free(s.now);
 	if (err)

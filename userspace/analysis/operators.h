@@ -65,7 +65,7 @@ struct operator_split {
 	char reason[200];		/* why nothing is split; "" */
 };
 
-/* @return 0, also where nothing can be split (reason); -ENOMEM. Names are the recording's. */
+/* @return 0, also where nothing can be split (reason); -ENOMEM; -EINVAL: figures that no meter has. Names are the recording's. */
 int operator_split__build(struct operator_split *out, const struct timeline *t, enum operator_split_by by);
 void operator_split__free(struct operator_split *s);
 
