@@ -162,6 +162,41 @@ static void a_token_has_thousandths_of_what_its_phase_took(void **state)
 	scene__close(&f.s);
 }
 
+/* One sequence's and another's, half of each beside the other; what the meter missed by 700 ns is in no step. */
+static void steps_at_one_time_leave_nothing_over(void **state)
+{
+	const struct flame_options options = flame_scene__options("cpu");
+	const struct ledger_options how = { .want_rows = true, .want_wall = true };
+	struct flame_scene f = { 0 };
+	struct flame_graph g;
+	struct maker *m = &f.s.m;
+
+	(void)state;
+	maker__init(m);
+	flame_scene__stacks(&f, "mul_mat");
+	for (unsigned int i = 0; i < 2; i++) {
+		const uint64_t start = 1000000 + 2000000u * i;
+
+		maker__step(m, MAKER_TARGET, start, start + 4000000);
+		maker__row(m, (int)i, 0, 10, 1);
+		maker__cut(m, RESOURCE_CPU_NS, 2000 * (int64_t)i, 4000);
+		maker__request(m, 900000, 8000000);
+	}
+	maker__cpu_samples(m, 1500000, f.matmul, 3);
+	maker__cpu_samples(m, 6500000, f.attention, 3);
+	maker__total(m, RESOURCE_CPU_NS, 6700, "test");
+	assert_int_equal(timeline__build(&f.s.timeline, maker__finish(m)), 0);
+	assert_int_equal(ledger__build(&f.s.ledger, &f.s.timeline, &how), 0);
+	flame_scene__graph(&f, &options, &g);
+	assert_int_equal(g.nodes[0].total, 6700);
+	assert_int_equal(flame_scene__at(&g, "unexplained"), 700);
+	assert_int_equal(flame_scene__at(&g, "unexplained/[no sample]"), 700);
+	flame_graph__free(&g);
+	ledger__free(&f.s.ledger);
+	timeline__free(&f.s.timeline);
+	maker__free(m);
+}
+
 static void a_wait_is_cut_where_steps_begin_and_end(void **state)
 {
 	const struct flame_options options = flame_scene__options("offcpu");
@@ -337,6 +372,7 @@ int main(void)
 		cmocka_unit_test(every_request_has_what_the_ledger_gives_it),
 		cmocka_unit_test(the_samples_that_are_told_are_those_of_what_is_asked_for),
 		cmocka_unit_test(a_token_has_thousandths_of_what_its_phase_took),
+		cmocka_unit_test(steps_at_one_time_leave_nothing_over),
 		cmocka_unit_test(a_wait_is_cut_where_steps_begin_and_end),
 		cmocka_unit_test(a_wait_weighs_what_it_stands_for),
 		cmocka_unit_test(what_was_not_measured_is_an_error_and_no_zero),

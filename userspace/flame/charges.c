@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "userspace/analysis/array.h"
+#include "userspace/analysis/meters.h"
 #include "userspace/flame/place.h"
 
 /* What a sample weighs at its place; those of one place and node are joined before they are divided. */
@@ -226,28 +227,6 @@ static double weight_of_row(const struct charges *c, size_t row)
 	return (double)c->ledger->row_cost[row * c->ledger->n_resources + c->k];
 }
 
-/* What the whole server used in the step, of the resource. */
-static double use_of_step(const struct charges *c, int64_t step)
-{
-	const struct recording *r = c->ledger->timeline->recording;
-	const int resource = c->ledger->resources[c->k].row->id;
-	size_t low = 0, high = r->n_step_resources;
-
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-		const struct row_step_resource *u = &r->step_resources[middle];
-
-		if (u->step < step || (u->step == step && u->resource < resource))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < r->n_step_resources && r->step_resources[low].step == step &&
-	    r->step_resources[low].resource == resource)
-		return (double)r->step_resources[low].value;
-	return 0;
-}
-
 static int share_step(const struct charges *c, uint32_t step, struct step_shares *s)
 {
 	const struct timeline *t = c->ledger->timeline;
@@ -268,7 +247,7 @@ static int share_step(const struct charges *c, uint32_t step, struct step_shares
 			err = add_share(s, bucket_of_row(c, &t->rows[i]), weight);
 	}
 	/* What the step used beyond what its rows were given went where the ledger books an excess. */
-	excess = c->k == SIZE_MAX ? 0 : use_of_step(c, row_step->id) - sum;
+	excess = c->uses ? (double)c->uses[step] - sum : 0;
 	if (!err && sum > 0 && excess > 0)
 		err = add_share(s,
 				charges__account(c, c->ledger->accounts[ACCOUNT_DISTURBANCE][c->k] > 0 ?
@@ -375,6 +354,9 @@ int charges__make(struct charges *c, const struct stack_tree *tree)
 	struct places places;
 	int err = places__open(&places, c->ledger->timeline);
 
+	if (!err && c->k != SIZE_MAX)
+		err = meters__of_steps(c->ledger->timeline, c->ledger->resources[c->k].row->id, &c->uses);
+
 	for (size_t i = 0; i < r->n_stack_samples && !err && c->options->resource->samples; i++)
 		err = place_sample(c, &places, tree, &r->stack_samples[i], &list);
 	places__close(&places);
@@ -394,6 +376,7 @@ int charges__make(struct charges *c, const struct stack_tree *tree)
 void charges__free(struct charges *c)
 {
 	free(c->weights);
+	free(c->uses);
 	map64__free(&c->by_key);
 	memset(c, 0, sizeof(*c));
 }

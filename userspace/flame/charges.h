@@ -19,6 +19,7 @@ struct charges {
 	const struct flame_options *options;
 	size_t k;			/* position of the resource; SIZE_MAX: waits */
 	const bool *wanted;		/* per request; NULL: all */
+	int64_t *uses;			/* of the resource, per step; NULL: waits */
 	struct bucket_weight *weights;	/* by (bucket, node) when made */
 	size_t n, capacity;
 	struct map64 by_key;		/* bucket << 32 | node */
