@@ -74,6 +74,7 @@ tail -n 3 build/demo-record.log
 
 step "tokprof report $recording"
 build/tokprof report "$recording"
+build/tokprof report --format html "$recording" >build/demo-report.html
 step "tokprof report --by step $recording (its first lines)"
 build/tokprof report --by step "$recording" | sed -n '1,16p'
 step "tokprof flame $recording (which functions a generated token's CPU time goes to: build/demo-flame.svg and .html)"
