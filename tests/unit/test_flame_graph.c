@@ -211,6 +211,7 @@ static void a_wait_is_cut_where_steps_begin_and_end(void **state)
 	maker__wait(&f.s.m, last->start_ns + 700, f.futex, 1700, WAIT_FUTEX);
 	flame_scene__report(&f);
 	flame_scene__graph(&f, &options, &g);
+	assert_string_equal(g.grade, "derived");
 	assert_int_equal(flame_scene__at(&g, "host/main/__x64_sys_futex/futex_wait"), 1000);
 	assert_int_equal(flame_scene__at(&g, "decode/main/__x64_sys_futex/futex_wait"), 700);
 	assert_int_equal(g.nodes[0].total, 1700);

@@ -82,7 +82,7 @@ static int find_resource(struct build *b)
 
 	b->charges.k = SIZE_MAX;
 	snprintf(b->g->unit, sizeof(b->g->unit), "ns");
-	b->g->grade = "measured";
+	b->g->grade = is_waits(b) ? "derived" : "measured";	/* waits are taken by chance and weighed */
 	if (is_waits(b))
 		return 0;
 	for (size_t k = 0; k < b->l->n_resources; k++)
