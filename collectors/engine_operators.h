@@ -18,7 +18,7 @@
 #define OPERATOR_STEPS 24	/* of a burst, at most */
 #define OPERATOR_SINGLE_STEPS 8	/* that are told of those with one token a sequence */
 #define OPERATOR_SEVERAL_STEPS 4	/* and of the others, which are rarer and longer: a burst waits for them */
-#define OPERATOR_BUDGET 0.002	/* of the server's CPU time */
+#define OPERATOR_BUDGET 0.001	/* of the server's CPU time */
 /*
  * What a hit costs, program included, at an instruction that the kernel emulates and at another one: on a virtual machine,
  * where both are dear (docs/operators.md). Hits of threads that tell nothing cost less, and are counted like the others.
@@ -26,7 +26,7 @@
 #define OPERATOR_HIT_NS 1100
 #define OPERATOR_STEPPED_HIT_NS 11000
 #define OPERATOR_SHORTEST_PAUSE_NS 1000000000ULL
-#define OPERATOR_LONGEST_PAUSE_NS 10000000000ULL
+#define OPERATOR_LONGEST_PAUSE_NS 30000000000ULL
 #define OPERATOR_LONGEST_BURST_NS 2000000000ULL	/* then the server has paused: the burst ends with fewer steps */
 
 /* When the next burst may begin; no clock and no probe of its own. */

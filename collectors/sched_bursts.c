@@ -75,7 +75,8 @@ static uint64_t pause_ns(struct bursts *b)
 	b->random ^= b->random << 13;
 	b->random ^= b->random >> 7;
 	b->random ^= b->random << 17;
-	return SHORTEST_PAUSE_NS + b->random % (LONGEST_PAUSE_NS - SHORTEST_PAUSE_NS);
+	return (SHORTEST_PAUSE_NS + b->random % (LONGEST_PAUSE_NS - SHORTEST_PAUSE_NS)) *
+	       (b->n_bursts < FIRST_BURSTS ? 1 : LATER_PAUSES);
 }
 
 /* Of the server's CPU time since the last check. */
@@ -134,8 +135,10 @@ void bursts__turn(struct bursts *b, struct session *s, uint64_t now_ns, uint64_t
 		cost(b, s, n_syscalls);
 		/* Where it cannot be attached again the next turn tries: the estimate goes on meanwhile. */
 		b->until_ns = now_ns + BURST_NS;
-		if (begin(b, s) == 0)
+		if (begin(b, s) == 0) {
 			b->state = BURSTS_ON;
+			b->n_bursts++;
+		}
 		return;
 	}
 }

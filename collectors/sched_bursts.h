@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * When system calls and interrupts are timed: always, as long as that costs the server less than SYSCALL_BUDGET of its CPU
- * time; else in bursts of BURST_NS, about one in ten of the time, at random distances, so that no period of the traffic's
- * meets theirs.
+ * time; else in bursts of BURST_NS at random distances, so that no period of the traffic's meets theirs: about one in ten of
+ * the time at first, so that a short recording has some, and one in thirty later.
  *
  * Between bursts the programs of system calls are detached, since any program there sends all calls of all processes on the
  * kernel's slow path. Those of interrupts stay, and do nothing: each of the eight tracepoints attached or detached is a
@@ -27,6 +27,8 @@
 #define BURST_NS 100000000ULL
 #define SHORTEST_PAUSE_NS 600000000ULL
 #define LONGEST_PAUSE_NS 1400000000ULL
+#define FIRST_BURSTS 10		/* so near to each other; later ones are LATER_PAUSES times as far apart */
+#define LATER_PAUSES 3
 #define MAX_BURST_PROGRAMS 2
 
 enum bursts_state {
@@ -47,6 +49,7 @@ struct bursts {
 	uint64_t until_ns;		/* of the state, 0: not begun */
 	uint64_t suspended_ns;
 	uint64_t random;
+	uint64_t n_bursts;
 	uint64_t begun_ns, ended_ns;	/* the latest time in which they were timed; ended_ns 0: it goes on */
 	int64_t begun_cpu_ns, ended_cpu_ns;	/* of the CPU meter */
 	int64_t cpu_at_check;

@@ -187,7 +187,7 @@ def a_wait_weighs_what_of_it_a_request_was_open(s):
     found = Samples(recording.path)
     own, checked = {t["tid"] for t in found.threads}, 0
     for x in found.of(WAIT):
-        if x["waker_tid"] not in own or x["length_ns"] < 1 << 24:
+        if x["waker_tid"] not in own or x["length_ns"] < 1 << 29:
             continue    # its end decided that it is taken, with certainty: no chance is in the weight
         start = x["time_ns"] - x["length_ns"]
         spans = sorted((max(a, start), min(b, x["time_ns"])) for a, b in found.requests)

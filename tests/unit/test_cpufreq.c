@@ -190,8 +190,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_host_without_a_driver_says_why_and_what_to_do, host_tree__make,
 						host_tree__remove),
-		cmocka_unit_test_setup_teardown(what_a_governor_that_stays_has_set_is_known_from_the_start, host_tree__make,
-						host_tree__remove),
+		cmocka_unit_test_setup_teardown(what_a_governor_that_stays_has_set_is_known_from_the_start,
+						host_tree__make, host_tree__remove),
 		cmocka_unit_test_setup_teardown(
 			what_a_governor_that_follows_the_load_has_set_is_not_known_before_it_is_told, host_tree__make,
 			host_tree__remove),
