@@ -12,6 +12,8 @@
 #include "output/figure.h"
 #include "output/report_chart.h"
 #include "output/report_html.h"
+#include "userspace/analysis/meters.h"
+#include "userspace/analysis/traffic.h"
 
 #define BINS 280
 #define LEFT 64
@@ -37,6 +39,7 @@ struct fill {
 	size_t n_steps, n_unknown;		/* of them without known rows */
 	int64_t most_rows;
 	double bin_ns;
+	int64_t *uses;				/* per step, of steps at one time each its part; NULL: not by a meter */
 };
 
 static enum band band_of(const struct timeline_row *row)
@@ -85,11 +88,18 @@ static void spread(struct fill *b, const struct report_page *p, const struct row
 	}
 }
 
+static int64_t cost_of(const struct fill *b, const struct report_page *p, size_t i)
+{
+	const int64_t cost = p->resource < 0 ? ABSENT : ledger__step_use(p->l, i, (size_t)p->resource);
+
+	return cost == ABSENT || !b->uses ? cost : b->uses[i];
+}
+
 static void add_size(struct fill *b, const struct report_page *p, size_t i, int64_t n_rows, int64_t n_tokens)
 {
 	const struct row_step *step = &p->r->steps[i];
 	struct size *size = &b->sizes[size_of(n_rows)];
-	const int64_t cost = p->resource < 0 ? ABSENT : ledger__step_use(p->l, i, (size_t)p->resource);
+	const int64_t cost = cost_of(b, p, i);
 
 	size->n_steps++;
 	size->n_tokens += n_tokens;
@@ -252,9 +262,14 @@ int report_html__batch(const struct report_page *p)
 {
 	const struct row_engine *engine = recording__engine(p->r);
 	struct fill *b = calloc(1, sizeof(*b));
+	int err = b ? 0 : -ENOMEM;
 
-	if (!b)
-		return -ENOMEM;
+	if (!err && p->resource >= 0 && !(p->l->traffic && p->l->traffic->position == p->resource))
+		err = meters__of_steps(p->l->timeline, p->l->resources[p->resource].row->id, &b->uses);
+	if (err) {
+		free(b);
+		return err;
+	}
 	b->bin_ns = (double)(p->end_ns - p->start_ns) / BINS;
 	for (size_t i = 0; i < p->r->n_steps; i++)
 		add_step(b, p, i);
@@ -279,6 +294,7 @@ int report_html__batch(const struct report_page *p)
 	if (b->n_unknown && b->n_steps > b->n_unknown)
 		fprintf(p->f, "<p class=\"bound\">%zu of %zu steps are left out: their rows are not known.</p>\n",
 			b->n_unknown, b->n_steps);
+	free(b->uses);
 	free(b);
 	fputs("</section>\n", p->f);
 	return 0;

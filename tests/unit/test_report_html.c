@@ -316,6 +316,42 @@ static void requests_and_accounts_of_the_page_make_its_total(void **state)
 	free(page);
 }
 
+/* From 1 to 5 ms and from 3 to 7 ms, the meter moves by 1,000 a ms: both together took 6,000 for 20 tokens, not 8,000. */
+static void steps_at_one_time_share_what_a_token_took(void **state)
+{
+	const struct ledger_options how = { .want_rows = true };
+	struct flame_scene f = { 0 };
+	struct maker *m = &f.s.m;
+	char *page, *at;
+	size_t n;
+
+	(void)state;
+	maker__init(m);
+	for (unsigned int i = 0; i < 2; i++) {
+		const uint64_t start = 1000000 + 2000000u * i;
+
+		maker__step(m, MAKER_TARGET, start, start + 4000000);
+		maker__row(m, (int)i, 0, 10, 1);
+		maker__cut(m, RESOURCE_CPU_NS, 2000 * (int64_t)i, 4000);
+		maker__request(m, 900000, 8000000);
+	}
+	maker__total(m, RESOURCE_CPU_NS, 6000, "test");
+	assert_int_equal(timeline__build(&f.s.timeline, maker__finish(m)), 0);
+	assert_int_equal(ledger__build(&f.s.ledger, &f.s.timeline, &how), 0);
+	page = page_of(&f.s.ledger, &n);
+	at = strstr(page, "Steps by their number of rows");
+	assert_non_null(at);
+	at = strstr(at, "<tbody>");
+	assert_non_null(at);
+	*strstr(at, "</tbody>") = '\0';
+	assert_non_null(strstr(at, "<data value=\"300\">"));
+	assert_null(strstr(at, "<data value=\"400\">"));
+	free(page);
+	ledger__free(&f.s.ledger);
+	timeline__free(&f.s.timeline);
+	maker__free(m);
+}
+
 static void what_was_not_measured_is_never_printed_as_0(void **state)
 {
 	struct example e;
@@ -487,6 +523,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_fetched_from_anywhere),
 		cmocka_unit_test(hostile_names_stay_text),
 		cmocka_unit_test(requests_and_accounts_of_the_page_make_its_total),
+		cmocka_unit_test(steps_at_one_time_share_what_a_token_took),
 		cmocka_unit_test(what_was_not_measured_is_never_printed_as_0),
 		cmocka_unit_test(a_recording_without_samples_says_how_to_get_a_flame_graph),
 		cmocka_unit_test(an_empty_recording_is_a_page_too),
