@@ -8,6 +8,7 @@
 #include "output/figure.h"
 #include "output/text.h"
 #include "userspace/analysis/device_calls.h"
+#include "userspace/analysis/facts.h"
 
 #define CALLS_SHOWN 12	/* kinds, those that took the most time; all of them with -v */
 
@@ -19,16 +20,6 @@ static int64_t requests_sum(const struct ledger *l, int k, bool completion)
 		return ABSENT;
 	for (size_t i = 0; i < l->timeline->recording->n_requests; i++)
 		sum += completion ? l->requests[i].completion_cost[k] : l->requests[i].cost[k];
-	return sum;
-}
-
-static int64_t completion_tokens(const struct ledger *l)
-{
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < l->timeline->recording->n_requests; i++)
-		if (l->timeline->requests[i].completion_tokens != ABSENT)
-			sum += l->timeline->requests[i].completion_tokens;
 	return sum;
 }
 
@@ -51,7 +42,7 @@ static int put_classes(const struct text *t)
 		{ "host", COLUMN_NUMBER, 0 }, { "idle", COLUMN_NUMBER, 0 },
 	};
 	struct table *table = text__table(t, columns, 8);
-	const int64_t n_tokens = completion_tokens(t->l);
+	const int64_t n_tokens = requests__later_tokens(t->l);
 
 	if (!table)
 		return -ENOMEM;

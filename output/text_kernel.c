@@ -28,19 +28,6 @@ static int64_t account_ns(const struct kernel_work *w, enum account_id account, 
 	return w->accounts[(size_t)account * w->n_kinds + kind].ns;
 }
 
-/* Each but the first, which the prompt's last step puts out. */
-static int64_t later_tokens(const struct ledger *l)
-{
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
-		const int64_t n = request__later_tokens(&l->timeline->requests[i]);
-
-		sum += n > 0 ? n : 0;
-	}
-	return sum;
-}
-
 struct line {
 	const char *name, *path;
 	int64_t n, ns, prompts, tokens, host, idle;
@@ -96,7 +83,7 @@ static int put_lines(const struct text *t, struct line *lines, size_t n, bool by
 		{ "prompts", COLUMN_NUMBER, 0 },  { "host", COLUMN_NUMBER, 0 }, { "idle", COLUMN_NUMBER, 0 },
 	};
 	struct table *table = by_path ? text__table(t, path_columns, 8) : text__table(t, call_columns, 9);
-	const int64_t n_tokens = later_tokens(t->l);
+	const int64_t n_tokens = requests__later_tokens(t->l);
 	size_t shown = 0, hidden = 0;
 	int rc;
 

@@ -188,6 +188,8 @@ static void people_read_classes_calls_anomalies_and_neighbours(void **state)
 	scene__init(&s, true);
 	text = print(&s, "text", BY_REQUEST);
 	assert_non_null(strstr(text, "\nDriver calls\n"));
+	/* Two tokens, the first put out by the prompt's step: its call is not the other's. */
+	assert_null(strstr(text, "500us"));
 	assert_non_null(
 		strstr(text, "Anomaly: NV_ESC_RM_ALLOC/0xc661 on /dev/nvidiactl in 1 decode steps, 1 calls, 1.00ms"));
 	assert_non_null(strstr(text, "nvidia-smi 43"));

@@ -235,6 +235,18 @@ int64_t request__later_tokens(const struct timeline_request *t)
 	return t->completion_tokens == ABSENT ? ABSENT : t->completion_tokens - (int64_t)t->n_runs;
 }
 
+int64_t requests__later_tokens(const struct ledger *l)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < l->timeline->recording->n_requests; i++) {
+		const int64_t n = request__later_tokens(&l->timeline->requests[i]);
+
+		sum += n > 0 ? n : 0;
+	}
+	return sum;
+}
+
 bool request__prompt_differs(const struct ledger *l, size_t i)
 {
 	return differ(l->timeline->recording->requests[i].billed_prompt_tokens,

@@ -81,6 +81,7 @@ extern const struct incomplete_reason incomplete_reasons[N_INCOMPLETE_REASONS];
 int64_t request__prompt_seen(const struct timeline_request *t);
 /* Its generated tokens but for the first of each generation, which the prompt's last step puts out; ABSENT: not known. */
 int64_t request__later_tokens(const struct timeline_request *t);
+int64_t requests__later_tokens(const struct ledger *l);	/* of all of which it is known */
 /* Does the bill name another number than was seen? Only where both are known. */
 bool request__prompt_differs(const struct ledger *l, size_t i);
 bool request__completion_differs(const struct ledger *l, size_t i);
