@@ -24,7 +24,7 @@
 
 #define WAIT_SHIFT 27			/* waits of 134 ms are always taken; of a thread that waits all the time 7 a second */
 #define MOST_WAIT_SHIFT 30
-#define MOST_WAITS 20			/* stacks a second and CPU, before fewer are taken: each costs 10 to 25 us */
+#define MOST_WAITS 10			/* stacks a second and CPU, before fewer are taken: each costs 10 to 25 us */
 
 struct clock {				/* of one CPU */
 	int fd;				/* -1: it is offline; while `link` is NULL, ours to close */
