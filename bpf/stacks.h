@@ -67,10 +67,19 @@ struct unwind_shard {			/* the only entry of a map of map `unwind_shards` */
 	struct unwind_row row[UNWIND_SHARD_ROWS];
 };
 
+/*
+ * Where the rows of an address are is looked up by its block first, so that a search is in a few rows that lie together:
+ * in a cache that the server has just streamed its weights through, each line that is touched is a wait for memory.
+ * A block stands in the place of a row: `pc` of them begin at its first address or before, `rule` at its last or before.
+ */
+#define UNWIND_BLOCK_SHIFT 9
+
 struct unwind_module {			/* map `unwind_modules` */
 	tp_u64 first_address;
 	tp_u32 first_row;		/* row i is in shard i >> UNWIND_SHARD_SHIFT */
 	tp_u32 n_rows;			/* 0: no table, or not yet */
+	tp_u32 first_block;		/* the same of blocks of 1 << UNWIND_BLOCK_SHIFT bytes, from first_address on */
+	tp_u32 n_blocks;		/* beyond them all rows are searched */
 };
 
 /* Map `unwind_mappings`: executable mappings of a process, in the order of their addresses. */
@@ -156,7 +165,7 @@ struct record_wake {			/* the end of a wait whose stack was taken */
 };
 
 _Static_assert(sizeof(struct unwind_rule) == 16 && sizeof(struct unwind_row) == 8, "rows");
-_Static_assert(sizeof(struct unwind_module) == 16 && sizeof(struct unwind_mapping) == 32, "modules");
+_Static_assert(sizeof(struct unwind_module) == 24 && sizeof(struct unwind_mapping) == 32, "modules");
 _Static_assert(sizeof(struct stacks_control) == 64, "stacks_control");
 _Static_assert(sizeof(struct record_sample) == 48, "record_sample");
 _Static_assert(sizeof(struct record_wake) == 56, "record_wake");

@@ -75,6 +75,13 @@ UNWIND_INLINE const struct unwind_rule *unwind__rule(tp_u32 number, tp_u64 vaddr
 		return 0;
 	pc = (tp_u32)(vaddr - module->first_address);
 	high = module->n_rows;
+	if (pc >> UNWIND_BLOCK_SHIFT < module->n_blocks) {
+		row = unwind_row_at(module->first_block + (pc >> UNWIND_BLOCK_SHIFT));
+		if (!row)
+			return 0;
+		low = row->pc;
+		high = row->rule;
+	}
 	for (i = 0; i < UNWIND_ROW_STEPS; i++) {
 		if (low >= high)
 			break;

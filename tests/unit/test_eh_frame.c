@@ -30,6 +30,8 @@ static int unwind_read(tp_u64 address, tp_u64 *word)
 }
 
 static const struct unwind_table *table;
+static struct unwind_row *blocks;
+static size_t n_blocks;
 
 static const struct unwind_mapping *unwind_mapping_at(tp_u32 i)
 {
@@ -42,13 +44,16 @@ static const struct unwind_module *unwind_module_at(tp_u32 i)
 	static struct unwind_module module;
 
 	(void)i;
-	module = (struct unwind_module){ table->first_address, 0, (tp_u32)table->n_rows };
+	module = (struct unwind_module){ table->first_address, 0, (tp_u32)table->n_rows, (tp_u32)table->n_rows,
+					 (tp_u32)n_blocks };
 	return &module;
 }
 
 static const struct unwind_row *unwind_row_at(tp_u32 i)
 {
-	return i < table->n_rows ? &table->rows[i] : NULL;
+	if (i < table->n_rows)
+		return &table->rows[i];
+	return i - table->n_rows < n_blocks ? &blocks[i - table->n_rows] : NULL;
 }
 
 static const struct unwind_rule *unwind_rule_at(tp_u32 i)
@@ -221,6 +226,8 @@ static struct agreement compare(const char *path)
 	cfi = dwarf_getcfi_elf(elf_file__elf(f));
 	assert_non_null(cfi);
 	table = &t;
+	n_blocks = unwind_table__blocks(&t, &blocks);
+	assert_true(n_blocks > 0);
 	step = t.n_rows / MOST_PLACES + 1;
 	for (size_t i = 0; i < t.n_rows; i += step) {
 		const uint64_t pc = t.first_address + t.rows[i].pc;
@@ -238,6 +245,8 @@ static struct agreement compare(const char *path)
 		a.not_followed);
 	assert_int_equal(t.n_bad, 0);
 	dwarf_cfi_end(cfi);
+	free(blocks);
+	n_blocks = 0;
 	unwind_table__free(&t);
 	elf_file__free(f);
 	return a;

@@ -292,14 +292,22 @@ static void rows_of_modules_lie_behind_each_other_and_rules_are_there_once(void 
 	assert_int_equal(kernel_tables__put_module(&t, 1, &a, &where), 0);
 	assert_int_equal(kernel_tables__put_module(&t, 2, &b, &where), 0);
 	assert_int_equal(modules[1].n_rows, n);
-	assert_int_equal(modules[2].first_row, n);
+	assert_int_equal(modules[1].first_block, n);
+	assert_int_equal(modules[1].n_blocks, (16 * (n - 1) >> UNWIND_BLOCK_SHIFT) + 1);
+	assert_int_equal(modules[2].first_row, n + modules[1].n_blocks);
 	assert_int_equal(modules[2].first_address, 0x2000);
 	assert_int_equal(t.n_rules, 3);
 	for (uint32_t i = 0; i < n; i++) {
 		assert_int_equal(row_in_kernel(i).pc, 16 * i);
 		assert_int_equal(rules[row_in_kernel(i).rule].cfa, i & 1 ? UNWIND_CFA_SP : UNWIND_CFA_UNKNOWN);
-		assert_int_equal(rules[row_in_kernel((uint32_t)n + i).rule].cfa,
+		assert_int_equal(rules[row_in_kernel(modules[2].first_row + i).rule].cfa,
 				 i & 1 ? UNWIND_CFA_FP : UNWIND_CFA_UNKNOWN);
+	}
+	for (uint32_t i = 0; i < modules[2].n_blocks; i++) {
+		const struct unwind_row block = row_in_kernel(modules[2].first_block + i);
+
+		assert_int_equal(block.pc, 32 * i + 1);
+		assert_int_equal(block.rule, 32 * i + 32 < n ? 32 * i + 32 : n);
 	}
 	/* One more file of the same build takes no rows. */
 	assert_int_equal(kernel_tables__share_module(&t, 3, &where), 0);

@@ -69,17 +69,24 @@ static const struct unwind_rule *unwind_rule_at(tp_u32 i)
 static void put_table(void *ctx, const struct module *module, struct elf_file *f)
 {
 	struct unwind_table t;
+	struct unwind_row *blocks;
+	size_t n_blocks;
 
 	(void)ctx;
 	if (f && unwind_table__build(&t, f, SIZE_MAX) == 0) {
-		modules[module->id] = (struct unwind_module){ t.first_address, (tp_u32)n_rows, (tp_u32)t.n_rows };
-		rows = reallocarray(rows, n_rows + t.n_rows + 1, sizeof(*rows));
+		n_blocks = unwind_table__blocks(&t, &blocks);
+		modules[module->id] = (struct unwind_module){ t.first_address, (tp_u32)n_rows, (tp_u32)t.n_rows,
+							      (tp_u32)(n_rows + t.n_rows), (tp_u32)n_blocks };
+		rows = reallocarray(rows, n_rows + t.n_rows + n_blocks + 1, sizeof(*rows));
 		rules = reallocarray(rules, n_rules + t.n_rules + 1, sizeof(*rules));
 		assert_true(rows && rules);
 		for (size_t i = 0; i < t.n_rows; i++)
 			rows[n_rows + i] = (struct unwind_row){ t.rows[i].pc, t.rows[i].rule + (tp_u32)n_rules };
 		memcpy(rules + n_rules, t.rules, t.n_rules * sizeof(*rules));
-		n_rows += t.n_rows;
+		if (blocks)
+			memcpy(rows + n_rows + t.n_rows, blocks, n_blocks * sizeof(*rows));
+		n_rows += t.n_rows + n_blocks;
+		free(blocks);
 		n_rules += t.n_rules;
 		unwind_table__free(&t);
 	}

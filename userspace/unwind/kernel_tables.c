@@ -143,16 +143,16 @@ static int fill_shard(struct kernel_tables *t)
 	return err;
 }
 
-/* @rules the kernel's number of each rule of the table */
-static int put_rows(struct kernel_tables *t, const struct unwind_table *table, const uint32_t *rules)
+/* @rules the kernel's number of each rule of the table; NULL: these are blocks */
+static int put_rows(struct kernel_tables *t, const struct unwind_row *rows, size_t n, const uint32_t *rules)
 {
-	const uint32_t needed = (uint32_t)((t->n_rows + table->n_rows) >> UNWIND_SHARD_SHIFT) + 1;
+	const uint32_t needed = (uint32_t)((t->n_rows + n) >> UNWIND_SHARD_SHIFT) + 1;
 	int err = needed > t->n_shards ? reserve_shards(t, needed - t->n_shards) : 0;
 
-	for (size_t i = 0; !err && i < table->n_rows; i++) {
+	for (size_t i = 0; !err && i < n; i++) {
 		const uint32_t at = t->n_rows & (UNWIND_SHARD_ROWS - 1);
 
-		t->shard->row[at] = (struct unwind_row){ table->rows[i].pc, rules[table->rows[i].rule] };
+		t->shard->row[at] = (struct unwind_row){ rows[i].pc, rules ? rules[rows[i].rule] : rows[i].rule };
 		t->n_rows++;
 		if (at == UNWIND_SHARD_ROWS - 1)
 			err = fill_shard(t);
@@ -187,18 +187,28 @@ int kernel_tables__put_module(struct kernel_tables *t, uint32_t id, const struct
 			      struct unwind_module *out)
 {
 	const uint64_t room = ((uint64_t)UNWIND_MAX_SHARDS << UNWIND_SHARD_SHIFT) - t->n_rows - 1;
+	struct unwind_row *blocks;
 	uint32_t *rules;
+	size_t n_blocks;
 	int err;
 
-	*out = (struct unwind_module){ table->first_address, t->n_rows, (uint32_t)table->n_rows };
+	*out = (struct unwind_module){ table->first_address, t->n_rows, (uint32_t)table->n_rows, 0, 0 };
 	if (table->n_rows > room)
 		return -ENOSPC;
 	rules = reallocarray(NULL, table->n_rules + 1, sizeof(*rules));
 	if (!rules)
 		return -ENOMEM;
+	n_blocks = unwind_table__blocks(table, &blocks);
+	if (n_blocks > room - table->n_rows)
+		n_blocks = 0;
 	err = put_rules(t, table, rules);
 	if (!err)
-		err = put_rows(t, table, rules);
+		err = put_rows(t, table->rows, table->n_rows, rules);
+	out->first_block = t->n_rows;
+	out->n_blocks = (uint32_t)n_blocks;
+	if (!err)
+		err = put_rows(t, blocks, n_blocks, NULL);
+	free(blocks);
 	free(rules);
 	return err ? err : kernel_tables__share_module(t, id, out);
 }

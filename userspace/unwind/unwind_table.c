@@ -288,3 +288,25 @@ void unwind_table__free(struct unwind_table *t)
 	free(t->rules);
 	memset(t, 0, sizeof(*t));
 }
+
+size_t unwind_table__blocks(const struct unwind_table *t, struct unwind_row **out)
+{
+	const size_t n = t->n_rows ? (size_t)(t->rows[t->n_rows - 1].pc >> UNWIND_BLOCK_SHIFT) + 1 : 0;
+	uint32_t begun = 0;
+
+	*out = n && n <= t->n_rows ? calloc(n, sizeof(**out)) : NULL;
+	if (!*out)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t first = (uint64_t)i << UNWIND_BLOCK_SHIFT, next = (uint64_t)(i + 1)
+										 << UNWIND_BLOCK_SHIFT;
+
+		while (begun < t->n_rows && t->rows[begun].pc <= first)
+			begun++;
+		(*out)[i].pc = begun;
+		while (begun < t->n_rows && t->rows[begun].pc < next)
+			begun++;
+		(*out)[i].rule = begun;
+	}
+	return n;
+}

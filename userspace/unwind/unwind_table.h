@@ -27,6 +27,12 @@ int unwind_table__build_section(struct unwind_table *out, const struct eh_frame 
 				size_t max_rows);
 void unwind_table__free(struct unwind_table *t);
 
+/*
+ * Its blocks (bpf/stacks.h), as many as there are rows at most: none where code is so sparse that they would be more.
+ * @return how many; *out is the caller's, NULL where there are none or no memory for them: the rows do without
+ */
+size_t unwind_table__blocks(const struct unwind_table *t, struct unwind_row **out);
+
 /* Finds .eh_frame. s->data stays the file's, as long as it is open. @return 0, -ENODATA, -EIO */
 int unwind_table__section(const struct elf_file *f, struct eh_frame *s);
 
