@@ -322,10 +322,10 @@ static void pauses_grow_and_a_burst_is_paid_for_before_the_next(void **state)
 	assert_true(operator_schedule__due(&s, 6 * SECOND, 100));
 	for (int i = 0; i < 9; i++)
 		operator_schedule__ended(&s, 7 * SECOND, 100, 0);
-	assert_false(operator_schedule__due(&s, 16 * SECOND, 100));
-	assert_true(operator_schedule__due(&s, 17 * SECOND, 100));
-	/* 2 ms at 0.2 % are of one second of the server's. */
-	operator_schedule__ended(&s, 0, 100, 2000000);
+	assert_false(operator_schedule__due(&s, 36 * SECOND, 100));
+	assert_true(operator_schedule__due(&s, 37 * SECOND, 100));
+	/* 1 ms at 0.1 % are of one second of the server's. */
+	operator_schedule__ended(&s, 0, 100, 1000000);
 	assert_false(operator_schedule__due(&s, 100 * SECOND, SECOND));
 	assert_true(operator_schedule__due(&s, 100 * SECOND, SECOND + 100));
 }

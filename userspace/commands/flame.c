@@ -181,8 +181,10 @@ static int draw(const struct request *q, const char *path, const struct analysis
 			"record it again: stacks are sampled unless the recording says why not (tokprof report -v)",
 			"%s: %s", path, error);
 	else if (err == -ENOTSUP)
-		message__error("choose another --resource; tokprof doctor says what this host can measure", "%s: %s",
-			       path, error);
+		message__error(strstr(error, "remedy: ") ?
+				       NULL :
+				       "choose another --resource; tokprof doctor says what this host can measure",
+			       "%s: %s", path, error);
 	else if (err)
 		return fail_analysis(path, err);
 	return err ? EXIT_CODE_USAGE : EXIT_CODE_DONE;
