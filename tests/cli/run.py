@@ -147,7 +147,8 @@ def test_a_mistyped_option_is_2_and_named_in_every_command(_):
 
 def test_wrong_choices_name_the_right_ones(_):
     fails(2, "report", "x", "--by", "stp", says=["did you mean 'step'"])
-    fails(2, "report", "x", "--format", "html", says=["--format 'html'", "text, json, csv"])
+    fails(2, "report", "x", "--format", "pdf", says=["--format 'pdf'", "text, json, csv, html"])
+    fails(2, "report", "x", "--format", "html", "--by", "step", says=["--format html is one page", "no --by"])
     fails(2, "report", "x", "--fixed-by", "rwo", says=["did you mean 'row'"])
     fails(2, "report", "x", "--rule", "zzz", says=["per-token"])
     fails(2, "report", "x", "--by", "layers", says=["did you mean 'layer'"])
@@ -249,7 +250,7 @@ def test_doctor_without_privilege_is_0_and_says_what_is_missing(_):
         assert "root" in sensors["sched"]["remedy"], sensors["sched"]
 
 
-def test_the_three_formats_tell_the_same_recording(directory):
+def test_the_formats_tell_the_same_recording(directory):
     path = recording(directory)
     code, out, err = run("report", path, "--format", "json")
     assert (code, err) == (0, ""), err
@@ -263,6 +264,9 @@ def test_the_three_formats_tell_the_same_recording(directory):
     assert (code, err) == (0, ""), err
     rows = list(csv.DictReader(io.StringIO(out, newline="")))
     assert len(rows) == len(report["requests"]) and "cpu_ns" in out.split("\r\n")[0]
+    code, out, err = run("report", "--format=html", path)
+    assert (code, err) == (0, "") and out.startswith("<!DOCTYPE html>") and out.endswith("</html>\n"), err
+    assert f'<data value="{report["totals"]["cpu_ns"]}">' in out
     code, out, err = run("report", path)
     assert (code, err) == (0, "") and "Ledger" in out and "Evidence" in out, out
 
@@ -285,7 +289,7 @@ def test_o_writes_a_file_and_refuses_the_recording_itself(directory):
 
 
 def test_the_same_recording_gives_the_same_bytes(directory):
-    for fmt in ("text", "json", "csv"):
+    for fmt in ("text", "json", "csv", "html"):
         args = ("report", recording(directory), "--format", fmt)
         assert run(*args) == run(*args, env={"LC_ALL": "C", "TZ": "Asia/Tokyo", "COLUMNS": "200", "TERM": "xterm"}), fmt
 

@@ -328,12 +328,28 @@ static void a_call_that_is_for_sockets_only_is_one_kind_whether_it_moved_bytes_o
 	assert_int_equal(kernel_kind__plain(KERNEL_KIND(KERNEL_SOFTIRQ, 0, 3)), KERNEL_KIND(KERNEL_SOFTIRQ, 0, 3));
 }
 
+static void a_recorder_that_was_killed_before_its_first_figure_has_no_calls(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene__begin(&s);
+	maker__kernel_burst(&s.m, 1000u * MS, 1000u * MS);
+	maker__kernel_sample(&s.m, 1150u * MS, READ, 3, 90);
+	assert_int_equal(build(&s), 0);
+	assert_null(s.l.kernel);
+	assert_int_equal(kernel_work__broken(&s.l), -1);
+	assert_int_equal(ledger__broken(&s.l), -1);
+	scene__end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(where_all_calls_were_timed_they_are_counted_exactly),
 		cmocka_unit_test(what_was_not_timed_is_made_up_as_the_same_phase_was),
 		cmocka_unit_test(counts_of_many_short_steps_are_not_rounded_away),
+		cmocka_unit_test(a_recorder_that_was_killed_before_its_first_figure_has_no_calls),
 		cmocka_unit_test(the_larger_part_of_a_call_is_a_call),
 		cmocka_unit_test(faults_are_counted_by_the_ledger_and_priced_here),
 		cmocka_unit_test(a_call_that_began_before_its_step_makes_what_is_not_told_negative),

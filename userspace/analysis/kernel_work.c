@@ -493,11 +493,19 @@ static void find_totals(struct kernel_work *w)
 		w->totals[k] = sum_of_kind(w, k);
 }
 
-int kernel_work__finish(struct kernel_work *w, const struct ledger *l)
+int kernel_work__finish(struct kernel_work **work, const struct ledger *l)
 {
 	const struct part nobody = { .request = REQUEST_NONE, .account = ACCOUNT_UNEXPLAINED };
-	int err = read_samples(w, l);
+	struct kernel_work *w = *work;
+	int err;
 
+	/* Of a recorder that was killed before its first figure of kernel time. */
+	if (position(l, RESOURCE_KERNEL_NS) < 0) {
+		kernel_work__free(w);
+		*work = NULL;
+		return 0;
+	}
+	err = read_samples(w, l);
 	if (err)
 		return err;
 	make_up_steps(w);

@@ -42,8 +42,9 @@ int kernel_work__add_part(struct kernel_work *w, uint32_t request, size_t phase,
 			  int64_t kernel_ns);
 /* The parts added since the last step are all of this one; it took `faults` page faults. */
 int kernel_work__end_step(struct kernel_work *w, uint32_t step, int64_t faults);
-/* When the ledger is balanced. @return 0, -ENOMEM, -EINVAL (more than any machine does) */
-int kernel_work__finish(struct kernel_work *w, const struct ledger *l);
+/* When the ledger is balanced; *w is freed where that left kernel time without a figure. @return 0, -ENOMEM, -EINVAL (more than any
+ * machine does) */
+int kernel_work__finish(struct kernel_work **w, const struct ledger *l);
 
 /* "softirq NET_RX", "page faults", "not told"; its path, "fault" and "" of the two */
 const char *kernel_work__name(const struct kernel_work *w, size_t kind);

@@ -300,7 +300,7 @@ int ledger__build(struct ledger *out, const struct timeline *t, const struct led
 	balance(out, &a, &walk);
 	attribution__finish(&a);
 	if (out->kernel)
-		err = kernel_work__finish(out->kernel, out);
+		err = kernel_work__finish(&out->kernel, out);
 out:
 	attribution__close(&a);
 	device_calls__close(&calls);
