@@ -106,6 +106,7 @@ def bpf_objects():
             listing = subprocess.run([tool, "-j", kind, "list"], capture_output=True, text=True)
             if listing.returncode == 0:
                 break
+            time.sleep(0.05)
         else:
             raise AssertionError(f"bpftool {kind} list: exit status {listing.returncode}: {listing.stdout}{listing.stderr}")
         found |= {(kind, item["id"]) for item in json.loads(listing.stdout or "[]")}
