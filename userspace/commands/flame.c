@@ -166,6 +166,22 @@ static int analysis__open(struct analysis *a, const char *path)
 	return EXIT_CODE_DONE;
 }
 
+/* What the recording says of a remedy is better than what is said of any. */
+static void fail_unavailable(const char *path, char *error, bool has_samples)
+{
+	static const char mark[] = "; remedy: ";
+	char *own = strstr(error, mark);
+	const char *remedy = has_samples ? "choose another --resource; tokprof doctor says what this host can measure" :
+					   "record it again: stacks are sampled unless the recording says why not "
+					   "(tokprof report -v)";
+
+	if (own) {
+		*own = '\0';
+		remedy = own + strlen(mark);
+	}
+	message__error(remedy, "%s: %s", path, error);
+}
+
 static int draw(const struct request *q, const char *path, const struct analysis *a, struct flame_graph *graph)
 {
 	struct flame_options options = q->flame;
@@ -176,15 +192,8 @@ static int draw(const struct request *q, const char *path, const struct analysis
 	err = flame_graph__build(graph, &a->ledger, &options, error, sizeof(error));
 	if (err == -ENOENT)
 		message__error("see what there is with: tokprof report FILE", "%s: %s", path, error);
-	else if (err == -ENOTSUP && a->recording.n_stack_samples == 0)
-		message__error(
-			"record it again: stacks are sampled unless the recording says why not (tokprof report -v)",
-			"%s: %s", path, error);
 	else if (err == -ENOTSUP)
-		message__error(strstr(error, "remedy: ") ?
-				       NULL :
-				       "choose another --resource; tokprof doctor says what this host can measure",
-			       "%s: %s", path, error);
+		fail_unavailable(path, error, a->recording.n_stack_samples > 0);
 	else if (err)
 		return fail_analysis(path, err);
 	return err ? EXIT_CODE_USAGE : EXIT_CODE_DONE;
