@@ -77,13 +77,10 @@ static int visit(struct pass *p, const struct flame_graph *g, uint32_t i, bool *
 int flame_boxes__build(struct flame_boxes *out, const struct flame_graph *g, int64_t least)
 {
 	struct pass p = { .out = out, .least = least };
-	uint32_t deepest = 0;
 	int err = 0;
 
 	memset(out, 0, sizeof(*out));
-	for (size_t i = 0; i < g->n_nodes; i++)
-		deepest = g->nodes[i].depth > deepest ? g->nodes[i].depth : deepest;
-	p.levels = calloc(deepest + 1, sizeof(*p.levels));
+	p.levels = calloc(flame_graph__depth(g) + 1, sizeof(*p.levels));
 	if (!p.levels)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < g->n_nodes && !err;) {

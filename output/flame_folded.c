@@ -49,11 +49,8 @@ static int write_folded(FILE *f, const struct flame_view *view)
 {
 	const struct flame_graph *g = view->graph;
 	uint32_t *path = NULL;
-	uint32_t deepest = 0;
 
-	for (size_t i = 0; i < g->n_nodes; i++)
-		deepest = g->nodes[i].depth > deepest ? g->nodes[i].depth : deepest;
-	path = calloc(deepest + 1, sizeof(*path));
+	path = calloc(flame_graph__depth(g) + 1, sizeof(*path));
 	if (!path)
 		return -ENOMEM;
 	for (size_t i = 1; i < g->n_nodes; i++) {

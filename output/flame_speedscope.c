@@ -27,11 +27,9 @@ static void put_frames(struct json_writer *w, const struct flame_graph *g)
 
 static int put_samples(struct json_writer *w, const struct flame_graph *g)
 {
-	uint32_t *path, deepest = 0;
+	uint32_t *path;
 
-	for (size_t i = 0; i < g->n_nodes; i++)
-		deepest = g->nodes[i].depth > deepest ? g->nodes[i].depth : deepest;
-	path = calloc(deepest + 1, sizeof(*path));
+	path = calloc(flame_graph__depth(g) + 1, sizeof(*path));
 	if (!path)
 		return -ENOMEM;
 	json_writer__put_array(w, "samples");

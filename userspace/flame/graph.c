@@ -515,6 +515,15 @@ void flame_graph__free(struct flame_graph *g)
 	memset(g, 0, sizeof(*g));
 }
 
+uint32_t flame_graph__depth(const struct flame_graph *g)
+{
+	uint32_t deepest = 0;
+
+	for (size_t i = 0; i < g->n_nodes; i++)
+		deepest = g->nodes[i].depth > deepest ? g->nodes[i].depth : deepest;
+	return deepest;
+}
+
 const char *flame_graph__unit(const struct flame_graph *g, char *text, size_t size)
 {
 	if (g->scale == 1)

@@ -75,13 +75,16 @@ struct flame_graph {
 
 /*
  * @l must have been built with want_rows and want_wall, from a recording loaded with its stacks.
- * @error	a sentence without the file: what, why; @remedy what can be done
+ * @error	a sentence without the file: what, why, and behind "; remedy: ", where the recording has one, what can be done
  * @return 0; -ENOTSUP: this recording has no such figure or no samples; -ENOENT: nothing fits the filters; -EINVAL: tables
  *	contradict each other; -ENOMEM
  */
 int flame_graph__build(struct flame_graph *out, const struct ledger *l, const struct flame_options *options,
 		       char *error, size_t error_size);
 void flame_graph__free(struct flame_graph *g);
+
+/* Of its deepest node; the root is at 0. */
+uint32_t flame_graph__depth(const struct flame_graph *g);
 
 /* The figures of another graph of the same kind beside those of this one. @return 0, -ENOMEM, -EINVAL: not of the same kind */
 int flame_graph__compare(struct flame_graph *g, const struct flame_graph *base);
